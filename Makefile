@@ -1,0 +1,50 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install demo test lint release quality train clean
+
+help:
+	@echo "make demo      install, then grade a course of six submissions and show the marks"
+	@echo "make test      install, then run the whole test suite"
+	@echo "make install   the environment, in $(VENV)"
+	@echo "make lint      check the course's content"
+	@echo "make release   make release/ from source/"
+	@echo "make quality   write docs/quality.md"
+	@echo "make train     train for 200,000 steps with the model answer"
+	@echo "make clean     remove what these commands made"
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/python -m scripts.demo
+
+test: install
+	@sh scripts/system.sh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: install
+	$(BIN)/autograder lint backprop
+
+release: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbgrader generate_assignment backprop --force
+
+quality: install
+	$(BIN)/python -m scripts.quality
+
+train: install
+	$(BIN)/python -m scripts.train
+
+clean:
+	rm -rf $(VENV) demo-course build dist *.egg-info gradebook.db* .mypy_cache .pytest_cache .ruff_cache .hypothesis

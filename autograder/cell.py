@@ -1,0 +1,126 @@
+"""A student's cell as Python that can be run again: magics resolved, one statement at a time."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+RUNS_ITS_BODY = frozenset({"capture", "prun", "time"})
+"""Magics whose text is Python that binds names in the notebook."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    code: CodeType
+    makes: frozenset[str]
+    """The names that it gives a value which does not come from their old one."""
+    touches: frozenset[str]
+    """The names that it binds, stores into, or calls an in-place method of."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was run. A cell that is not Python has no statements."""
+
+    source: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset().union(*(names_in(statement.code) for statement in self.statements))
+
+    @property
+    def touches(self) -> frozenset[str]:
+        return frozenset().union(*(statement.touches for statement in self.statements))
+
+
+def read(source: str) -> Cell:
+    """The cell of this source, as typed in the notebook."""
+    try:
+        return Cell(source, tuple(_statement(node) for node in _resolved(source).body))
+    except (SyntaxError, ValueError):
+        return Cell(source, ())
+
+
+def names_in(code: CodeType) -> frozenset[str]:
+    """All global names that a code object mentions, in functions and comprehensions inside it too."""
+    inner = (names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return frozenset(code.co_names).union(*inner)
+
+
+def rebound(function: FunctionType, namespace: dict[str, object]) -> FunctionType:
+    """The same function with `namespace` for its global names."""
+    copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def _resolved(source: str) -> ast.Module:
+    tree = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
+    assert isinstance(tree, ast.Module)
+    return ast.fix_missing_locations(tree)
+
+
+def _statement(node: ast.stmt) -> Statement:
+    code = compile(ast.Module([node], []), "<your cell>", "exec")
+    touches = frozenset(name for child in ast.walk(node) for name in _touched(child))
+    return Statement(code, frozenset(_made(node)), touches)
+
+
+class _Magics(ast.NodeTransformer):
+    """Puts the Python that a magic runs in its place; any other magic or shell command becomes None."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
+        call = _magic(node.value)
+        if call is None:
+            return self.generic_visit(node)
+        words = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+        if not words or words[0] not in RUNS_ITS_BODY:
+            return ast.copy_location(ast.Pass(), node)
+        body = _resolved(str(words[-1])).body
+        return body or ast.copy_location(ast.Pass(), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return self.generic_visit(node) if _magic(node) is None else ast.copy_location(ast.Constant(None), node)
+
+
+def _magic(node: ast.AST) -> ast.Call | None:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython")))):
+            return node
+    return None
+
+
+def _made(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    names = [child for child in ast.walk(node) if isinstance(child, ast.Name)]
+    stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    changed = {
+        child.target.id for child in ast.walk(node) if isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name)
+    }
+    return stored - read - changed
+
+
+def _touched(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield name
+        case ast.Subscript(value=owner, ctx=ast.Store()) | ast.Attribute(value=owner, ctx=ast.Store()):
+            yield from _owner(owner)
+        case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method.endswith("_") and method[0] != "_":
+            yield from _owner(owner)
+        case ast.FunctionDef(name=name):
+            yield name
+
+
+def _owner(node: ast.AST) -> Iterator[str]:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    if isinstance(node, ast.Name):
+        yield node.id

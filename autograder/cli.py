@@ -1,0 +1,64 @@
+"""The command line. Nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from autograder import __version__
+from autograder.errors import AutograderError
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """An autograded course in deriving gradients by hand."""
+
+
+@main.command()
+@click.argument("assignment", default="backprop")
+@click.option("--course", type=FOLDER, default=".", help="The folder that has source/ and release/.")
+def lint(assignment: str, course: Path) -> None:
+    """Checks the content of an assignment: reads and runs all of its notebooks.
+
+    Exits with 1 if anything has to be mended.
+
+    Example: autograder lint backprop
+    """
+    from autograder.lint import lint as inspect
+
+    try:
+        report = inspect(course / "source" / assignment, course / "release" / assignment)
+    except AutograderError as error:
+        raise click.ClickException(str(error)) from None
+    for name, zeros in report.zeros.items():
+        for zero in zeros:
+            click.echo(
+                f"{name}: the true {zero.name} is zero ({zero.true:.0e}). In random cases it is up to {zero.judged:.1f}."
+            )
+    for finding in report.findings:
+        click.echo(str(finding))
+    click.echo(f"{len(report.zeros)} notebooks, {len(report.findings)} to mend")
+    sys.exit(1 if report.findings else 0)
+
+
+@main.command()
+@click.argument("paths", type=FOLDER, nargs=-1, required=True)
+def normalise(paths: tuple[Path, ...]) -> None:
+    """Writes notebooks in the form in which they are committed: no outputs, no counts, no stray metadata.
+
+    Example: autograder normalise source/backprop/*.ipynb
+    """
+    from autograder import notebook
+
+    for path in paths:
+        try:
+            before, nb = path.read_bytes() if path.is_file() else b"", notebook.read(path)
+        except AutograderError as error:
+            raise click.ClickException(str(error)) from None
+        notebook.write(nb, path)
+        click.echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")

@@ -1,0 +1,81 @@
+"""Holding an answer against a reference gradient: shape, then dtype, then finiteness, then values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.reference import Reference
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Why an answer is not the reference. `kind` is the first thing that does not fit."""
+
+    kind: str
+    diagnosis: str
+    seen: str
+    expected: str
+    next_step: str = ""
+
+
+def compare(answer: Any, reference: Reference) -> Difference | None:
+    """None where the answer is the reference up to rounding, whatever type of thing the answer is."""
+    shape = tuple(reference.exact.shape)
+    expected = f"a floating-point tensor of shape {shape}"
+    if not isinstance(answer, Tensor):
+        seen = f"a {type(answer).__name__}"
+        return Difference("type", f"It is {seen}, not a tensor.", seen, expected)
+    if answer.layout != torch.strided or answer.is_quantized or answer.device != reference.exact.device:
+        seen = f"a tensor of layout {answer.layout} and dtype {answer.dtype} on {answer.device}"
+        return Difference("type", "It is not an ordinary dense tensor.", seen, expected)
+    if tuple(answer.shape) != shape:
+        return _shape_difference(tuple(answer.shape), shape)
+    if not answer.is_floating_point():
+        seen = f"a tensor of {answer.dtype}"
+        advice = "Convert it with `.float()`, or start from a floating-point tensor."
+        return Difference("dtype", "A gradient is a floating-point tensor.", seen, expected, advice)
+    values = answer.detach().as_subclass(Tensor).double()
+    if not bool(values.isfinite().all()):
+        count = int((~values.isfinite()).sum())
+        seen = f"{count} of {values.numel()} entries are NaN or infinite"
+        advice = "Look for a division by zero, a logarithm of zero, or a large exponential."
+        return Difference("finite", "It has entries that are no numbers.", seen, "finite numbers only", advice)
+    distance = (values - reference.exact).abs()
+    if not distance.numel() or float(distance.max()) <= reference.tolerance:
+        return None
+    place = [int(index) for index in torch.unravel_index(distance.argmax(), shape)]
+    where = f"largest difference at {place}: " if place else ""
+    wrong = int((distance > reference.tolerance).sum())
+    return Difference(
+        "values",
+        f"The values are wrong in {wrong} of {values.numel()} entries.",
+        f"{where}{float(values[tuple(place)]):.6g}",
+        f"{float(reference.exact[tuple(place)]):.6g}",
+    )
+
+
+def _shape_difference(seen: tuple[int, ...], expected: tuple[int, ...]) -> Difference:
+    diagnosis = "The shape is wrong: a gradient has the shape of its variable."
+    return Difference("shape", diagnosis, f"shape {seen}", f"shape {expected}", _shape_advice(seen, expected))
+
+
+def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:
+    if len(expected) == 2 and seen == expected[::-1]:
+        return "It is transposed: swap the two axes, or the order of the matrix product."
+    if [size for size in seen if size != 1] == [size for size in expected if size != 1]:
+        if len(seen) < len(expected):
+            return "The numbers are in another shape: sum with `keepdim=True`, so that the summed axis stays with size 1."
+        return "There is an axis of size 1 too many: sum without `keepdim=True`."
+    if len(seen) == len(expected):
+        stretched = [axis for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if b == 1 and a != 1]
+        if stretched and all(a == b for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if axis not in stretched):
+            axes = " and ".join(map(str, stretched))
+            return f"Broadcasting stretched axis {axes} in the forward pass, so sum over it: `.sum({axes}, keepdim=True)`."
+    if len(seen) > len(expected) and tuple(seen[-len(expected) :]) == tuple(expected):
+        return "Broadcasting added the leading axis in the forward pass, so sum over it: `.sum(0)`."
+    return "Print the shapes of what you combine, and compare them with the forward line."

@@ -1,0 +1,30 @@
+"""Errors that learners and instructors see: what was seen, what was expected, the next step."""
+
+from __future__ import annotations
+
+
+class AutograderError(Exception):
+    """An error whose message is all that its reader needs: IPython shows no stack for it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ForwardError(AutograderError):
+    """A line that cannot stand in a `%%forward` cell."""
+
+    def __init__(self, line: int, source: str, problem: str, remedy: str) -> None:
+        super().__init__(f"line {line} of the forward pass, `{source}`: {problem}\n{remedy}")
+        self.line = line
+
+
+class NotReady(AutograderError):
+    """The notebook is not in a state in which anything can be judged."""
+
+
+class NotRight(AutograderError):
+    """An answer that was judged and is not right. Raised so that the test cell fails."""
+
+
+class ContentError(AutograderError):
+    """Course content that cannot be read."""

@@ -1,0 +1,146 @@
+"""The words for what came out: verdicts on answers that are missing, stop, or are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autograder.case import Case
+from autograder.comparison import Difference
+from autograder.question import Question
+from autograder.replay import Replay
+from autograder.tape import Tape
+from autograder.verdict import Outcome, Verdict
+
+
+def not_attempted(name: str) -> Verdict:
+    advice = "Write it in its answer cell, run that cell, then this one."
+    return Verdict(name, Outcome.NOT_ATTEMPTED, f"There is no `{name}` yet.", next_step=advice)
+
+
+def failed(name: str, error: str) -> Verdict:
+    """The answer's cell stopped in the notebook."""
+    diagnosis = f"The cell for `{name}` stopped before it had an answer."
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step="Mend that cell and run it again.")
+
+
+def unseen(name: str) -> Verdict:
+    """The answer's cell ran before the extension was loaded, or in another way than as a cell."""
+    diagnosis = f"`{name}` is in the notebook, but the cell that made it was not seen."
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step="Run that cell again, then this one.")
+
+
+def judge_failed(name: str, error: Exception) -> Verdict:
+    """A fault of ours, or an answer that nobody thought of."""
+    advice = "Restart the kernel and run all cells; if it happens again, report it with your cell."
+    return Verdict(name, Outcome.COULD_NOT_TELL, "The check itself failed.", _line(error), next_step=advice)
+
+
+def stopped(question: Question, replay: Replay, case: Case) -> Verdict:
+    """The cell gave no answer, or not all of it, when it was run again on a case."""
+    name, error = question.name, replay.error
+    seen = "no error, but no answer either" if error is None else _line(error)
+    if isinstance(error, NameError) and error.name == name:
+        diagnosis = f"The cell changes a `{name}` that another cell made, but a cell has to stand alone."
+        advice = f"Work out all of `{name}` in one cell, starting from `{name} = …`."
+        return Verdict(name, Outcome.WRONG, diagnosis, seen, next_step=advice)
+    if case.rows is not None:
+        diagnosis = f"The cell works on this minibatch of {question.tape.rows} rows, but stops on {case.rows} of its rows."
+        expected = f"a cell for any number of rows, `{question.count}`"
+        return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(question))
+    diagnosis = "The cell stops when it is run again with other gradients coming in."
+    advice = f"Use only forward variables and {' and '.join(question.incoming)} in it."
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
+
+
+def wrong(question: Question, difference: Difference, replay: Replay, case: Case) -> Verdict:
+    """The answer is not the gradient on a case."""
+    if case.rows is not None:
+        where = f"Right on this minibatch of {question.tape.rows} rows, but wrong on {case.rows} of its rows."
+        difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=_rows_advice(question))
+    elif difference.kind == "values":
+        difference = _with_reason(question, difference, replay, case)
+    return _verdict(question.name, difference, replay)
+
+
+def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> Verdict:
+    seen = f"`{by}({', '.join(takes)})`" if callable(function) else f"a {type(function).__name__}"
+    diagnosis = f"`{by}` cannot be called with the minibatch and the parameters."
+    advice = f"Put the first line, `def {by}(…):`, back as it was released."
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
+
+
+def function_stopped(name: str, by: str, error: BaseException, case: Case, tape: Tape) -> Verdict:
+    if case.rows is None:
+        diagnosis = f"`{by}` stops before it returns anything."
+        return Verdict(
+            name, Outcome.COULD_NOT_TELL, diagnosis, _line(error), next_step="Mend the function and run its cell again."
+        )
+    diagnosis = f"`{by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows."
+    return Verdict(name, Outcome.WRONG, diagnosis, _line(error), next_step=_function_advice(by))
+
+
+def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Verdict:
+    size = f" of {len(answer)}" if isinstance(answer, list | tuple) else ""
+    expected = f"{len(leaves)} gradients, of {', '.join(leaves)}, in this order"
+    return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"a {type(answer).__name__}{size}", expected)
+
+
+def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case) -> Verdict:
+    if case.rows is not None:
+        where = f"Right on this minibatch, but not on another one of {case.rows} rows with other parameters."
+        advice = difference.next_step or _function_advice(by)
+        difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=advice)
+    return _verdict(name, difference, replay)
+
+
+def notes(name: str, replay: Replay) -> tuple[str, ...]:
+    """What else there is to say about the code, right or wrong."""
+    return tuple(_notes(name, replay))
+
+
+def _notes(name: str, replay: Replay) -> Iterator[str]:
+    for changed in replay.changed:
+        yield f"Your code changes `{changed}` in place, and other cells that use it now see that. Change a `.clone()` of it."
+    if isinstance(replay.error, NotImplementedError):
+        yield "Your cell still has the line `raise NotImplementedError()`: delete it."
+    elif replay.error is not None:
+        yield f"Your cell works out `{name}`, and stops after that with {_line(replay.error)}"
+
+
+def _with_reason(question: Question, difference: Difference, replay: Replay, case: Case) -> Difference:
+    """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
+    ignored = [f"`d{name}`" for name in case.incoming if question.ignores(name, case, replay.answer)]
+    advice = f"Work it out from {' and '.join(question.incoming)} and the forward variables alone, whatever comes in."
+    if question.right_here():
+        reason = (
+            f"the cell does not use {' and '.join(ignored)}."
+            if ignored
+            else "with other gradients coming in they are wrong: a part that matters then is almost zero here."
+        )
+        return replace(difference, diagnosis=f"The numbers are right for this batch, but {reason}", next_step=advice)
+    if ignored:
+        diagnosis = f"The answer does not depend on {' and '.join(ignored)}."
+        return replace(difference, diagnosis=diagnosis, next_step=advice)
+    return difference
+
+
+def _verdict(name: str, difference: Difference, replay: Replay) -> Verdict:
+    texts = (difference.diagnosis, difference.seen, difference.expected, difference.next_step)
+    return Verdict(name, Outcome.WRONG, *texts, notes=notes(name, replay))
+
+
+def _rows_advice(question: Question) -> str:
+    foreign = question.foreign()
+    if foreign:
+        return f"The cell reads {' and '.join(foreign)} from another cell: work it out in this one."
+    return f"Is {question.tape.rows} written into it? Use `{question.count}`, and only variables of this batch."
+
+
+def _function_advice(by: str) -> str:
+    return f"Use only what `{by}` is given, and take the number of rows from the minibatch itself."
+
+
+def _line(error: Any) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

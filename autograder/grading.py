@@ -1,0 +1,32 @@
+"""What hidden tests call: `grade`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autograder.errors import NotRight
+from autograder.feedback import conclude, judge
+from autograder.judgement import Effort
+from autograder.replay import under_way
+from autograder.verdict import Outcome
+
+EXAM = Effort("grade", own=2, resampled=2)
+
+
+def grade(name: str, by: str | None = None) -> None:
+    """Judges like `check`, on more and other cases, and shows no expected numbers.
+
+    Returns only if the answer is right. Everything else, a fault in the judge included, raises, because nbgrader gives
+    full marks to a test cell that ends without an error. The same submission gives the same verdict every time.
+    """
+    if under_way():
+        raise NotRight(f"{name}: could not tell. `grade` stands in a cell that it would have to run again.")
+    try:
+        verdict = judge(name, by, EXAM)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
+    if verdict.outcome is not Outcome.RIGHT:
+        verdict = replace(verdict, expected="")
+    conclude(verdict)

@@ -1,0 +1,199 @@
+"""The linter for the course's content: a course that passes cannot let an untouched exercise through, or leak an answer."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from autograder import cell as cells
+from autograder import notebook, trial
+from autograder.errors import ContentError
+from autograder.session import current
+from autograder.zeros import Zero, structural_zeros, zero_would_pass
+
+SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
+HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+
+PROBE = "import autograder.lint\nprint(autograder.lint.report({names!r}))"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that must be mended, and where."""
+
+    notebook: str
+    cell: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.notebook}, cell `{self.cell}`: {self.problem}" if self.cell else f"{self.notebook}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the linter found, and which gradients are zero on the true chain, by notebook."""
+
+    findings: tuple[Finding, ...]
+    zeros: dict[str, tuple[Zero, ...]]
+
+
+def lint(source: Path, release: Path) -> Report:
+    """Reads and runs every notebook of an assignment's source and release folders.
+
+    Raises ContentError if there is no notebook in `source`, or a file is none.
+    """
+    paths = sorted(source.glob("*.ipynb"))
+    if not paths:
+        raise ContentError(f"there is no notebook in {source}. Give the folder of an assignment, such as source/backprop.")
+    findings: list[Finding] = []
+    solved: list[NotebookNode] = []
+    untouched: list[NotebookNode] = []
+    for path in paths:
+        nb = notebook.read(path)
+        findings += _written(path, nb)
+        solved.append(trial.with_probe(nb, PROBE.format(names=_judged_alone(nb))))
+        if not (release / path.name).is_file():
+            findings.append(Finding(path.name, "", f"it is not in {release}: run `nbgrader generate_assignment`."))
+            continue
+        released = notebook.read(release / path.name)
+        findings += _leaks(path.name, nb, released)
+        untouched.append(_unsolved(nb, released))
+    executed = trial.run_all([*solved, *untouched], source)
+    zeros: dict[str, tuple[Zero, ...]] = {}
+    for path, run in zip(paths, executed[: len(solved)], strict=True):
+        findings += [Finding(path.name, test, "the model answer fails this test.") for test in _failing(run)]
+        found, passing = _reported(run)
+        zeros[path.name] = tuple(found)
+        findings += [Finding(path.name, f"test-{name}", "literal zeros would pass this test.") for name in passing]
+    names = [path.name for path in paths if (release / path.name).is_file()]
+    for name, run in zip(names, executed[len(solved) :], strict=True):
+        passing = [test for test, good in trial.passed(run).items() if good]
+        findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
+    return Report(tuple(findings), zeros)
+
+
+def report(names: list[str]) -> str:
+    """Run in the kernel of a solved notebook: which gradients are zero, and which tests of these would accept zeros."""
+    session = current()
+    zeros = [asdict(zero) for tape in session.tapes.values() for zero in structural_zeros(tape)]
+    passing = [name for name in names if zero_would_pass(session.tape(name[1:]), name[1:])]
+    return json.dumps({"zeros": zeros, "passing": passing})
+
+
+def _reported(run: NotebookNode) -> tuple[list[Zero], list[str]]:
+    text = trial.printed(run)
+    if not text:
+        return [], []
+    found = json.loads(text)
+    return [Zero(**zero) for zero in found["zeros"]], found["passing"]
+
+
+def _failing(run: NotebookNode) -> list[str]:
+    return [test for test, good in trial.passed(run).items() if not good]
+
+
+def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
+    """What can be seen without running anything."""
+    if path.read_text(encoding="utf-8") != notebook.as_text(nb):
+        yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
+    for cell in nb.cells:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
+        if grade_id != cell.id:
+            yield Finding(path.name, cell.id, f"its grade_id is `{grade_id}`: they should be the same.")
+    yield from _pairs(path.name, nb)
+
+
+def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
+    solutions = _of_role(nb, "solution")
+    tests = _of_role(nb, "test")
+    judged = {test.id: _calls(test.source) for test in tests}
+    counts = Counter(call for calls in judged.values() for call in {*calls["check"], *calls["grade"]})
+    for test in tests:
+        calls = judged[test.id]
+        if calls["check"] != calls["grade"]:
+            yield Finding(name, test.id, "`check` before and `grade` in the hidden tests should be called with the same names.")
+        for answer, by in calls["check"]:
+            if test.id != f"test-{answer}":
+                yield Finding(name, test.id, f"it tests `{answer}`, so its id should be `test-{answer}`.")
+            if (by or answer) not in {solution.id for solution in solutions}:
+                yield Finding(name, test.id, f"there is no solution cell `{by or answer}`.")
+            if counts[answer, by] > 1:
+                yield Finding(name, test.id, f"`{answer}` is tested more than once.")
+    tested = {by or answer for calls in judged.values() for answer, by in calls["check"]}
+    for solution in solutions:
+        if solution.id not in tested and not any(solution.id in test.source for test in tests):
+            yield Finding(name, solution.id, "no test cell is about this solution cell.")
+        if not all(marker in solution.source for marker in SOLUTION):
+            yield Finding(name, solution.id, f"its answer should stand between `{SOLUTION[0]}` and `{SOLUTION[1]}`.")
+    answers = {answer for calls in judged.values() for answer, _ in calls["check"]} | {cell.id for cell in solutions}
+    for locked in (*_of_role(nb, "locked"), *tests):
+        for bound in sorted(answers & _bound(locked.source)):
+            yield Finding(name, locked.id, f"a locked cell binds the answer `{bound}`.")
+
+
+def _leaks(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Lines of solutions and hidden tests that students would see."""
+    if [cell.id for cell in nb.cells] != [cell.id for cell in released.cells]:
+        yield Finding(name, "", "source and release have other cells: run `nbgrader generate_assignment --force`.")
+    secret: set[str] = set()
+    shown: set[str] = set()
+    for cell in notebook.code_cells(nb):
+        hidden = _lines_between(cell.source, SOLUTION) | _lines_between(cell.source, HIDDEN)
+        secret |= hidden
+        shown |= _lines(cell.source) - hidden
+    for cell in released.cells:
+        leaked = _lines(cell.source) & (secret - shown) if cell.cell_type == "code" else set()
+        leaked |= {marker for marker in (*SOLUTION, *HIDDEN) if marker in cell.source}
+        for line in sorted(leaked):
+            yield Finding(name, cell.id, f"the release shows `{line}`.")
+
+
+def _unsolved(nb: NotebookNode, released: NotebookNode) -> NotebookNode:
+    """The release as it is graded when a student hands it in untouched: with the hidden tests back in place."""
+    stubs = {cell.id: cell.source for cell in _of_role(released, "solution")}
+    copy = deepcopy(nb)
+    for cell in _of_role(copy, "solution"):
+        cell.source = stubs.get(cell.id, cell.source)
+    return copy
+
+
+def _judged_alone(nb: NotebookNode) -> list[str]:
+    calls = (call for test in _of_role(nb, "test") for call in _calls(test.source)["check"])
+    return sorted(answer for answer, by in calls if by is None)
+
+
+def _calls(source: str) -> dict[str, set[tuple[str, str | None]]]:
+    """What `check` and `grade` are called with in a cell: the name, and `by` where it is given."""
+    calls: dict[str, set[tuple[str, str | None]]] = {"check": set(), "grade": set()}
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id="check" | "grade" as verb), args=[ast.Constant(value=str(name))], keywords=keywords):
+                by = (keyword.value.value for keyword in keywords if isinstance(keyword.value, ast.Constant))
+                calls[verb].add((name, next(by, None)))  # type: ignore[arg-type]
+    return calls
+
+
+def _bound(source: str) -> set[str]:
+    """The names that a cell binds, those of a forward pass included."""
+    body = source.split("\n", 1)[-1] if source.startswith("%%forward") else source
+    return set(cells.read(body).touches)
+
+
+def _of_role(nb: NotebookNode, role: str) -> list[NotebookNode]:
+    return [cell for cell in notebook.code_cells(nb) if notebook.role(cell) == role]
+
+
+def _lines(source: str) -> set[str]:
+    return {line.strip() for line in source.splitlines() if line.strip()}
+
+
+def _lines_between(source: str, markers: tuple[str, str]) -> set[str]:
+    _, begin, rest = source.partition(markers[0])
+    return _lines(rest.partition(markers[1])[0]) if begin else set()

@@ -1,0 +1,79 @@
+"""Notebooks as files: read, write, and the one form in which the course commits them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.warnings import DuplicateCellId
+
+from autograder.errors import ContentError
+
+VERSION = (4, 5)
+NOTEBOOK_METADATA = {"kernelspec": ("display_name", "language", "name"), "language_info": ("name",)}
+CELL_METADATA = ("nbgrader", "tags")
+
+
+def read(path: str | os.PathLike[str]) -> NotebookNode:
+    """The notebook of a file. Raises ContentError for a file that is none, or in which two cells have the same id."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DuplicateCellId)  # nbformat would give one of them another id
+            return nbformat.read(path, as_version=4)
+    except DuplicateCellId as error:
+        raise ContentError(f"{path}: {error}. Give every cell an id of its own.") from None
+    except Exception as error:  # nbformat raises whatever its parts raise
+        raise ContentError(f"{path} is not a notebook ({error}). Open it in JupyterLab and save it again.") from error
+
+
+def write(notebook: NotebookNode, path: str | os.PathLike[str]) -> None:
+    """Writes the normalised notebook."""
+    Path(path).write_text(as_text(notebook), encoding="utf-8")
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """The text of the normalised notebook's file."""
+    text: str = nbformat.writes(normalised(notebook), version=4)
+    return text + "\n"
+
+
+def normalised(notebook: NotebookNode) -> NotebookNode:
+    """The same cells without outputs, execution counts and any metadata that says nothing about the course."""
+    cells = [_cell(cell) for cell in notebook.cells]
+    metadata = {
+        key: {name: notebook.metadata[key][name] for name in names if name in notebook.metadata[key]}
+        for key, names in NOTEBOOK_METADATA.items()
+        if key in notebook.metadata
+    }
+    return nbformat.from_dict({"cells": cells, "metadata": metadata, "nbformat": VERSION[0], "nbformat_minor": VERSION[1]})
+
+
+def code_cells(notebook: NotebookNode) -> Iterator[NotebookNode]:
+    return (cell for cell in notebook.cells if cell.cell_type == "code")
+
+
+def role(cell: NotebookNode) -> str:
+    """What nbgrader takes a cell for: "solution", "test", "locked" or "free"."""
+    metadata = cell.metadata.get("nbgrader", {})
+    if metadata.get("solution"):
+        return "solution"
+    if metadata.get("grade"):
+        return "test"
+    return "locked" if metadata.get("locked") else "free"
+
+
+def _cell(cell: NotebookNode) -> dict[str, Any]:
+    kept: dict[str, Any] = {
+        "id": cell.get("id", ""),
+        "cell_type": cell.cell_type,
+        "source": cell.source,
+        "metadata": {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata},
+    }
+    if cell.cell_type == "code":
+        kept |= {"outputs": [], "execution_count": None}
+    return kept

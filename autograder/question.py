@@ -1,0 +1,68 @@
+"""One gradient to judge, in the notebook that it stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.case import Case
+from autograder.cell import Cell
+from autograder.comparison import compare
+from autograder.reference import whole_reference
+from autograder.replay import Replay, run_cell
+from autograder.tape import Tape
+
+
+@dataclass(frozen=True)
+class Question:
+    """The gradient `name` of a variable on the tape, the cell that answers it, and the notebook's namespace."""
+
+    name: str
+    tape: Tape
+    cell: Cell
+    namespace: Mapping[str, Any]
+
+    @property
+    def variable(self) -> str:
+        return self.name[1:]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tape.state[self.variable].shape)
+
+    @property
+    def incoming(self) -> tuple[str, ...]:
+        """The gradients that come in, as code."""
+        return tuple(f"`d{consumer}`" for consumer in self.tape.consumers(self.variable))
+
+    @property
+    def count(self) -> str:
+        """What the notebook calls the number of rows."""
+        counts = (name for name in self.tape.batch if not isinstance(self.tape.given[name], Tensor))
+        return next(counts, "the number of rows")
+
+    def ask(self, case: Case) -> Replay:
+        """What the cell answers on a case."""
+        return run_cell(self.cell, self.name, case, self.namespace)
+
+    def ignores(self, consumer: str, case: Case, answer: object) -> bool:
+        """Whether the answer stays the same when the gradient that comes in from one consumer is another."""
+        if consumer == self.tape.loss or not isinstance(answer, Tensor):
+            return False
+        again = self.ask(replace(case, incoming={**case.incoming, consumer: -2 * case.incoming[consumer]})).answer
+        return isinstance(again, Tensor) and torch.equal(again, answer)
+
+    def right_here(self) -> bool:
+        """Whether the notebook's own value is the true gradient, all the way from the loss."""
+        truth = whole_reference(self.tape, self.variable, self.tape.state)
+        return compare(self.namespace[self.name], truth) is None
+
+    def foreign(self) -> tuple[str, ...]:
+        """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""
+        known = {*self.tape.state, *(f"d{consumer}" for consumer in self.tape.consumers(self.variable)), *self.cell.touches}
+        names = sorted(self.cell.reads & self.namespace.keys() - known)
+        return tuple(f"`{name}`" for name in names if isinstance(self.namespace[name], Tensor))

@@ -1,0 +1,194 @@
+"""Running a student's code again on a case, in a scratch copy of the notebook's namespace."""
+
+from __future__ import annotations
+
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from IPython.utils.capture import capture_output
+from torch import Tensor
+
+from autograder.case import Case
+from autograder.cell import Cell, names_in, rebound
+from autograder.errors import AutograderError
+from autograder.tape import private
+
+MISSING = object()
+"""Stands for an answer that the code did not bind."""
+
+ENGINES = (
+    (torch.Tensor, "backward"),
+    (torch.autograd, "backward"),
+    (torch.autograd, "grad"),
+    (torch.autograd.forward_ad, "make_dual"),
+)
+"""The doors through which torch differentiates; `torch.func` and `torch.autograd.functional` go through them too."""
+
+
+class AutogradOff(AutograderError):
+    """Raised where replayed code asks torch to differentiate."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of it: the answer, the error that stopped the code, and the given names that it changed in place."""
+
+    answer: Any
+    error: BaseException | None = None
+    changed: tuple[str, ...] = ()
+    unfinished: bool = False
+    """Whether the error came in a statement that works on the answer."""
+
+
+def run_cell(cell: Cell, name: str, case: Case, namespace: Mapping[str, Any]) -> Replay:
+    """What the cell computes for `name` when the case's values stand in the notebook.
+
+    Forward variables, batch and sizes come from the case, and so do the gradients of the consumers. Where the cell
+    works out one of the latter too, it is put back after each statement that does so: a cell with several gradients is
+    judged one gradient at a time. `name` is not there until the cell binds it. All else is a copy of the notebook's.
+    """
+    fixed = {f"d{consumer}": gradient for consumer, gradient in case.incoming.items()}
+    given = _Given({**case.state, **fixed})
+    scratch = _scratch(namespace, cell.reads - given.values.keys() - {name}) | given.values
+    scratch.pop(name, None)
+
+    waiting = list(cell.statements)
+    made = set[str]()
+
+    def run() -> None:
+        while waiting:
+            exec(waiting[0].code, scratch)
+            statement = waiting.pop(0)
+            made.update(statement.makes & fixed.keys())
+            for key in statement.touches & made:
+                scratch[key] = fixed[key].clone()
+
+    error = _attempt(run)
+    unfinished = bool(waiting) and name in waiting[0].touches
+    return Replay(scratch.get(name, MISSING), error, given.changed(), unfinished)
+
+
+def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], namespace: Mapping[str, Any]) -> Replay:
+    """What a student's function returns for copies of these arguments; it reads the notebook and cannot change it."""
+    given = _Given(arguments)
+    if isinstance(function, FunctionType) and function.__globals__ is namespace:
+        function = rebound(function, _scratch(namespace, names_in(function.__code__)))
+    answers: list[Any] = [MISSING]
+    error = _attempt(lambda: answers.append(function(**given.values)))
+    return Replay(answers[-1], error, given.changed())
+
+
+class _Given:
+    """Private copies of values, which know whether they were changed in place."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = {key: private(value) for key, value in values.items()}
+        self._tensors = {key: value for key, value in self.values.items() if isinstance(value, Tensor)}
+        self._versions = {key: tensor._version for key, tensor in self._tensors.items()}
+
+    def changed(self) -> tuple[str, ...]:
+        return tuple(key for key, tensor in self._tensors.items() if tensor._version != self._versions[key])
+
+
+_under_way = False
+
+
+def under_way() -> bool:
+    """Whether a replay is running: an answer's cell may contain a `check` of its own."""
+    return _under_way
+
+
+def _attempt(run: Callable[[], object]) -> BaseException | None:
+    global _under_way
+    _under_way = True
+    try:
+        with _undisturbed(), _autograd_off():
+            run()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # `sys.exit()` in an answer must not end the judge
+        return error
+    finally:
+        _under_way = False
+    return None
+
+
+def _scratch(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The namespace with copies of all that code with these names can change, through its functions too."""
+    scratch = dict(namespace)
+    copies: dict[int, Any] = {}
+    waiting, seen = set(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        value = namespace.get(name)
+        if isinstance(value, FunctionType) and value.__globals__ is namespace:
+            scratch[name] = rebound(value, scratch)
+            waiting |= names_in(value.__code__) - seen
+        elif name in namespace:
+            scratch[name] = _copy(value, copies)
+    return scratch
+
+
+def _copy(value: Any, copies: dict[int, Any]) -> Any:
+    """A copy of data, one for each object; modules, functions and anything unknown stay as they are."""
+    if id(value) not in copies:
+        copies[id(value)] = value
+        match value:
+            case Tensor():
+                copies[id(value)] = private(value)
+            case np.ndarray():
+                copies[id(value)] = value.copy()
+            case torch.Generator():
+                copies[id(value)] = value.clone_state()
+            case list() | set():
+                copies[id(value)] = type(value)(_copy(item, copies) for item in value)
+            case tuple() if type(value) is tuple:
+                copies[id(value)] = tuple(_copy(item, copies) for item in value)
+            case dict() if type(value) is dict:
+                copies[id(value)] = {key: _copy(item, copies) for key, item in value.items()}
+    return copies[id(value)]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No output, no warning, no figure and no random number of a replay reaches the notebook."""
+    figures = _figures()
+    states = random.getstate(), np.random.get_state()
+    with capture_output(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            for figure in _figures() - figures:
+                sys.modules["matplotlib.pyplot"].close(figure)
+
+
+def _figures() -> set[int]:
+    """The numbers of the open figures, without an import of matplotlib."""
+    return set(sys.modules["matplotlib.pyplot"].get_fignums()) if "matplotlib.pyplot" in sys.modules else set()
+
+
+@contextmanager
+def _autograd_off() -> Iterator[None]:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AutogradOff("autograd is switched off while an answer is judged: derive the gradient by hand")
+
+    engines = [(owner, name, getattr(owner, name)) for owner, name in ENGINES]
+    for owner, name, _ in engines:
+        setattr(owner, name, refuse)
+    try:
+        yield
+    finally:
+        for owner, name, engine in engines:
+            setattr(owner, name, engine)

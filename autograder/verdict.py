@@ -1,0 +1,38 @@
+"""The verdict: the one value in which a judgement travels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    NOT_ATTEMPTED = "not attempted"
+    COULD_NOT_TELL = "could not tell"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was judged, and what to say about it. All texts are plain sentences, `code` in backticks.
+
+    `diagnosis` is what is the matter, in a sentence or two; `seen` and `expected` are the facts behind it;
+    `next_step` is what to do; `notes` are remarks that change nothing about the outcome.
+    """
+
+    name: str
+    outcome: Outcome
+    diagnosis: str
+    seen: str = ""
+    expected: str = ""
+    next_step: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        return f"{self.name}: {self.outcome}. {self.diagnosis}"
+
+    def as_dict(self) -> dict[str, object]:
+        """The verdict in types that JSON knows."""
+        return asdict(self)

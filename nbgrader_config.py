@@ -1,0 +1,23 @@
+"""The course, as nbgrader sees it. Works in place: run the nbgrader commands in this folder."""
+
+import os
+from pathlib import Path
+
+c = get_config()  # noqa: F821 (nbgrader defines it)
+
+here = Path(__file__).resolve().parent
+
+c.CourseDirectory.course_id = "backprop-ninja"
+c.CourseDirectory.root = str(here)
+
+# Where releases and submissions change hands. On a server, set NBGRADER_EXCHANGE to a folder that all can write to.
+c.Exchange.root = os.environ.get("NBGRADER_EXCHANGE", str(here / "exchange"))
+
+# A stub that raises would stop Run All with a traceback; without one, the check below says "not attempted".
+c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE"}
+
+# Cells are fast; this is for the ones that never end.
+c.Execute.timeout = 60
+
+# What students wrote is shown in the instructor's browser: no scripts, no event handlers, no styles outside this list.
+c.HTMLExporter.sanitize_html = True

@@ -1,0 +1,102 @@
+"""The main job from end to end: a course, submissions, nbgrader's own commands, marks, feedback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+from rich.table import Table
+
+from scripts.submissions import ROOT, STUDENTS, Answers, hand_in
+
+SECONDS_FOR_A_CELL = 15
+
+
+def make_course(folder: Path, students: Mapping[str, Callable[[], Answers]]) -> None:
+    """A course like the checkout's, in a folder of its own, with a submission of each student."""
+    folder.mkdir(parents=True)
+    shutil.copytree(ROOT / "source", folder / "source")
+    config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(f"{config}\nc.Execute.timeout = {SECONDS_FOR_A_CELL}\n", encoding="utf-8")
+    for student, answers in students.items():
+        hand_in(folder / "submitted" / student / "backprop", answers())
+
+
+def nbgrader(course: Path, *arguments: str, on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Runs one of nbgrader's commands in the course folder. Raises RuntimeError with the end of its log if it fails."""
+    log: deque[str] = deque(maxlen=30)
+    with subprocess.Popen(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=course,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.append(line)
+            on_line(line)
+    if process.returncode:
+        raise RuntimeError(f"nbgrader {' '.join(arguments)} ended with {process.returncode}:\n{''.join(log)}")
+
+
+def environment() -> dict[str, str]:
+    """nbgrader calls alembic by name."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def grade(course: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Everything an instructor does between the deadline and the grades."""
+    nbgrader(course, "generate_assignment", "backprop")
+    nbgrader(course, "autograde", "backprop", on_line=on_line)
+    nbgrader(course, "generate_feedback", "backprop")
+    nbgrader(course, "export")
+
+
+def marks(course: Path) -> dict[str, dict[str, tuple[float, float]]]:
+    """Points and the most that can be had, by student and notebook, from nbgrader's gradebook."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course}/gradebook.db", course_id="backprop-ninja") as gradebook:
+        return {
+            submission.student.id: {nb.name: (nb.score, nb.max_score) for nb in submission.notebooks}
+            for submission in gradebook.assignment_submissions("backprop")
+        }
+
+
+def main() -> None:
+    course = ROOT / "demo-course"
+    console = Console()
+    shutil.rmtree(course, ignore_errors=True)
+    make_course(course, STUDENTS)
+    console.print(f"A course with {len(STUDENTS)} submissions of 4 notebooks each. nbgrader grades them one after the other.\n")
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        # every notebook is read twice: its metadata is put right first, then it is run
+        task = progress.add_task("autograding", total=2 * 4 * len(STUDENTS))
+        grade(course, lambda line: progress.advance(task, "Converting notebook" in line))
+    table = Table("student", title="Marks")
+    table.columns[0].no_wrap = True
+    scores = marks(course)
+    names = sorted(next(iter(scores.values())))
+    for name in (*names, "sum"):
+        table.add_column(name.replace("-", " "), justify="right", min_width=8)
+    for student in STUDENTS:
+        points = [scores[student][name] for name in names]
+        total = (sum(got for got, _ in points), sum(most for _, most in points))
+        table.add_row(student, *(f"{got:g} of {most:g}" for got, most in (*points, total)))
+    console.print(table)
+    console.print(f"feedback: {(course / 'feedback').relative_to(ROOT)}/STUDENT/backprop/*.html", highlight=False)
+    console.print(f"grades:   {(course / 'grades.csv').relative_to(ROOT)}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+# Tests run side by side; threads of torch would only fight over the processors. Kernels inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from tests.lesson import Lesson
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Callable[[str], Lesson]:
+    """Solved notebooks by name, each run once for the tests of a module."""
+    lessons: dict[str, Lesson] = {}
+
+    def of(name: str) -> Lesson:
+        if name not in lessons:
+            lessons[name] = Lesson(name)
+        return lessons[name]
+
+    return of

@@ -1,0 +1,61 @@
+"""A notebook of the course run in this process, cell by cell, as a student would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from IPython.utils.capture import CapturedIO, capture_output
+
+from autograder import notebook
+from autograder.grading import EXAM
+from autograder.judgement import judge_function, judge_step
+from autograder.session import Session, start
+from autograder.verdict import Verdict
+from scripts.submissions import SOURCE
+
+
+def fresh_shell() -> InteractiveShell:
+    """A new kernel without a history on disk."""
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.history_manager.enabled = False
+    return shell
+
+
+class Lesson:
+    """A source notebook whose locked cells have run, and whose solution cells have too where `solved`."""
+
+    def __init__(self, name: str, solved: bool = True) -> None:
+        self.shell = fresh_shell()
+        self.solutions: dict[str, str] = {}
+        for cell in notebook.code_cells(notebook.read(SOURCE / f"{name}.ipynb")):
+            if notebook.role(cell) == "solution":
+                self.solutions[cell.id] = cell.source
+            if notebook.role(cell) == "locked" or (notebook.role(cell) == "solution" and solved):
+                result, _ = self.run(cell.source)
+                assert result.success, f"{cell.id}: {result.error_in_exec}"
+
+    @property
+    def session(self) -> Session:
+        return start(self.shell)
+
+    def run(self, source: str) -> tuple[ExecutionResult, CapturedIO]:
+        """Runs a cell; gives the result and what it showed."""
+        InteractiveShell._instance = self.shell  # the running notebook, where a test has several
+        with capture_output() as shown:
+            result = self.shell.run_cell(source)
+        return result, shown
+
+    def answer(self, name: str, source: str, seed: str = EXAM.seed) -> Verdict:
+        """The exam's verdict on `name` with this cell for it; the model answer is put back afterwards."""
+        self.run(source)
+        try:
+            return self.verdict(name, seed=seed)
+        finally:
+            self.run(self.solutions[name])
+
+    def verdict(self, name: str, by: str | None = None, seed: str = EXAM.seed) -> Verdict:
+        """The exam's verdict on what the notebook holds."""
+        effort = replace(EXAM, seed=seed)
+        return judge_function(self.session, name, by, effort) if by else judge_step(self.session, name, effort)

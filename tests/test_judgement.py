@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from autograder.errors import NotReady
+from autograder.grading import EXAM
+from autograder.judgement import judge_step
+from autograder.verdict import Outcome
+from scripts.submissions import ANOTHER_BACKWARD, model_answers
+from tests.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
+from tests.lesson import Lesson
+
+Lessons = Callable[[str], Lesson]
+
+STEPS = "1-every-gradient"
+RIGHT_FORMS = [(STEPS, name, form) for name, forms in RIGHT.items() for form in forms]
+RIGHT_FORMS += [(lesson, name, form) for lesson, forms in FUSED_RIGHT.items() for name, form in forms]
+WRONG_FORMS = [(STEPS, name, mistake, form) for name, forms in WRONG.items() for mistake, form in forms]
+WRONG_FORMS += [(lesson, *form) for lesson, forms in FUSED_WRONG.items() for form in forms]
+PARAMETERS = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
+
+
+@pytest.mark.parametrize(("notebook", "name", "form"), RIGHT_FORMS)
+def test_a_right_form_is_right(lesson: Lessons, notebook: str, name: str, form: str) -> None:
+    verdict = lesson(notebook).answer(name, form)
+    assert verdict.outcome is Outcome.RIGHT, verdict
+
+
+@pytest.mark.parametrize(("notebook", "name", "mistake", "form"), WRONG_FORMS)
+def test_a_wrong_form_is_wrong(lesson: Lessons, notebook: str, name: str, mistake: str, form: str) -> None:
+    verdict = lesson(notebook).answer(name, form)
+    assert verdict.outcome is Outcome.WRONG, verdict
+    assert verdict.diagnosis and verdict.seen
+
+
+def test_every_gradient_has_two_right_and_two_wrong_forms() -> None:
+    gradients = set(model_answers()[STEPS])
+    assert len(gradients) == 26
+    assert {name for name, forms in RIGHT.items() if len(set(forms)) >= 2} == gradients
+    assert {name for name, forms in WRONG.items() if len(set(forms)) >= 2} == gradients
+    assert len(WRONG_FORMS) >= 60
+
+
+@pytest.mark.parametrize("name", list(RIGHT))
+def test_zeros_are_never_right(lesson: Lessons, name: str) -> None:
+    assert lesson(STEPS).answer(name, f"{name} = torch.zeros_like({name[1:]})").outcome is Outcome.WRONG
+
+
+@pytest.mark.parametrize("name", [name for name in RIGHT if name != "dlogprobs"])
+def test_a_copied_number_is_never_right(lesson: Lessons, name: str) -> None:
+    here = lesson(STEPS)
+    here.run(f"copied = {name}.clone()")
+    verdict = here.answer(name, f"{name} = copied.clone()")
+    assert verdict.outcome is Outcome.WRONG
+    assert verdict.diagnosis.startswith("The numbers are right for this batch, but the cell does not use `d")
+
+
+AWKWARD = {
+    "None": Outcome.NOT_ATTEMPTED,
+    "...": Outcome.NOT_ATTEMPTED,
+    "[[1.0]]": Outcome.WRONG,
+    "'no idea'": Outcome.WRONG,
+    "0": Outcome.WRONG,
+    "0.5": Outcome.WRONG,
+    "object()": Outcome.WRONG,
+    "torch": Outcome.WRONG,
+    "lambda: dlogprobs / probs": Outcome.WRONG,
+    "(dlogprobs / probs).numpy()": Outcome.WRONG,
+    "torch.full_like(probs, float('nan'))": Outcome.WRONG,
+    "dlogprobs / 0": Outcome.WRONG,
+    "torch.zeros(n, 27, dtype=torch.int64)": Outcome.WRONG,
+    "torch.zeros(n, 27, dtype=torch.bool)": Outcome.WRONG,
+    "(dlogprobs / probs).to(torch.complex64)": Outcome.WRONG,
+    "(dlogprobs / probs).to_sparse()": Outcome.WRONG,
+    "torch.empty(n, 27, device='meta')": Outcome.WRONG,
+    "torch.quantize_per_tensor(dlogprobs / probs, 0.1, 0, torch.qint8)": Outcome.WRONG,
+    "torch.zeros(())": Outcome.WRONG,
+    "torch.zeros(0, 27)": Outcome.WRONG,
+    "torch.zeros(1, 1).expand(10**6, 10**6)": Outcome.WRONG,
+    "probs": Outcome.WRONG,
+    "probs.T": Outcome.WRONG,
+    "(dlogprobs / probs).double()": Outcome.RIGHT,
+    "torch.nn.Parameter(dlogprobs / probs)": Outcome.RIGHT,
+    "(dlogprobs / probs).T.contiguous().T": Outcome.RIGHT,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*quantization.*:DeprecationWarning", "ignore:.*quantize_per_tensor.*")
+@pytest.mark.parametrize(("answer", "outcome"), AWKWARD.items())
+def test_any_answer_gets_a_verdict(lesson: Lessons, answer: str, outcome: Outcome) -> None:
+    assert lesson(STEPS).answer("dprobs", f"dprobs = {answer}").outcome is outcome
+
+
+CELLS = {
+    "raises after the answer": ("dprobs = dlogprobs / probs\nraise ValueError('oops')", Outcome.RIGHT),
+    "keeps the stub's raise": ("dprobs = dlogprobs / probs\nraise NotImplementedError()", Outcome.RIGHT),
+    "leaves backward() behind": ("dprobs = dlogprobs / probs\nloss.backward()", Outcome.RIGHT),
+    "asks autograd": (
+        "p = probs.clone().requires_grad_()\n(p.log() * dlogprobs).sum().backward()\ndprobs = p.grad",
+        Outcome.COULD_NOT_TELL,
+    ),
+    "exits": ("dprobs = dlogprobs / probs\nimport sys\nsys.exit(3)", Outcome.RIGHT),
+    "has magics": ("%precision 4\n!true\ndprobs = dlogprobs / probs", Outcome.RIGHT),
+    "is timed": ("%%time\ndprobs = dlogprobs / probs", Outcome.RIGHT),
+    "has a timed line": ("%time dprobs = dlogprobs / probs", Outcome.RIGHT),
+    "prints and plots": ("print('hello')\ndprobs = dlogprobs / probs\ndprobs", Outcome.RIGHT),
+    "warns": ("import warnings\nwarnings.warn('careful')\ndprobs = dlogprobs / probs", Outcome.RIGHT),
+    "writes to stderr": ("import sys\nprint('oops', file=sys.stderr)\ndprobs = dlogprobs / probs", Outcome.RIGHT),
+    "overwrites a forward variable": ("probs = probs.clone()\ndprobs = dlogprobs / probs", Outcome.RIGHT),
+    "uses a loop variable n": ("dprobs = dlogprobs / probs\nfor n in range(3):\n    pass", Outcome.RIGHT),
+    "works out several gradients": (
+        "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / n\ndprobs = dlogprobs / probs",
+        Outcome.RIGHT,
+    ),
+    "takes its incoming gradient along": ("dlogprobs = dlogprobs / probs\ndprobs = dlogprobs", Outcome.RIGHT),
+    "changes its incoming gradient in place": ("dlogprobs /= probs\ndprobs = dlogprobs", Outcome.RIGHT),
+    "checks itself": ("dprobs = dlogprobs / probs\ncheck('dprobs')", Outcome.RIGHT),
+    "uses a function of its own": ("def over(a, b):\n    return a / b\ndprobs = over(dlogprobs, probs)", Outcome.RIGHT),
+}
+
+
+@pytest.mark.filterwarnings("ignore:careful")
+@pytest.mark.parametrize(("source", "outcome"), CELLS.values(), ids=CELLS)
+def test_a_cell_that(source: str, outcome: Outcome) -> None:
+    assert Lesson(STEPS).answer("dprobs", source).outcome is outcome
+
+
+def test_forward_variables_that_were_overwritten_do_not_matter() -> None:
+    here = Lesson(STEPS)
+    here.run("n, counts, ix = 27, None, 3\nprobs.zero_()\nC.zero_()\nXb = Xb[:3]")
+    for name, form in ((name, forms[0]) for name, forms in RIGHT.items()):
+        assert here.answer(name, form).outcome is Outcome.RIGHT, name
+
+
+def test_a_cell_that_changes_another_gradient_in_place_is_told_so(lesson: Lessons) -> None:
+    verdict = lesson(STEPS).answer("dhprebn", "dhprebn = dbndiff\ndhprebn += dbnmeani / n")
+    assert verdict.outcome is Outcome.RIGHT
+    assert verdict.notes == (
+        "Your code changes `dbndiff` in place, and other cells that use it now see that. Change a `.clone()` of it.",
+    )
+
+
+TOLD = {
+    "a number for what comes in": (
+        "dprobs",
+        "dprobs = torch.zeros_like(probs)\ndprobs[range(n), Yb] = -1.0 / n / probs[range(n), Yb]",
+        "The numbers are right for this batch, but the cell does not use `dlogprobs`.",
+        "Work it out from `dlogprobs` and the forward variables alone, whatever comes in.",
+    ),
+    "worked out from further up": (
+        "dcounts_sum",
+        "dcounts_sum = -counts_sum**-2 * (counts * dprobs).sum(1, keepdim=True)",
+        "The numbers are right for this batch, but the cell does not use `dcounts_sum_inv`.",
+        "Work it out from `dcounts_sum_inv` and the forward variables alone, whatever comes in.",
+    ),
+    "zeros where zero is true": (
+        "db1",
+        "db1 = torch.zeros_like(b1)",
+        "The numbers are right for this batch, but the cell does not use `dhprebn`.",
+        "Work it out from `dhprebn` and the forward variables alone, whatever comes in.",
+    ),
+    "a part that is almost zero here": (
+        "dlogits",
+        "dlogits = dnorm_logits - F.one_hot(logits.max(1).indices, 27) * dlogit_maxes",
+        "The numbers are right for this batch, but with other gradients coming in they are wrong: "
+        "a part that matters then is almost zero here.",
+        "Work it out from `dlogit_maxes` and `dnorm_logits` and the forward variables alone, whatever comes in.",
+    ),
+    "a part that is missing": (
+        "dcounts",
+        "dcounts = counts_sum_inv * dprobs",
+        "The answer does not depend on `dcounts_sum`.",
+        "Work it out from `dcounts_sum` and `dprobs` and the forward variables alone, whatever comes in.",
+    ),
+    "in another cell's terms": (
+        "dprobs",
+        "dprobs = inverse * dlogprobs",
+        "The cell works on this minibatch of 32 rows, but stops on 23 of its rows.",
+        "The cell reads `inverse` from another cell: work it out in this one.",
+    ),
+    "two cells for one gradient": (
+        "dcounts",
+        "dcounts += dcounts_sum",
+        "The cell changes a `dcounts` that another cell made, but a cell has to stand alone.",
+        "Work out all of `dcounts` in one cell, starting from `dcounts = …`.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "source", "diagnosis", "next_step"), TOLD.values(), ids=TOLD)
+def test_the_reason_is_told(lesson: Lessons, name: str, source: str, diagnosis: str, next_step: str) -> None:
+    here = lesson(STEPS)
+    here.run("inverse = 1 / probs")
+    verdict = here.answer(name, source)
+    assert verdict.outcome is Outcome.WRONG
+    assert (verdict.diagnosis, verdict.next_step) == (diagnosis, next_step)
+
+
+def test_a_hard_coded_size_is_told(lesson: Lessons) -> None:
+    verdict = lesson(STEPS).answer("dbndiff2", "dbndiff2 = torch.ones_like(bndiff2) / 31 * dbnvar")
+    assert verdict.diagnosis.startswith("Right on this minibatch of 32 rows, but wrong on ")
+    assert verdict.next_step == "Is 32 written into it? Use `n`, and only variables of this batch."
+
+
+def test_an_answer_that_was_never_written_is_not_attempted() -> None:
+    here = Lesson(STEPS, solved=False)
+    verdict = here.verdict("dprobs")
+    assert verdict.outcome is Outcome.NOT_ATTEMPTED
+    assert verdict.diagnosis == "There is no `dprobs` yet."
+
+
+@pytest.mark.parametrize("source", ["dprobs = 1 / probz", "dprobs = 1 / / probs"])
+def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str) -> None:
+    here = Lesson(STEPS, solved=False)
+    here.run(source)
+    verdict = here.verdict("dprobs")
+    assert verdict.outcome is Outcome.COULD_NOT_TELL
+    assert verdict.seen.startswith(("NameError: name 'probz' is not defined", "SyntaxError: invalid syntax"))
+
+
+def test_an_answer_whose_cell_was_not_seen_could_not_be_told() -> None:
+    here = Lesson(STEPS, solved=False)
+    here.shell.user_ns["dprobs"] = here.shell.user_ns["probs"]
+    assert here.verdict("dprobs").diagnosis == "`dprobs` is in the notebook, but the cell that made it was not seen."
+
+
+def test_a_newer_cell_replaces_an_older_one(lesson: Lessons) -> None:
+    here = lesson(STEPS)
+    here.run("dprobs = probs")
+    assert here.answer("dprobs", "dprobs = dlogprobs / probs").outcome is Outcome.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("dprob", "the forward pass has no `prob`, so there is no gradient `dprob`. Did you mean `dprobs`?"),
+        ("probs", "`probs` is not the name of a gradient: that is `d` and the name of a variable."),
+    ],
+)
+def test_an_unknown_name_is_an_error(lesson: Lessons, name: str, message: str) -> None:
+    with pytest.raises(NotReady) as error:
+        judge_step(lesson(STEPS).session, name, EXAM)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("leaf", PARAMETERS)
+@pytest.mark.parametrize("source", [None, ANOTHER_BACKWARD], ids=["model", "other style"])
+def test_a_right_backward_function_is_right(lesson: Lessons, leaf: str, source: str | None) -> None:
+    here = lesson("4-train")
+    here.run(source or here.solutions["backward"])
+    verdict = here.verdict(f"d{leaf}", by="backward")
+    assert verdict.outcome is Outcome.RIGHT, verdict
+
+
+BROKEN = {
+    "hard-coded 32": ("n = Xb.shape[0]", "n = 32", "dW2"),
+    "the notebook's n": ("    n = Xb.shape[0]\n", "", "dW1"),
+    "no 1/n": ("dlogits /= n", "pass", "db2"),
+    "last write wins": ("index_add_", "index_copy_", "dC"),
+    "no Bessel": ("n / (n - 1) * bnraw", "bnraw", "dC"),
+    "flat gain": ("(bnraw * dhpreact).sum(0, keepdim=True)", "(bnraw * dhpreact).sum(0)", "dbngain"),
+    "returns two": ("return dC, dW1, db1, dW2, db2, dbngain, dbnbias", "return dC, dW1", "dC"),
+    "returns in another order": (
+        "return dC, dW1, db1, dW2, db2, dbngain, dbnbias",
+        "return dW1, dC, db1, dW2, db2, dbnbias, dbngain",
+        "dC",
+    ),
+    "swaps gain and bias": ("db2, dbngain, dbnbias", "db2, dbnbias, dbngain", "dbngain"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "name"), BROKEN.values(), ids=BROKEN)
+def test_a_wrong_backward_function_is_wrong(lesson: Lessons, old: str, new: str, name: str) -> None:
+    here = lesson("4-train")
+    assert old in here.solutions["backward"]
+    here.run(here.solutions["backward"].replace(old, new))
+    assert here.verdict(name, by="backward").outcome is Outcome.WRONG
+
+
+FUNCTIONS = {
+    "is missing": ("del backward", Outcome.NOT_ATTEMPTED),
+    "returns nothing": ("def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):\n    pass", Outcome.NOT_ATTEMPTED),
+    "is a stub": ("def backward(Xb, Yb, C):\n    raise NotImplementedError()", Outcome.NOT_ATTEMPTED),
+    "raises": ("def backward(Xb, Yb, C):\n    return C / 0 + D", Outcome.COULD_NOT_TELL),
+    "exits": ("def backward(Xb, Yb, C):\n    raise SystemExit", Outcome.COULD_NOT_TELL),
+    "takes other things": ("def backward(x):\n    return x", Outcome.COULD_NOT_TELL),
+    "is no function": ("backward = 3", Outcome.COULD_NOT_TELL),
+    "asks autograd": (
+        "def backward(Xb, Yb, C):\n    C = C.requires_grad_()\n    return torch.autograd.grad(C[Xb].sum(), C)[0]",
+        Outcome.COULD_NOT_TELL,
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "outcome"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_backward_that(lesson: Lessons, source: str, outcome: Outcome) -> None:
+    here = lesson("4-train")
+    here.run(here.solutions["backward"])
+    here.run(source)
+    assert here.verdict("dC", by="backward").outcome is outcome
+
+
+def test_a_backward_that_changes_the_parameters_is_told_so(lesson: Lessons) -> None:
+    here = lesson("4-train")
+    here.run(here.solutions["backward"].replace("    return dC", "    C -= 0.1 * dC\n    return dC"))
+    before = here.shell.user_ns["C"].clone()
+    verdict = here.verdict("dW1", by="backward")
+    assert verdict.outcome is Outcome.RIGHT
+    assert "changes `C` in place" in verdict.notes[0]
+    assert before.equal(here.shell.user_ns["C"])

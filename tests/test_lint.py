@@ -1,0 +1,184 @@
+"""The linter finds what is planted, and nothing in the course as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+
+from autograder import notebook
+from autograder.errors import ContentError
+from autograder.lint import lint
+from scripts.submissions import RELEASE, SOURCE
+
+NAME = "2-cross-entropy.ipynb"
+
+
+def cell(nb: NotebookNode, name: str) -> NotebookNode:
+    return next(cell for cell in nb.cells if cell.id == name)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> tuple[Path, Path]:
+    """A source and a release folder with one small notebook, the cross-entropy."""
+    for folder, origin in (("source", SOURCE), ("release", RELEASE)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / NAME).write_bytes((origin / NAME).read_bytes())
+    return tmp_path / "source", tmp_path / "release"
+
+
+def test_the_course_is_clean_and_its_zeros_are_known() -> None:
+    report = lint(SOURCE, RELEASE)
+    assert report.findings == ()
+    assert {name: sorted(zero.name for zero in zeros) for name, zeros in report.zeros.items()} == {
+        "1-every-gradient.ipynb": ["db1", "dlogit_maxes"],
+        "2-cross-entropy.ipynb": [],
+        "3-batchnorm.ipynb": ["db1"],
+        "4-train.ipynb": ["db1"],
+    }
+    assert all(zero.true < 1e-15 and zero.judged > 1 for zeros in report.zeros.values() for zero in zeros)
+
+
+def bind_an_answer(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "forward").source += "\ndlogits = logits * 0"
+
+
+def bind_an_answer_in_a_test(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").source += "\ndlogits = 0"
+
+
+def rename_a_grade_id(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "dlogits").metadata.nbgrader.grade_id = "answer"
+
+
+def drop_the_test(source: NotebookNode, release: NotebookNode) -> None:
+    source.cells.remove(cell(source, "test-dlogits"))
+
+
+def drop_the_solution(source: NotebookNode, release: NotebookNode) -> None:
+    source.cells.remove(cell(source, "dlogits"))
+
+
+def test_it_twice(source: NotebookNode, release: NotebookNode) -> None:
+    again = deepcopy(cell(source, "test-dlogits"))
+    again.id = again.metadata.nbgrader.grade_id = "test-again"
+    source.cells.append(again)
+
+
+test_it_twice.__test__ = False  # type: ignore[attr-defined]
+
+
+def grade_another_name(source: NotebookNode, release: NotebookNode) -> None:
+    test = cell(source, "test-dlogits")
+    test.source = test.source.replace('grade("dlogits")', 'grade("dh")')
+
+
+def forget_to_grade(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").source = 'check("dlogits")'
+
+
+def break_the_model_answer(source: NotebookNode, release: NotebookNode) -> None:
+    answer = cell(source, "dlogits")
+    answer.source = answer.source.replace("-= 1", "-= 2")
+
+
+def let_everything_pass(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").source = "### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS"
+
+
+def leak_a_line(source: NotebookNode, release: NotebookNode) -> None:
+    cell(release, "setup").source += "\ndlogits[range(n), Yb] -= 1"
+
+
+def leak_a_hidden_test(source: NotebookNode, release: NotebookNode) -> None:
+    cell(release, "test-dlogits").source += '\ngrade("dlogits")'
+
+
+def leave_a_marker(source: NotebookNode, release: NotebookNode) -> None:
+    cell(release, "dlogits").source += "\n### BEGIN SOLUTION"
+
+
+def forget_the_markers(source: NotebookNode, release: NotebookNode) -> None:
+    answer = cell(source, "dlogits")
+    answer.source = answer.source.replace("### BEGIN SOLUTION\n", "")
+
+
+def change_the_cells(source: NotebookNode, release: NotebookNode) -> None:
+    release.cells.pop()
+
+
+PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
+    (bind_an_answer, "cell `forward`: a locked cell binds the answer `dlogits`."),
+    (bind_an_answer_in_a_test, "cell `test-dlogits`: a locked cell binds the answer `dlogits`."),
+    (rename_a_grade_id, "cell `dlogits`: its grade_id is `answer`: they should be the same."),
+    (drop_the_test, "cell `dlogits`: no test cell is about this solution cell."),
+    (drop_the_solution, "cell `test-dlogits`: there is no solution cell `dlogits`."),
+    (test_it_twice, "cell `test-again`: it tests `dlogits`, so its id should be `test-dlogits`."),
+    (test_it_twice, "cell `test-again`: `dlogits` is tested more than once."),
+    (
+        grade_another_name,
+        "cell `test-dlogits`: `check` before and `grade` in the hidden tests should be called with the same names.",
+    ),
+    (
+        forget_to_grade,
+        "cell `test-dlogits`: `check` before and `grade` in the hidden tests should be called with the same names.",
+    ),
+    (break_the_model_answer, "cell `test-dlogits`: the model answer fails this test."),
+    (let_everything_pass, "cell `test-dlogits`: an untouched notebook passes this test."),
+    (leak_a_line, "cell `setup`: the release shows `dlogits[range(n), Yb] -= 1`."),
+    (leak_a_hidden_test, 'cell `test-dlogits`: the release shows `grade("dlogits")`.'),
+    (leave_a_marker, "cell `dlogits`: the release shows `### BEGIN SOLUTION`."),
+    (forget_the_markers, "cell `dlogits`: its answer should stand between `### BEGIN SOLUTION` and `### END SOLUTION`."),
+    (change_the_cells, "source and release have other cells: run `nbgrader generate_assignment --force`."),
+]
+RUNS = (break_the_model_answer, let_everything_pass)
+
+
+@pytest.mark.parametrize(("plant", "message"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
+def test_it_finds(
+    course: tuple[Path, Path],
+    plant: Callable[[NotebookNode, NotebookNode], None],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, release = (notebook.read(folder / NAME) for folder in course)
+    plant(source, release)
+    notebook.write(source, course[0] / NAME)
+    notebook.write(release, course[1] / NAME)
+    if plant not in RUNS:
+        monkeypatch.setattr("autograder.trial.run_all", lambda notebooks, folder: notebooks)
+    separator = " " if message.startswith("cell") else ""
+    mark = f"{NAME},{separator}" if separator else f"{NAME}: "
+    assert f"{mark}{message}" in [str(finding) for finding in lint(*course).findings]
+
+
+def test_it_finds_a_notebook_that_is_not_normalised(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.trial.run_all", lambda notebooks, folder: notebooks)
+    path = course[0] / NAME
+    path.write_text(path.read_text(encoding="utf-8").replace("\n ", "\n  "), encoding="utf-8")
+    assert f"{NAME}: it is not normalised: run `autograder normalise`." in [str(f) for f in lint(*course).findings]
+
+
+def test_it_finds_a_notebook_that_was_not_released(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.trial.run_all", lambda notebooks, folder: notebooks)
+    (course[1] / NAME).unlink()
+    (finding,) = [finding for finding in lint(*course).findings if "release" in finding.problem]
+    assert finding.problem == f"it is not in {course[1]}: run `nbgrader generate_assignment`."
+
+
+def test_a_folder_without_notebooks_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ContentError) as error:
+        lint(tmp_path, tmp_path)
+    assert str(error.value) == (
+        f"there is no notebook in {tmp_path}. Give the folder of an assignment, such as source/backprop."
+    )
+
+
+def test_two_cells_with_the_same_id_are_an_error(course: tuple[Path, Path]) -> None:
+    path = course[0] / NAME
+    path.write_text(path.read_text(encoding="utf-8").replace('"id": "names"', '"id": "setup"'), encoding="utf-8")
+    with pytest.raises(ContentError, match=r"Non-unique cell id 'setup' detected.*Give every cell an id of its own\."):
+        lint(*course)

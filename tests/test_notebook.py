@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from autograder.errors import ContentError
+from autograder.notebook import as_text, code_cells, normalised, read, role, write
+
+COMMITTED = sorted((Path(__file__).parents[1] / "source").glob("*/*.ipynb"))
+
+NBGRADER = {"grade": False, "grade_id": "dh", "locked": False, "schema_version": 3, "solution": True, "task": False}
+
+
+def used() -> NotebookNode:
+    """A notebook as it lies on a disk after somebody has worked in it."""
+    output = new_output("stream", text="hello")
+    cell = {"nbgrader": NBGRADER, "tags": ["answer"], "collapsed": True, "jupyter": {"source_hidden": True}}
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# Title", id="title", metadata={"editable": False}),
+            new_code_cell("dh = 1", id="dh", metadata=cell, outputs=[output], execution_count=7),
+        ],
+        metadata={
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3", "env": "secret"},
+            "language_info": {"name": "python", "version": "3.11.7"},
+            "widgets": {"state": {}},
+            "celltoolbar": "Create Assignment",
+        },
+    )
+
+
+class TestNormalised:
+    def test_outputs_and_counts_are_dropped(self) -> None:
+        cell = normalised(used()).cells[1]
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+    def test_ids_and_sources_are_kept(self) -> None:
+        assert [(cell.id, cell.cell_type, cell.source) for cell in normalised(used()).cells] == [
+            ("title", "markdown", "# Title"),
+            ("dh", "code", "dh = 1"),
+        ]
+
+    def test_of_a_cells_metadata_nbgraders_and_the_tags_are_kept(self) -> None:
+        assert [cell.metadata for cell in normalised(used()).cells] == [{}, {"nbgrader": NBGRADER, "tags": ["answer"]}]
+
+    def test_of_the_notebooks_metadata_the_kernel_and_the_language_are_kept(self) -> None:
+        assert normalised(used()).metadata == {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+
+    def test_a_notebook_without_metadata_gets_none(self) -> None:
+        assert normalised(new_notebook(cells=[new_code_cell("1", id="one")])).metadata == {}
+
+    def test_a_picture_in_a_text_is_kept(self) -> None:
+        attachments = {"graph.png": {"image/png": "aGVsbG8="}}
+        cell = new_markdown_cell("![graph](attachment:graph.png)", id="graph", attachments=attachments)
+        (kept,) = normalised(new_notebook(cells=[cell])).cells
+        assert kept.attachments == attachments
+
+    def test_the_original_stays_as_it_is(self) -> None:
+        original = used()
+        normalised(original)
+        assert original == used()
+
+    def test_it_is_valid(self) -> None:
+        nbformat.validate(normalised(used()))
+
+    def test_it_is_a_fixed_point(self) -> None:
+        once = normalised(used())
+        assert normalised(once) == once
+        assert as_text(once) == as_text(used())
+
+    @pytest.mark.filterwarnings("ignore:Non-unique cell id")
+    def test_a_notebook_from_before_cells_had_ids_gets_the_same_ids_each_time(self, tmp_path: Path) -> None:
+        cell = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": [], "execution_count": 1}
+        path = tmp_path / "old.ipynb"
+        path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell, cell]}))
+        ids = [cell["id"] for cell in json.loads(as_text(read(path)))["cells"]]
+        assert "" not in ids
+        assert len(set(ids)) == 2
+        assert as_text(read(path)) == as_text(read(path))
+
+
+class TestFiles:
+    def test_there_are_committed_notebooks(self) -> None:
+        assert len(COMMITTED) >= 4
+
+    @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+    def test_a_committed_notebook_is_in_the_one_form(self, path: Path) -> None:
+        assert as_text(read(path)) == path.read_text(encoding="utf-8")
+
+    def test_what_is_written_is_read_again(self, tmp_path: Path) -> None:
+        write(used(), tmp_path / "used.ipynb")
+        assert read(tmp_path / "used.ipynb") == normalised(used())
+
+    def test_the_file_ends_with_one_line_break_and_keeps_other_alphabets(self, tmp_path: Path) -> None:
+        write(new_notebook(cells=[new_markdown_cell("∂loss × 李", id="one")]), tmp_path / "one.ipynb")
+        text = (tmp_path / "one.ipynb").read_bytes().decode()
+        assert "∂loss × 李" in text
+        assert text.endswith("}\n")
+        assert not text.endswith("\n\n")
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("hello", "Notebook does not appear to be JSON: 'hello'"),
+            ("", "Notebook does not appear to be JSON: ''"),
+            ('{"nbformat": 9}', "Unsupported nbformat version 9"),
+            ("[]", ""),
+            ("{}", ""),
+            ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', ""),
+        ],
+    )
+    def test_a_file_that_is_no_notebook_is_named(self, tmp_path: Path, text: str, reason: str) -> None:
+        path = tmp_path / "other.ipynb"
+        path.write_text(text)
+        with pytest.raises(ContentError) as raised:
+            read(path)
+        assert str(raised.value).startswith(f"{path} is not a notebook ({reason}")
+        assert str(raised.value).endswith("). Open it in JupyterLab and save it again.")
+
+    def test_a_file_of_bytes_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "other.ipynb"
+        path.write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(ContentError, match="is not a notebook"):
+            read(path)
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(ContentError, match="No such file"):
+            read(tmp_path / "missing.ipynb")
+
+
+class TestCells:
+    def test_code_cells_are_those_with_code(self) -> None:
+        assert [cell.id for cell in code_cells(used())] == ["dh"]
+
+    @pytest.mark.parametrize(
+        ("metadata", "expected"),
+        [
+            ({}, "free"),
+            ({"nbgrader": {}}, "free"),
+            ({"nbgrader": {"solution": False, "grade": False, "locked": False}}, "free"),
+            ({"nbgrader": {"solution": False, "grade": False, "locked": True}}, "locked"),
+            ({"nbgrader": {"solution": False, "grade": True, "locked": True}}, "test"),
+            ({"nbgrader": {"solution": False, "grade": True, "locked": False}}, "test"),
+            ({"nbgrader": {"solution": True, "grade": False, "locked": False}}, "solution"),
+            ({"nbgrader": {"solution": True, "grade": True, "locked": False}}, "solution"),
+        ],
+    )
+    def test_a_cell_has_one_role(self, metadata: dict[str, Any], expected: str) -> None:
+        assert role(new_code_cell("1", metadata=metadata)) == expected

@@ -1,0 +1,141 @@
+"""The package as a whole: what it imports, what it shows, what its documents promise."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autograder
+from scripts.submissions import ROOT
+
+PACKAGE = ROOT / "autograder"
+
+ORDER = [
+    ("errors", "verdict"),
+    ("cell", "dataset", "notebook", "rendering", "tape"),
+    ("case", "session"),
+    ("reference", "replay"),
+    ("comparison",),
+    ("question",),
+    ("explanation",),
+    ("judgement",),
+    ("extension", "feedback"),
+    ("grading",),
+    ("zeros",),
+    ("trial",),
+    ("lint",),
+    ("cli",),
+]
+"""A module imports from the rows above its own only."""
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of the package that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(module="autograder", names=names):
+                found |= {alias.name for alias in names}
+            case ast.ImportFrom(module=str(module)) if module.startswith("autograder."):
+                found.add(module.split(".")[1])
+    return found - {"__version__"}
+
+
+def test_imports_point_one_way() -> None:
+    modules = {path.stem: imports(path) for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    assert modules.keys() == {name for row in ORDER for name in row}
+    for index, row in enumerate(ORDER):
+        above = {name for earlier in ORDER[:index] for name in earlier}
+        for name in row:
+            assert modules[name] <= above, f"{name} imports {modules[name] - above}"
+
+
+def test_modules_are_small() -> None:
+    sizes = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.glob("*.py"))
+    assert sizes[len(sizes) // 2] < 100
+    assert sizes[-1] <= 300
+
+
+def test_the_public_names() -> None:
+    assert sorted(autograder.__all__) == ["build_dataset", "check", "grade", "load_names", "vocabulary"]
+    for name in autograder.__all__:
+        function = getattr(autograder, name)
+        assert callable(function) and function.__doc__
+        assert function.__name__ not in {path.stem for path in PACKAGE.glob("*.py")}
+    with pytest.raises(AttributeError, match="has no attribute 'chek'"):
+        _ = autograder.chek
+
+
+def loaded_after(statement: str) -> set[str]:
+    """The top-level modules in a fresh interpreter after a statement."""
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(json.loads(done.stdout))
+
+
+def test_a_learner_who_checks_loads_nothing_of_nbgrader() -> None:
+    modules = loaded_after("from autograder import check, build_dataset, load_names, vocabulary\nimport autograder.extension")
+    assert {"torch", "IPython"} <= modules
+    assert not {"nbgrader", "nbconvert", "nbclient", "jupyter_client", "dask", "distributed", "sqlalchemy"} & modules
+
+
+def test_help_does_not_import_torch() -> None:
+    assert not {"torch", "IPython", "nbformat"} & loaded_after("import autograder.cli")
+    assert not {"torch", "IPython"} & loaded_after("import autograder")
+
+
+def test_a_learner_s_install_is_light() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[<>=\[]", dependency)[0] for dependency in project["dependencies"]}
+    assert not {"nbgrader", "dask", "distributed", "nbclient", "playwright", "pytest"} & names
+    assert {"torch", "jupyterlab"} <= names
+
+
+def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    names = {re.split(r"[<>=\[]", dependency)[0] for dependency in wanted} - {"backprop-ninja"}
+    assert names <= pins.keys()
+
+
+def commands(document: str) -> set[str]:
+    """The commands in the shell blocks of a document."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", text, flags=re.DOTALL)
+    return {line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.split("#")[0].strip()}
+
+
+def test_the_readme_names_make_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    named = {command.split()[1] for command in commands("README.md") if command.startswith("make ")}
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_the_readme_names_commands_that_exist() -> None:
+    from click.testing import CliRunner
+
+    from autograder.cli import main
+
+    verbs = {command.split("autograder ")[1].split()[0] for command in commands("README.md") if "autograder " in command}
+    assert verbs
+    for verb in verbs:
+        result = CliRunner().invoke(main, [verb, "--help"])
+        assert result.exit_code == 0, verb
+        assert "Example:" in result.output
+
+
+def test_ci_runs_what_the_readme_names() -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert script[-1] == "make test"
+    assert "make test" in commands("README.md")
