@@ -61,7 +61,7 @@ def wrong(question: Question, difference: Difference, replay: Replay, case: Case
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=_rows_advice(question))
     elif difference.kind == "values":
         difference = _with_reason(question, difference, replay, case)
-    return _verdict(question.name, difference, replay)
+    return _verdict(question.name, difference, replay, question.tape)
 
 
 def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> Verdict:
@@ -87,12 +87,12 @@ def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Ver
     return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"a {type(answer).__name__}{size}", expected)
 
 
-def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case) -> Verdict:
+def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case, tape: Tape) -> Verdict:
     if case.rows is not None:
         where = f"Right on this minibatch, but not on another one of {case.rows} rows with other parameters."
         advice = difference.next_step or _function_advice(by)
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=advice)
-    return _verdict(name, difference, replay)
+    return _verdict(name, difference, replay, tape)
 
 
 def notes(name: str, replay: Replay) -> tuple[str, ...]:
@@ -126,8 +126,10 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
     return difference
 
 
-def _verdict(name: str, difference: Difference, replay: Replay) -> Verdict:
-    texts = (difference.diagnosis, difference.seen, difference.expected, difference.next_step)
+def _verdict(name: str, difference: Difference, replay: Replay, tape: Tape) -> Verdict:
+    lines = " and ".join(f"`{line}`" for line in tape.uses(name[1:]))
+    advice = difference.next_step or f"Look again at what the forward pass does with `{name[1:]}`: {lines}."
+    texts = (difference.diagnosis, difference.seen, difference.expected, advice)
     return Verdict(name, Outcome.WRONG, *texts, notes=notes(name, replay))
 
 

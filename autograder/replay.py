@@ -165,6 +165,9 @@ def _undisturbed() -> Iterator[None]:
     states = random.getstate(), np.random.get_state()
     with capture_output(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
         warnings.simplefilter("ignore")
+        random.seed(0)  # so that a regrade of code that draws numbers gives the same verdict
+        np.random.seed(0)
+        torch.manual_seed(0)
         try:
             yield
         finally:

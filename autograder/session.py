@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder import cell
 from autograder.errors import NotReady
-from autograder.tape import Tape, record
+from autograder.tape import Tape, private, record
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -33,7 +33,8 @@ class Session:
         tape = record(source, self.namespace, batch)
         self.tapes.pop(source, None)
         self.tapes[source] = tape
-        self.namespace.update(tape.forward(tape.given))
+        values = tape.forward({name: private(value) for name, value in tape.given.items()})
+        self.namespace.update({step.name: values[step.name] for step in tape.steps})
 
     def remember(self, info: ExecutionInfo) -> None:
         """Called by IPython before every cell, so that a cell may check its own answer."""

@@ -83,6 +83,11 @@ class Tape:
         """The variables whose lines read `name`, in the order of the forward pass."""
         return tuple(step.name for step in self.steps if name in step.reads and step.name in self.variables)
 
+    def uses(self, name: str) -> tuple[str, ...]:
+        """The lines that consume `name`, as text."""
+        consumers = self.consumers(name)
+        return tuple(f"{step.name} = {step.source}" for step in self.steps if step.name in consumers)
+
     def forward(self, given: Mapping[str, Any]) -> State:
         """All values of the forward pass for these `given` ones, without a graph."""
         with torch.no_grad():

@@ -111,3 +111,22 @@ def test_a_broken_line_of_a_forward_pass_is_named() -> None:
     message = str(result.error_in_exec)
     assert message.startswith("line 2 of the forward pass, `b = a @ C`: it stopped with RuntimeError")
     assert "a" not in fresh.shell.user_ns
+
+
+def test_a_forward_pass_binds_its_lines_and_nothing_else() -> None:
+    fresh = Lesson("4-train", solved=False)
+    names = fresh.shell.user_ns
+    assert all(
+        names["parameters"][i] is names[name] for i, name in enumerate(("C", "W1", "b1", "W2", "b2", "bngain", "bnbias"))
+    )
+    assert not any(names[step.name].requires_grad for tape in fresh.session.tapes.values() for step in tape.steps)
+
+
+def test_no_tensor_of_the_notebook_is_the_tape_s_own() -> None:
+    fresh = Lesson(STEPS)
+    (tape,) = fresh.session.tapes.values()
+    before = {name: value.clone() for name, value in tape.state.items() if isinstance(value, torch.Tensor)}
+    for name in before:
+        fresh.run(f"{name}.zero_()")
+    for kept in (tape.state, tape.given):
+        assert all(kept[name].equal(value) for name, value in before.items() if name in kept)

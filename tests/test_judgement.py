@@ -198,6 +198,15 @@ def test_the_reason_is_told(lesson: Lessons, name: str, source: str, diagnosis: 
     assert (verdict.diagnosis, verdict.next_step) == (diagnosis, next_step)
 
 
+def test_without_a_known_reason_the_forward_lines_are_shown(lesson: Lessons) -> None:
+    verdict = lesson(STEPS).answer("dcounts", "dcounts = counts_sum_inv * dprobs + counts * dcounts_sum")
+    assert verdict.diagnosis.startswith("The values are wrong in ")
+    assert verdict.next_step == (
+        "Look again at what the forward pass does with `counts`: "
+        "`counts_sum = counts.sum(1, keepdim=True)` and `probs = counts * counts_sum_inv`."
+    )
+
+
 def test_a_hard_coded_size_is_told(lesson: Lessons) -> None:
     verdict = lesson(STEPS).answer("dbndiff2", "dbndiff2 = torch.ones_like(bndiff2) / 31 * dbnvar")
     assert verdict.diagnosis.startswith("Right on this minibatch of 32 rows, but wrong on ")

@@ -135,6 +135,14 @@ def test_the_readme_names_commands_that_exist() -> None:
         assert "Example:" in result.output
 
 
+def test_the_readme_s_figures_are_those_of_the_suite() -> None:
+    from tests.test_judgement import RIGHT_FORMS, WRONG_FORMS
+
+    readme, quality = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/quality.md"))
+    assert f"{len(RIGHT_FORMS)} ways to write the answers are accepted, {len(WRONG_FORMS)} wrong ones are not" in readme
+    assert f"{len(RIGHT_FORMS)} right ways and {len(WRONG_FORMS)} wrong ways" in quality
+
+
 def test_ci_runs_what_the_readme_names() -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     assert script[-1] == "make test"
