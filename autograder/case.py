@@ -55,7 +55,7 @@ def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> Iter
     for rows in [*_row_counts(tape, resampled - 1, generator), 2 * tape.rows]:
         twice = torch.cat([torch.randperm(tape.rows, generator=generator) for _ in range(2)])
         batch = tape.resampled(twice[:rows].tolist())
-        leaves = {name: _moved(tape.given[name], generator) for name in tape.leaves}
+        leaves = {name: _moved(batch[name], generator) for name in tape.leaves}
         yield Case(tape.forward({name: batch[name] for name in tape.given} | leaves), {}, rows)
 
 

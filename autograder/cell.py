@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import CodeType
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -52,13 +52,6 @@ def names_in(code: CodeType) -> frozenset[str]:
     return frozenset(code.co_names).union(*inner)
 
 
-def rebound(function: FunctionType, namespace: dict[str, object]) -> FunctionType:
-    """The same function with `namespace` for its global names."""
-    copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
-
-
 def _resolved(source: str) -> ast.Module:
     tree = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
     assert isinstance(tree, ast.Module)
@@ -68,7 +61,7 @@ def _resolved(source: str) -> ast.Module:
 def _statement(node: ast.stmt) -> Statement:
     code = compile(ast.Module([node], []), "<your cell>", "exec")
     touches = frozenset(name for child in ast.walk(node) for name in _touched(child))
-    return Statement(code, frozenset(_made(node)), touches)
+    return Statement(code, frozenset(_made(node)), touches & names_in(code))
 
 
 class _Magics(ast.NodeTransformer):

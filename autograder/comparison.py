@@ -30,7 +30,7 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
     if not isinstance(answer, Tensor):
         seen = f"a {type(answer).__name__}"
         return Difference("type", f"It is {seen}, not a tensor.", seen, expected)
-    if answer.layout != torch.strided or answer.is_quantized or answer.device != reference.exact.device:
+    if answer.layout != torch.strided or answer.is_nested or answer.is_quantized or answer.device != reference.exact.device:
         seen = f"a tensor of layout {answer.layout} and dtype {answer.dtype} on {answer.device}"
         return Difference("type", "It is not an ordinary dense tensor.", seen, expected)
     if tuple(answer.shape) != shape:
@@ -49,12 +49,12 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
     if not distance.numel() or float(distance.max()) <= reference.tolerance:
         return None
     place = [int(index) for index in torch.unravel_index(distance.argmax(), shape)]
-    where = f"largest difference at {place}: " if place else ""
+    where = f" at {place}, where the difference is largest" if place else ""
     wrong = int((distance > reference.tolerance).sum())
     return Difference(
         "values",
         f"The values are wrong in {wrong} of {values.numel()} entries.",
-        f"{where}{float(values[tuple(place)]):.6g}",
+        f"{float(values[tuple(place)]):.6g}{where}",
         f"{float(reference.exact[tuple(place)]):.6g}",
     )
 
@@ -70,12 +70,17 @@ def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:
     if [size for size in seen if size != 1] == [size for size in expected if size != 1]:
         if len(seen) < len(expected):
             return "The numbers are in another shape: sum with `keepdim=True`, so that the summed axis stays with size 1."
-        return "There is an axis of size 1 too many: sum without `keepdim=True`."
+        if len(seen) > len(expected):
+            return "There is an axis of size 1 too many: sum without `keepdim=True`."
     if len(seen) == len(expected):
         stretched = [axis for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if b == 1 and a != 1]
         if stretched and all(a == b for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if axis not in stretched):
-            axes = " and ".join(map(str, stretched))
-            return f"Broadcasting stretched axis {axes} in the forward pass, so sum over it: `.sum({axes}, keepdim=True)`."
-    if len(seen) > len(expected) and tuple(seen[-len(expected) :]) == tuple(expected):
+            axis, it = (stretched[0], "it") if len(stretched) == 1 else (tuple(stretched), "them")
+            return f"Broadcasting stretched axis {axis} in the forward pass, so sum over {it}: `.sum({axis}, keepdim=True)`."
+    added = len(seen) - len(expected)
+    if added == 1 and seen[1:] == expected:
         return "Broadcasting added the leading axis in the forward pass, so sum over it: `.sum(0)`."
+    if added > 1 and seen[added:] == expected:
+        axes = tuple(range(added))
+        return f"Broadcasting added the leading axes in the forward pass, so sum over them: `.sum({axes})`."
     return "Print the shapes of what you combine, and compare them with the forward line."

@@ -28,7 +28,10 @@ def load_names(path: str | os.PathLike[str] | None = None) -> list[str]:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise ContentError(f"there is no list of names at {places[-1]}. Give the path of a text file with one name a line.")
-    names = found.read_text(encoding="utf-8").split()
+    try:
+        names = found.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise ContentError(f"{found} is no UTF-8 text ({error}). Save it as UTF-8, one name a line.") from None
     if not names:
         raise ContentError(f"{found} is empty. It should have one name a line.")
     return names
@@ -45,7 +48,7 @@ def build_dataset(names: Sequence[str], block_size: int, stoi: Mapping[str, int]
     A name of k characters gives k + 1 examples; the first context is all END, the last target is END.
     Raises ContentError for a character that `stoi` lacks.
     """
-    unknown = set("".join(names)) - stoi.keys()
+    unknown = {END, *"".join(names)} - stoi.keys()
     if unknown:
         raise ContentError(f"characters {sorted(unknown)} are in the names but not in the vocabulary. Make it from all names.")
     table = np.zeros(max(map(ord, stoi)) + 1, dtype=np.int64)

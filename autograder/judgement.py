@@ -49,8 +49,11 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
         difference = compare(replay.answer, step_reference(tape, variable, case))
         if difference is not None:
             return explanation.wrong(question, difference, replay, case)
-    upstream = " and ".join(question.incoming)
-    praise = f"It is right for whatever comes in as {upstream}, and has the shape of `{variable}`, {question.shape}."
+    from_loss = tape.consumers(variable) == (tape.loss,)
+    where = (
+        "on this minibatch and on parts of it" if from_loss else f"for whatever comes in as {' and '.join(question.incoming)}"
+    )
+    praise = f"It is right {where}, and has the shape of `{variable}`, {question.shape}."
     return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
 
 

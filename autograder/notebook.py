@@ -44,7 +44,7 @@ def as_text(notebook: NotebookNode) -> str:
 
 def normalised(notebook: NotebookNode) -> NotebookNode:
     """The same cells without outputs, execution counts and any metadata that says nothing about the course."""
-    cells = [_cell(cell) for cell in notebook.cells]
+    cells = [_cell(cell, f"cell-{number}") for number, cell in enumerate(notebook.cells, 1)]
     metadata = {
         key: {name: notebook.metadata[key][name] for name in names if name in notebook.metadata[key]}
         for key, names in NOTEBOOK_METADATA.items()
@@ -67,13 +67,15 @@ def role(cell: NotebookNode) -> str:
     return "locked" if metadata.get("locked") else "free"
 
 
-def _cell(cell: NotebookNode) -> dict[str, Any]:
+def _cell(cell: NotebookNode, id: str) -> dict[str, Any]:
     kept: dict[str, Any] = {
-        "id": cell.get("id", ""),
+        "id": cell.get("id", id),
         "cell_type": cell.cell_type,
         "source": cell.source,
         "metadata": {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata},
     }
+    if cell.get("attachments"):
+        kept["attachments"] = cell.attachments
     if cell.cell_type == "code":
         kept |= {"outputs": [], "execution_count": None}
     return kept

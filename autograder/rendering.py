@@ -17,9 +17,13 @@ COLOURS = {
 """From the palette of Okabe and Ito, which people with any colour vision can tell apart."""
 
 
+LONGEST, MOST_NOTES = 250, 5
+"""Of a text, in characters; together at most 15 kB, whatever is escaped or marked."""
+
+
 def as_text(verdict: Verdict) -> str:
     """A headline, then a line for each fact."""
-    lines = [f"{SYMBOLS[verdict.outcome]} {verdict.headline}"]
+    lines = [f"{SYMBOLS[verdict.outcome]} {verdict.name}: {verdict.outcome}. {_short(verdict.diagnosis)}"]
     lines += [f"  {label}: {text}" for label, text in _facts(verdict)]
     return "\n".join(lines)
 
@@ -27,14 +31,21 @@ def as_text(verdict: Verdict) -> str:
 def as_html(verdict: Verdict) -> str:
     """The same in a box: inline styles and plain tags only, since notebooks drop the rest when they are not trusted."""
     name, outcome = escape(verdict.name), verdict.outcome
-    headline = f"<b>{SYMBOLS[outcome]} <code>{name}</code>: {outcome}.</b> {_marked(verdict.diagnosis)}"
-    facts = "".join(f"<br>{label}: {_marked(text)}" for label, text in _facts(verdict))
+    headline = f"<b>{SYMBOLS[outcome]} <code>{name}</code>: {outcome}.</b> {_marked(_short(verdict.diagnosis))}"
+    facts = "".join(f"<br><b>{label}:</b> {_marked(text)}" for label, text in _facts(verdict))
     return f'<div style="border-left: 6px solid {COLOURS[outcome]}; padding: 4px 12px">{headline}{facts}</div>'
 
 
 def _facts(verdict: Verdict) -> list[tuple[str, str]]:
     facts = [("seen", verdict.seen), ("expected", verdict.expected), ("next", verdict.next_step)]
-    return [(label, text) for label, text in facts if text] + [("note", note) for note in verdict.notes]
+    facts += [("note", note) for note in verdict.notes[:MOST_NOTES]]
+    return [(label, _short(text)) for label, text in facts if text]
+
+
+def _short(text: str) -> str:
+    """The first line of a text, or as much as fits."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def _marked(text: str) -> str:

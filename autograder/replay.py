@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,20 +16,16 @@ from IPython.utils.capture import capture_output
 from torch import Tensor
 
 from autograder.case import Case
-from autograder.cell import Cell, names_in, rebound
+from autograder.cell import Cell
 from autograder.errors import AutograderError
+from autograder.scratch import Scratch
 from autograder.tape import private
 
 MISSING = object()
 """Stands for an answer that the code did not bind."""
 
-ENGINES = (
-    (torch.Tensor, "backward"),
-    (torch.autograd, "backward"),
-    (torch.autograd, "grad"),
-    (torch.autograd.forward_ad, "make_dual"),
-)
-"""The doors through which torch differentiates; `torch.func` and `torch.autograd.functional` go through them too."""
+ENGINES = ((torch.autograd.Variable, "_execution_engine"), (torch.autograd.forward_ad, "make_dual"))
+"""What all ways to differentiate come down to: backward, `grad`, `torch.func` and `torch.autograd.functional`."""
 
 
 class AutogradOff(AutograderError):
@@ -57,30 +52,31 @@ def run_cell(cell: Cell, name: str, case: Case, namespace: Mapping[str, Any]) ->
     """
     fixed = {f"d{consumer}": gradient for consumer, gradient in case.incoming.items()}
     given = _Given({**case.state, **fixed})
-    scratch = _scratch(namespace, cell.reads - given.values.keys() - {name}) | given.values
-    scratch.pop(name, None)
-
+    scratch = Scratch(namespace)
+    scratch.bring(cell.reads - given.values.keys() - {name})
+    names = scratch.names
+    names.update(given.values)
+    names.pop(name, None)
     waiting = list(cell.statements)
     made = set[str]()
 
     def run() -> None:
         while waiting:
-            exec(waiting[0].code, scratch)
+            exec(waiting[0].code, names)
             statement = waiting.pop(0)
             made.update(statement.makes & fixed.keys())
             for key in statement.touches & made:
-                scratch[key] = fixed[key].clone()
+                names[key] = fixed[key].clone()
 
     error = _attempt(run)
     unfinished = bool(waiting) and name in waiting[0].touches
-    return Replay(scratch.get(name, MISSING), error, given.changed(), unfinished)
+    return Replay(names.get(name, MISSING), error, given.changed(), unfinished)
 
 
 def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], namespace: Mapping[str, Any]) -> Replay:
     """What a student's function returns for copies of these arguments; it reads the notebook and cannot change it."""
     given = _Given(arguments)
-    if isinstance(function, FunctionType) and function.__globals__ is namespace:
-        function = rebound(function, _scratch(namespace, names_in(function.__code__)))
+    function = Scratch(namespace).copied(function)
     answers: list[Any] = [MISSING]
     error = _attempt(lambda: answers.append(function(**given.values)))
     return Replay(answers[-1], error, given.changed())
@@ -121,43 +117,6 @@ def _attempt(run: Callable[[], object]) -> BaseException | None:
     return None
 
 
-def _scratch(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The namespace with copies of all that code with these names can change, through its functions too."""
-    scratch = dict(namespace)
-    copies: dict[int, Any] = {}
-    waiting, seen = set(names), set[str]()
-    while waiting:
-        name = waiting.pop()
-        seen.add(name)
-        value = namespace.get(name)
-        if isinstance(value, FunctionType) and value.__globals__ is namespace:
-            scratch[name] = rebound(value, scratch)
-            waiting |= names_in(value.__code__) - seen
-        elif name in namespace:
-            scratch[name] = _copy(value, copies)
-    return scratch
-
-
-def _copy(value: Any, copies: dict[int, Any]) -> Any:
-    """A copy of data, one for each object; modules, functions and anything unknown stay as they are."""
-    if id(value) not in copies:
-        copies[id(value)] = value
-        match value:
-            case Tensor():
-                copies[id(value)] = private(value)
-            case np.ndarray():
-                copies[id(value)] = value.copy()
-            case torch.Generator():
-                copies[id(value)] = value.clone_state()
-            case list() | set():
-                copies[id(value)] = type(value)(_copy(item, copies) for item in value)
-            case tuple() if type(value) is tuple:
-                copies[id(value)] = tuple(_copy(item, copies) for item in value)
-            case dict() if type(value) is dict:
-                copies[id(value)] = {key: _copy(item, copies) for key, item in value.items()}
-    return copies[id(value)]
-
-
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """No output, no warning, no figure and no random number of a replay reaches the notebook."""
@@ -182,14 +141,21 @@ def _figures() -> set[int]:
     return set(sys.modules["matplotlib.pyplot"].get_fignums()) if "matplotlib.pyplot" in sys.modules else set()
 
 
-@contextmanager
-def _autograd_off() -> Iterator[None]:
-    def refuse(*_: object, **__: object) -> NoReturn:
+class _Refusal:
+    """Stands for an engine, and for any of its methods."""
+
+    def __getattr__(self, name: str) -> _Refusal:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         raise AutogradOff("autograd is switched off while an answer is judged: derive the gradient by hand")
 
+
+@contextmanager
+def _autograd_off() -> Iterator[None]:
     engines = [(owner, name, getattr(owner, name)) for owner, name in ENGINES]
     for owner, name, _ in engines:
-        setattr(owner, name, refuse)
+        setattr(owner, name, _Refusal())
     try:
         yield
     finally:

@@ -45,7 +45,8 @@ class Session:
         """Called by IPython after every cell."""
         error = result.error_before_exec or result.error_in_exec
         if error is not None and result.info is not None:
-            self.failures[result.info.raw_cell] = f"{type(error).__name__}: {error}"
+            message = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
+            self.failures[result.info.raw_cell] = f"{type(error).__name__}: {message}"
 
     def tape(self, variable: str) -> Tape:
         """The newest forward pass that has this variable. Raises NotReady where there is none."""

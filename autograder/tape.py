@@ -138,7 +138,10 @@ class Tape:
     def _evaluate(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(given)
         for step in self.steps:
-            values[step.name] = eval(step.code, {**values})
+            value = eval(step.code, {**values})
+            if torch.is_grad_enabled() and is_variable(value):  # a variable of its own, were it an alias or a constant
+                value = value.view_as(value) if value.requires_grad else value.detach().requires_grad_()
+            values[step.name] = value
         return values
 
 
@@ -198,8 +201,10 @@ def is_variable(value: object) -> bool:
 
 
 def private(value: Any) -> Any:
-    """A copy of a tensor that shares nothing with it and has no graph; any other value as it is."""
-    return value.detach().clone() if isinstance(value, Tensor) else value
+    """A copy of a tensor that shares nothing with it and has no graph, or a list of such; any other value as it is."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return [private(item) for item in value] if type(value) is list else value
 
 
 def promoted(state: State) -> State:
@@ -228,7 +233,9 @@ def _run(step: Step, values: Mapping[str, Any]) -> Any:
 
 def _require_scalar(step: Step, value: Any) -> None:
     if not (is_variable(value) and value.dim() == 0):
-        seen = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
+        seen = f"type {type(value).__name__}"
+        if isinstance(value, Tensor):
+            seen = f"shape {tuple(value.shape)}" if value.is_floating_point() else f"dtype {value.dtype}"
         problem = f"the last line is the loss, a floating-point tensor of shape (), but this has {seen}."
         raise ForwardError(step.line, f"{step.name} = {step.source}", problem, "End with the loss.")
 
@@ -239,6 +246,9 @@ def _require_batch(batch: Sequence[str], given: Mapping[str, Any]) -> None:
         if name not in given or isinstance(given[name], ModuleType):
             remedy = "Name the count and the tensors of the minibatch that the lines read."
             raise ForwardError(0, option, f"no line reads `{name}` as data.", remedy)
+        if not (isinstance(given[name], int) or (isinstance(given[name], Tensor) and given[name].dim())):
+            problem = f"`{name}` is a {type(given[name]).__name__}, neither a count nor a tensor with rows."
+            raise ForwardError(0, option, problem, "Name a number, or a tensor that has one row for each example.")
     counts = {name: len(v) if isinstance(v := given[name], Tensor) else v for name in batch}
     if len(set(counts.values())) > 1:
         problem = f"these should all be the number of rows, but are {counts}."

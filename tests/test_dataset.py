@@ -141,19 +141,21 @@ class TestNames:
             load_names(path)
 
 
-class TestSplits:
-    """The sizes that the lectures print, or those of our own list where theirs is not at hand."""
+SPLITS: list[tuple[Path | None, tuple[int, int, int]]] = [(None, (185346, 23267, 23105))]
+if LECTURE.is_file():
+    SPLITS.append((LECTURE, (182625, 22655, 22866)))
 
-    def test_a_shuffle_and_a_split_give_the_sizes_of_the_lecture(self) -> None:
-        names, sizes = load_names(), (182512, 22779, 22819)
-        if LECTURE.is_file():
-            names, sizes = load_names(LECTURE), (182625, 22655, 22866)
-        stoi = vocabulary(names)
-        random.Random(42).shuffle(names)
-        first, second = int(0.8 * len(names)), int(0.9 * len(names))
-        parts = (names[:first], names[first:second], names[second:])
-        assert tuple(len(build_dataset(part, 3, stoi)[0]) for part in parts) == sizes
 
-    def test_all_examples_of_the_course_are_those_of_a_plain_loop(self) -> None:
-        contexts, _ = assert_same_as_slowly(load_names(), 3)
-        assert len(contexts) == sum(len(name) + 1 for name in load_names())
+@pytest.mark.parametrize(("path", "sizes"), SPLITS)
+def test_a_shuffle_and_a_split_give_these_sizes(path: Path | None, sizes: tuple[int, int, int]) -> None:
+    names = load_names(path)
+    stoi = vocabulary(names)
+    random.Random(42).shuffle(names)
+    first, second = int(0.8 * len(names)), int(0.9 * len(names))
+    parts = (names[:first], names[first:second], names[second:])
+    assert tuple(len(build_dataset(part, 3, stoi)[0]) for part in parts) == sizes
+
+
+def test_all_examples_of_the_course_are_those_of_a_plain_loop() -> None:
+    contexts, _ = assert_same_as_slowly(load_names(), 3)
+    assert len(contexts) == sum(len(name) + 1 for name in load_names())

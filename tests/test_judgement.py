@@ -226,7 +226,7 @@ def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str) -> N
     here.run(source)
     verdict = here.verdict("dprobs")
     assert verdict.outcome is Outcome.COULD_NOT_TELL
-    assert verdict.seen.startswith(("NameError: name 'probz' is not defined", "SyntaxError: invalid syntax"))
+    assert verdict.seen.startswith(("NameError: name 'probz' is not defined", "SyntaxError: invalid syntax, in line 1"))
 
 
 def test_an_answer_whose_cell_was_not_seen_could_not_be_told() -> None:

@@ -134,8 +134,7 @@ HOSTILE = [
 def test_whatever_a_verdict_says_is_shown_as_text(text: str) -> None:
     page = Page(as_html(Verdict(text, Outcome.WRONG, text, text, text, text, (text,))))
     assert set(page.tags) <= {"div", "b", "code", "br"}
-    assert page.text.count(text.replace("`", "")) >= 6 or page.text.count(text) >= 1
-    assert text in page.code
+    assert page.text.replace("`", "").count(text.replace("`", "")) == 6
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -1,0 +1,55 @@
+"""A headless browser, and what to ask of a page in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def chromium() -> str:
+    """The path of the installed Chromium. Fails the test where there is none: what it guards must not go unseen."""
+    found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    return found or pytest.fail(f"No browser ({', '.join(CHROMIUM_NAMES)}) is installed: apt-get install chromium")
+
+
+@contextmanager
+def browser_page(seconds: float, width: int = 1200, height: int = 900) -> Iterator[Page]:
+    """An empty page, in which each action, navigation and expectation has so many seconds."""
+    path = chromium()
+    expect.set_options(timeout=seconds * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS, timeout=seconds * 1000)
+        try:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(seconds * 1000)
+            yield page
+        finally:
+            browser.close()
+
+
+def expect_drawn(element: Locator) -> None:
+    """Asserts that the element can be seen and takes up room."""
+    expect(element).to_be_visible()
+    box = element.bounding_box()
+    assert box is not None and box["width"] > 0 and box["height"] > 0, f"drawn at {box}"
+
+
+def as_rgb(colour: str) -> str:
+    """`#RRGGBB` as browsers spell it in computed styles."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgb({red}, {green}, {blue})"
