@@ -16,8 +16,23 @@ c.Exchange.root = os.environ.get("NBGRADER_EXCHANGE", str(here / "exchange"))
 # A stub that raises would stop Run All with a traceback; without one, the check below says "not attempted".
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE"}
 
+# The tensors are small: on a busy machine threads of torch only wait for each other. Kernels inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Cells are fast; this is for the ones that never end.
 c.Execute.timeout = 60
 
-# What students wrote is shown in the instructor's browser: no scripts, no event handlers, no styles outside this list.
+# What students wrote is shown in the instructor's browser, in formgrader and in feedback: nothing in it may run there.
 c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {
+    "clean_html": "autograder.sanitising.clean_html",
+    "markdown2html": "autograder.sanitising.markdown2html",
+    "get_metadata": "autograder.sanitising.number_from_metadata",
+}
+
+# Feedback shows the verdicts, and not the hidden tests that gave them.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]

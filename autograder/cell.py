@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dis import get_instructions
 from types import CodeType
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -49,7 +50,8 @@ def read(source: str) -> Cell:
 def names_in(code: CodeType) -> frozenset[str]:
     """All global names that a code object mentions, in functions and comprehensions inside it too."""
     inner = (names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return frozenset(code.co_names).union(*inner)
+    named = (step.argval for step in get_instructions(code) if step.opname.endswith(("_NAME", "_GLOBAL", "_GLOBALS")))
+    return frozenset(named).union(*inner)
 
 
 def _resolved(source: str) -> ast.Module:

@@ -29,7 +29,7 @@ def load_names(path: str | os.PathLike[str] | None = None) -> list[str]:
     if found is None:
         raise ContentError(f"there is no list of names at {places[-1]}. Give the path of a text file with one name a line.")
     try:
-        names = found.read_text(encoding="utf-8").split()
+        names = found.read_text(encoding="utf-8-sig").split()
     except UnicodeDecodeError as error:
         raise ContentError(f"{found} is no UTF-8 text ({error}). Save it as UTF-8, one name a line.") from None
     if not names:

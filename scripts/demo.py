@@ -16,7 +16,7 @@ from rich.table import Table
 
 from scripts.submissions import ROOT, STUDENTS, Answers, hand_in
 
-SECONDS_FOR_A_CELL = 15
+SECONDS_FOR_A_CELL = 40
 
 
 def make_course(folder: Path, students: Mapping[str, Callable[[], Answers]]) -> None:

@@ -137,6 +137,8 @@ class TestNames:
             ("def f(x, y=a):\n    z = x + b\n    return z", {"f", "a", "b"}),
             ("def f():\n    def g():\n        return [a for _ in b]\n    return g", {"f", "a", "b"}),
             ("f'{a}'", {"a"}),
+            ("dx = a.sum(0).T", {"dx", "a"}),
+            ("def f(x): return x.T @ a.b", {"f", "a"}),
             ("a = 1\nb = 2", {"a", "b"}),
         ],
     )

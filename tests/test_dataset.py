@@ -137,8 +137,15 @@ class TestNames:
     def test_a_file_that_is_no_text_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "names.txt"
         path.write_bytes("zoë".encode("latin-1"))
-        with pytest.raises(ContentError, match=str(path)):
+        with pytest.raises(ContentError) as raised:
             load_names(path)
+        assert str(raised.value).startswith(f"{path} is no UTF-8 text ('utf-8' codec can't decode byte 0xeb in position 2: ")
+        assert str(raised.value).endswith("). Save it as UTF-8, one name a line.")
+
+    def test_the_mark_that_some_editors_put_first_is_no_part_of_a_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "names.txt"
+        path.write_bytes(b"\xef\xbb\xbfemma\r\nava\r\n")
+        assert load_names(path) == ["emma", "ava"]
 
 
 SPLITS: list[tuple[Path | None, tuple[int, int, int]]] = [(None, (185346, 23267, 23105))]

@@ -127,6 +127,16 @@ class TestFiles:
         assert str(raised.value).startswith(f"{path} is not a notebook ({reason}")
         assert str(raised.value).endswith("). Open it in JupyterLab and save it again.")
 
+    def test_a_file_in_which_two_cells_have_the_same_id_is_named(self, tmp_path: Path) -> None:
+        notebook = json.loads(as_text(used()))
+        notebook["cells"][0]["id"] = "dh"
+        path = tmp_path / "twice.ipynb"
+        path.write_text(json.dumps(notebook))
+        with pytest.raises(ContentError) as raised:
+            read(path)
+        assert str(raised.value).startswith(f"{path}: Non-unique cell id 'dh' detected.")
+        assert str(raised.value).endswith(" Give every cell an id of its own.")
+
     def test_a_file_of_bytes_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "other.ipynb"
         path.write_bytes(b"\xff\xfe\x00")

@@ -29,7 +29,7 @@ ORDER = [
     ("extension", "feedback"),
     ("grading",),
     ("zeros",),
-    ("trial",),
+    ("sanitising", "trial"),
     ("lint",),
     ("cli",),
 ]

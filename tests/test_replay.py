@@ -316,6 +316,14 @@ class TestNotebook:
         assert replayed(f"{source}\nraise ValueError", "da", case, namespace).error is not None
         assert (torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()) == before
 
+    @pytest.mark.parametrize("draw", ["torch.rand(3)", "torch.tensor(np.random.rand(3))", "torch.tensor([random.random()])"])
+    def test_what_a_replay_draws_is_the_same_each_time(self, case: Case, namespace: dict[str, Any], draw: str) -> None:
+        answers = []
+        for seed in (1, 2):
+            torch.manual_seed(seed), np.random.seed(seed), random.seed(seed)
+            answers.append(answered(f"da = {draw}", "da", case, namespace))
+        assert answers[0] == answers[1]
+
     def test_nothing_is_printed_and_nothing_warned(
         self, case: Case, namespace: dict[str, Any], capfd: pytest.CaptureFixture[str]
     ) -> None:

@@ -45,7 +45,7 @@ def test_data_is_copied(name: str) -> None:
     assert type(brought(VALUES, name)[name]) is type(VALUES[name])
 
 
-@pytest.mark.parametrize("value", [math, int, 3, "text", object(), print], ids=str)
+@pytest.mark.parametrize("value", [math, int, 3, "text", object(), print], ids=lambda value: type(value).__name__)
 def test_what_cannot_be_changed_or_is_not_known_is_shared(value: object) -> None:
     assert brought({"it": value}, "it")["it"] is value
 
