@@ -51,7 +51,7 @@ class Session:
     def tape(self, variable: str) -> Tape:
         """The newest forward pass that has this variable. Raises NotReady where there is none."""
         for tape in reversed(self.tapes.values()):
-            if variable in tape.variables[:-1]:
+            if variable in tape.variables:
                 return tape
         if not self.tapes:
             raise NotReady("no forward pass has been recorded: run the `%%forward` cell, then this one again.")
