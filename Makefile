@@ -38,7 +38,7 @@ lint: install
 	$(BIN)/autograder lint backprop
 
 release: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbgrader generate_assignment backprop --force
+	$(BIN)/nbgrader generate_assignment backprop --force
 
 quality: install
 	$(BIN)/python -m scripts.quality

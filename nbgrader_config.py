@@ -1,6 +1,8 @@
 """The course, as nbgrader sees it. Works in place: run the nbgrader commands in this folder."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 c = get_config()  # noqa: F821 (nbgrader defines it)
@@ -15,6 +17,10 @@ c.Exchange.root = os.environ.get("NBGRADER_EXCHANGE", str(here / "exchange"))
 
 # A stub that raises would stop Run All with a traceback; without one, the check below says "not attempted".
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE"}
+
+# nbgrader calls alembic by name: it lies beside this Python, also where the environment is not activated.
+if not shutil.which("alembic"):
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 
 # The tensors are small: on a busy machine threads of torch only wait for each other. Kernels inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -35,7 +34,6 @@ def nbgrader(course: Path, *arguments: str, on_line: Callable[[str], None] = lam
     with subprocess.Popen(
         [sys.executable, "-m", "nbgrader", *arguments],
         cwd=course,
-        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -46,11 +44,6 @@ def nbgrader(course: Path, *arguments: str, on_line: Callable[[str], None] = lam
             on_line(line)
     if process.returncode:
         raise RuntimeError(f"nbgrader {' '.join(arguments)} ended with {process.returncode}:\n{''.join(log)}")
-
-
-def environment() -> dict[str, str]:
-    """nbgrader calls alembic by name."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def grade(course: Path, on_line: Callable[[str], None] = lambda line: None) -> None:

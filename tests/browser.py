@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -53,3 +54,13 @@ def as_rgb(colour: str) -> str:
     """`#RRGGBB` as browsers spell it in computed styles."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return f"rgb({red}, {green}, {blue})"
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Ends a server, by force if it takes longer than that."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(seconds)

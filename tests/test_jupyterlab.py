@@ -155,7 +155,7 @@ def jupyterlab(root: Path, home: Path) -> Iterator[tuple[str, str]]:
         wait_for_answer(server, port, home / "log")
         yield f"http://127.0.0.1:{port}", token
     finally:
-        stop(server)
+        browser.stop(server, SECONDS)
 
 
 def surroundings(home: Path) -> dict[str, str]:
@@ -194,12 +194,3 @@ def answers(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def stop(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()
-    try:
-        server.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait(SECONDS)

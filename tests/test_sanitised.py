@@ -31,6 +31,7 @@ from playwright.sync_api import Error as NowhereToGo
 
 from autograder.rendering import COLOURS, as_html
 from autograder.verdict import Outcome, Verdict
+from tests.browser import as_rgb, chromium, stop
 
 CONFIG = Path(__file__).parent.parent / "nbgrader_config.py"
 UNPROTECTED = "\nc.HTMLExporter.sanitize_html = False\nc.HTMLExporter.filters = {}\n"
@@ -376,11 +377,6 @@ def test_a_missing_browser_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None
         chromium()
 
 
-def chromium() -> str:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    return found or pytest.fail("No Chromium is installed: apt-get install chromium")
-
-
 @contextmanager
 def headless_browser() -> Iterator[Browser]:
     path = chromium()
@@ -410,16 +406,7 @@ def server(course: Course) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        stop(process)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(SECONDS)
+        stop(process, SECONDS)
 
 
 def announced(course: Course, process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -488,8 +475,3 @@ def stay(route: Route) -> None:
         route.fulfill(status=204)
     else:
         route.fallback()
-
-
-def as_rgb(colour: str) -> str:
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return f"rgb({red}, {green}, {blue})"
