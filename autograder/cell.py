@@ -20,7 +20,7 @@ class Statement:
     makes: frozenset[str]
     """The names that it gives a value which does not come from their old one."""
     touches: frozenset[str]
-    """The names that it binds, stores into, or calls an in-place method of."""
+    """The names that it binds, stores into, passes as `out`, or calls an in-place method of."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def _touched(node: ast.AST) -> Iterator[str]:
         case ast.Subscript(value=owner, ctx=ast.Store()) | ast.Attribute(value=owner, ctx=ast.Store()):
             yield from _owner(owner)
         case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method.endswith("_") and method[0] != "_":
+            yield from _owner(owner)
+        case ast.keyword(arg="out", value=owner):
             yield from _owner(owner)
         case ast.FunctionDef(name=name):
             yield name

@@ -10,6 +10,13 @@ import click
 from autograder import __version__
 from autograder.errors import AutograderError
 
+ZERO = {
+    "alone": "Its test does not rest on that: in its cases it is up to {:.1f}.",
+    "whole": "It is tested through a whole backward pass, where zeros are right.",
+    "": "No test is about it.",
+}
+"""What follows from a gradient that is zero, by how it is tested."""
+
 FOLDER = click.Path(path_type=Path)
 
 
@@ -37,12 +44,12 @@ def lint(assignment: str, course: Path) -> None:
         raise click.ClickException(str(error)) from None
     for name, zeros in report.zeros.items():
         for zero in zeros:
-            click.echo(
-                f"{name}: the true {zero.name} is zero ({zero.true:.0e}). In random cases it is up to {zero.judged:.1f}."
-            )
+            remark = ZERO[zero.tested].format(zero.judged)
+            click.echo(f"{name}: the true {zero.name} is zero ({zero.true:.0e}). {remark}")
     for finding in report.findings:
         click.echo(str(finding))
-    click.echo(f"{len(report.zeros)} notebooks, {len(report.findings)} to mend")
+    notebooks = len(report.zeros)
+    click.echo(f"{notebooks} notebook{'s' * (notebooks != 1)}, {len(report.findings)} to mend")
     sys.exit(1 if report.findings else 0)
 
 

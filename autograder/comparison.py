@@ -11,6 +11,14 @@ from torch import Tensor
 
 from autograder.reference import Reference
 
+OTHER_TYPES = {
+    "ndarray": "Use torch where you use numpy, or `torch.from_numpy` at the end.",
+    **dict.fromkeys(("list", "tuple"), "Join its tensors with `torch.stack` or `torch.cat`."),
+    **dict.fromkeys(("int", "float", "bool"), "There is a number for every entry of the variable, not one for all."),
+    **dict.fromkeys(("function", "builtin_function_or_method", "method"), "Call it: are the parentheses missing?"),
+}
+"""What to do about an answer of the wrong type, by the name of the type."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -28,8 +36,9 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
     shape = tuple(reference.exact.shape)
     expected = f"a floating-point tensor of shape {shape}"
     if not isinstance(answer, Tensor):
-        seen = f"a {type(answer).__name__}"
-        return Difference("type", f"It is {seen}, not a tensor.", seen, expected)
+        kind = type(answer).__name__
+        advice = OTHER_TYPES.get(kind, "Write an expression of torch tensors, and look at what it gives.")
+        return Difference("type", "It is not a tensor.", f"type `{kind}`", expected, advice)
     if answer.layout != torch.strided or answer.is_nested or answer.is_quantized or answer.device != reference.exact.device:
         seen = f"a tensor of layout {answer.layout} and dtype {answer.dtype} on {answer.device}"
         return Difference("type", "It is not an ordinary dense tensor.", seen, expected)

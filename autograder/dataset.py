@@ -50,7 +50,7 @@ def build_dataset(names: Sequence[str], block_size: int, stoi: Mapping[str, int]
     """
     unknown = {END, *"".join(names)} - stoi.keys()
     if unknown:
-        raise ContentError(f"characters {sorted(unknown)} are in the names but not in the vocabulary. Make it from all names.")
+        raise ContentError(f"the vocabulary lacks {sorted(unknown)}. Make it from all names, with `vocabulary(names)`.")
     table = np.zeros(max(map(ord, stoi)) + 1, dtype=np.int64)
     for character, index in stoi.items():
         table[ord(character)] = index

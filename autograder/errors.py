@@ -11,10 +11,11 @@ class AutograderError(Exception):
 
 
 class ForwardError(AutograderError):
-    """A line that cannot stand in a `%%forward` cell."""
+    """A line that cannot stand in a `%%forward` cell; line 0 is that of the magic."""
 
     def __init__(self, line: int, source: str, problem: str, remedy: str) -> None:
-        super().__init__(f"line {line} of the forward pass, `{source}`: {problem}\n{remedy}")
+        place = f"line {line} of the forward pass" if line else "the first line of the cell"
+        super().__init__(f"{place}, `{source}`: {problem}\n{remedy}")
         self.line = line
 
 

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from autograder.case import Case
+from autograder.cell import Cell
 from autograder.comparison import Difference
 from autograder.question import Question
-from autograder.replay import Replay
+from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
 
 
-def not_attempted(name: str) -> Verdict:
+def not_attempted(name: str, misspelt: str = "") -> Verdict:
+    """Nothing is there. `misspelt` is a name in the notebook that may have been meant for it."""
     advice = "Write it in its answer cell, run that cell, then this one."
+    if misspelt:
+        advice = f"There is a `{misspelt}`. If that is the answer, call it `{name}`."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"There is no `{name}` yet.", next_step=advice)
+
+
+def blank(name: str, cell: Cell) -> Verdict:
+    """The answer's cell gives it no value."""
+    advice = "Write it in its answer cell, run that cell, then this one."
+    if ".grad" in cell.source:
+        advice = "The tensors of this notebook carry no graph, so there is no `.grad`: derive it by hand."
+    return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{name}` has no value yet.", next_step=advice)
 
 
 def failed(name: str, error: str) -> Verdict:
@@ -50,7 +61,10 @@ def stopped(question: Question, replay: Replay, case: Case) -> Verdict:
         expected = f"a cell for any number of rows, `{question.count}`"
         return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(question))
     diagnosis = "The cell stops when it is run again with other gradients coming in."
-    advice = f"Use only forward variables and {' and '.join(question.incoming)} in it."
+    advice = f"Use only {_listed([*question.incoming, 'the forward variables'])} in it."
+    if isinstance(error, AutogradOff):
+        diagnosis, seen = "The cell asks autograd, which is switched off while an answer is judged.", ""
+        advice = f"Derive it by hand, from {_listed([*question.incoming, 'the forward variables'])}."
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
 
 
@@ -61,6 +75,8 @@ def wrong(question: Question, difference: Difference, replay: Replay, case: Case
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=_rows_advice(question))
     elif difference.kind == "values":
         difference = _with_reason(question, difference, replay, case)
+    if difference.kind == "values" and question.incoming:
+        difference = replace(difference, seen=f"{difference.seen}, with random numbers in {_listed(question.incoming)}")
     return _verdict(question.name, difference, replay, question.tape)
 
 
@@ -72,13 +88,19 @@ def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> 
 
 
 def function_stopped(name: str, by: str, error: BaseException, case: Case, tape: Tape) -> Verdict:
+    if isinstance(error, AutogradOff):
+        diagnosis = f"`{by}` asks autograd, which is switched off while an answer is judged."
+        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step="Derive the gradients by hand.")
     if case.rows is None:
-        diagnosis = f"`{by}` stops before it returns anything."
-        return Verdict(
-            name, Outcome.COULD_NOT_TELL, diagnosis, _line(error), next_step="Mend the function and run its cell again."
-        )
+        diagnosis, advice = f"`{by}` stops before it returns anything.", "Mend the function and run its cell again."
+        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, _line(error), next_step=advice)
     diagnosis = f"`{by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows."
     return Verdict(name, Outcome.WRONG, diagnosis, _line(error), next_step=_function_advice(by))
+
+
+def returns_nothing(name: str, by: str) -> Verdict:
+    advice = "Is the `return` missing? Without one a function returns None."
+    return Verdict(name, Outcome.WRONG, f"`{by}` returns nothing.", "None", next_step=advice)
 
 
 def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Verdict:
@@ -106,28 +128,28 @@ def _notes(name: str, replay: Replay) -> Iterator[str]:
     if isinstance(replay.error, NotImplementedError):
         yield "Your cell still has the line `raise NotImplementedError()`: delete it."
     elif replay.error is not None:
-        yield f"Your cell works out `{name}`, and stops after that with {_line(replay.error)}"
+        yield f"Your cell works out `{name}`, and stops after that with {_line(replay.error)}."
 
 
 def _with_reason(question: Question, difference: Difference, replay: Replay, case: Case) -> Difference:
     """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
     ignored = [f"`d{name}`" for name in case.incoming if question.ignores(name, case, replay.answer)]
-    advice = f"Work it out from {' and '.join(question.incoming)} and the forward variables alone, whatever comes in."
+    advice = f"Work it out from {_listed([*question.incoming, 'the forward variables'])} alone, whatever comes in."
     if question.right_here():
         reason = (
-            f"the cell does not use {' and '.join(ignored)}."
+            f"the cell does not use {_listed(ignored)}."
             if ignored
             else "with other gradients coming in they are wrong: a part that matters then is almost zero here."
         )
         return replace(difference, diagnosis=f"The numbers are right for this batch, but {reason}", next_step=advice)
     if ignored:
-        diagnosis = f"The answer does not depend on {' and '.join(ignored)}."
+        diagnosis = f"The answer does not depend on {_listed(ignored)}."
         return replace(difference, diagnosis=diagnosis, next_step=advice)
     return difference
 
 
 def _verdict(name: str, difference: Difference, replay: Replay, tape: Tape) -> Verdict:
-    lines = " and ".join(f"`{line}`" for line in tape.uses(name[1:]))
+    lines = _listed([f"`{line}`" for line in tape.uses(name[1:])])
     advice = difference.next_step or f"Look again at what the forward pass does with `{name[1:]}`: {lines}."
     texts = (difference.diagnosis, difference.seen, difference.expected, advice)
     return Verdict(name, Outcome.WRONG, *texts, notes=notes(name, replay))
@@ -136,13 +158,20 @@ def _verdict(name: str, difference: Difference, replay: Replay, tape: Tape) -> V
 def _rows_advice(question: Question) -> str:
     foreign = question.foreign()
     if foreign:
-        return f"The cell reads {' and '.join(foreign)} from another cell: work it out in this one."
-    return f"Is {question.tape.rows} written into it? Use `{question.count}`, and only variables of this batch."
+        return f"The cell reads {_listed(foreign)} from another cell: work it out in this one."
+    rows, count = question.tape.rows, question.count
+    return f"Is {rows}, or a number made from it, written into it? Use `{count}`, and only variables of this batch."
 
 
 def _function_advice(by: str) -> str:
     return f"Use only what `{by}` is given, and take the number of rows from the minibatch itself."
 
 
-def _line(error: Any) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _listed(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([*filter(None, [", ".join(items[:-1])]), items[-1]])
+
+
+def _line(error: BaseException) -> str:
+    """The type and the first line of an error."""
+    return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")

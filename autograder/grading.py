@@ -16,8 +16,9 @@ EXAM = Effort("grade", own=2, resampled=2)
 def grade(name: str, by: str | None = None) -> None:
     """Judges like `check`, on more and other cases, and shows no expected numbers.
 
-    Returns only if the answer is right. Everything else, a fault in the judge included, raises, because nbgrader gives
-    full marks to a test cell that ends without an error. The same submission gives the same verdict every time.
+    Returns only if the answer is right, and then shows nothing: `check` before it has said so. Everything else, a fault
+    in the judge included, raises, because nbgrader gives full marks to a test cell that ends without an error.
+    The same submission gives the same verdict every time.
     """
     if under_way():
         raise NotRight(f"{name}: could not tell. `grade` stands in a cell that it would have to run again.")
@@ -28,5 +29,4 @@ def grade(name: str, by: str | None = None) -> None:
     except BaseException as error:
         raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
     if verdict.outcome is not Outcome.RIGHT:
-        verdict = replace(verdict, expected="")
-    conclude(verdict)
+        conclude(replace(verdict, expected=""))

@@ -15,6 +15,7 @@ from autograder.question import Question
 from autograder.reference import step_reference, whole_reference
 from autograder.replay import MISSING, Replay, run_function
 from autograder.session import Session
+from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
 
 
@@ -32,19 +33,20 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
 
     Raises NotReady if the notebook has no forward pass with that variable.
     """
-    variable = _variable(name)
-    tape = session.tape(variable)
+    variable, tape = _subject(session, name)
     missing = _missing(session, name)
     if missing:
         return missing
-    cell = session.answering(name)
-    if cell is None:
+    run = session.answering(name)
+    if run is None:
         return explanation.unseen(name)
-    question = Question(name, tape, cell, session.namespace)
+    question = Question(name, tape, run.cell, session.namespace)
     replay = Replay(MISSING)
     for case in step_cases(tape, variable, effort.seed, effort.own, effort.resampled):
         replay = question.ask(case)
         if replay.answer is MISSING or replay.unfinished:
+            if run.error and case.rows is None:
+                return explanation.failed(name, run.error)
             return explanation.stopped(question, replay, case)
         difference = compare(replay.answer, step_reference(tape, variable, case))
         if difference is not None:
@@ -64,8 +66,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     that order, or as a mapping by name. It is called on other parameters and other numbers of rows too.
     Raises NotReady if the notebook has no forward pass with that variable.
     """
-    variable = _variable(name)
-    tape = session.tape(variable)
+    variable, tape = _subject(session, name)
     missing = _missing(session, by)
     if missing:
         return replace(missing, name=name)
@@ -77,10 +78,12 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     replay = Replay(MISSING)
     for case in whole_cases(tape, effort.seed, effort.own, effort.resampled):
         replay = run_function(function, {key: case.state[key] for key in takes}, session.namespace)
-        if isinstance(replay.error, NotImplementedError) or (replay.error is None and replay.answer is None):
+        if isinstance(replay.error, NotImplementedError) or (replay.answer is None and _is_blank(function)):
             return replace(explanation.not_attempted(by), name=name)
         if replay.error is not None:
             return explanation.function_stopped(name, by, replay.error, case, tape)
+        if replay.answer is None:
+            return explanation.returns_nothing(name, by)
         answer = _picked(replay.answer, variable, leaves)
         if answer is MISSING:
             return explanation.incomplete(name, by, replay.answer, leaves)
@@ -91,21 +94,34 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
 
 
-def _variable(name: str) -> str:
+def _subject(session: Session, name: str) -> tuple[str, Tape]:
+    """The variable that a gradient is of, and its forward pass."""
     if not name.startswith("d"):
         raise NotReady(f"`{name}` is not the name of a gradient: that is `d` and the name of a variable.")
-    return name[1:]
+    variable = name[1:]
+    tape = session.tape(variable)
+    if variable == tape.loss:
+        raise NotReady(f"`{name}` is 1, always: there is nothing to check.")
+    return variable, tape
 
 
 def _missing(session: Session, name: str) -> Verdict | None:
     """A verdict where the notebook holds no answer; None where it holds one."""
     value = session.namespace.get(name)
-    if value is not None and value is not Ellipsis:
+    blank = value is None or value is Ellipsis
+    if not blank and not session.dropped(name):
         return None
     failure = session.failure(name)
-    if failure is None or failure.startswith("NotImplementedError"):
-        return explanation.not_attempted(name)
-    return explanation.failed(name, failure)
+    if failure and not failure.startswith("NotImplementedError"):
+        return explanation.failed(name, failure)
+    run = session.answering(name)
+    return explanation.blank(name, run.cell) if run else explanation.not_attempted(name, session.misspelt(name))
+
+
+def _is_blank(function: Any) -> bool:
+    """Whether the body of a function does nothing at all."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_names and code.co_nlocals == code.co_argcount
 
 
 def _parameters(function: Any) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -58,7 +58,7 @@ def lint(source: Path, release: Path) -> Report:
     for path in paths:
         nb = notebook.read(path)
         findings += _written(path, nb)
-        solved.append(trial.with_probe(nb, PROBE.format(names=_judged_alone(nb))))
+        solved.append(trial.with_probe(nb, PROBE.format(names=sorted(answer for answer, by in _judged(nb) if not by))))
         if not (release / path.name).is_file():
             findings.append(Finding(path.name, "", f"it is not in {release}: run `nbgrader generate_assignment`."))
             continue
@@ -68,13 +68,13 @@ def lint(source: Path, release: Path) -> Report:
     executed = trial.run_all([*solved, *untouched], source)
     zeros: dict[str, tuple[Zero, ...]] = {}
     for path, run in zip(paths, executed[: len(solved)], strict=True):
-        findings += [Finding(path.name, test, "the model answer fails this test.") for test in _failing(run)]
+        findings += _failing(path.name, run)
         found, passing = _reported(run)
-        zeros[path.name] = tuple(found)
+        zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in found)
         findings += [Finding(path.name, f"test-{name}", "literal zeros would pass this test.") for name in passing]
     names = [path.name for path in paths if (release / path.name).is_file()]
     for name, run in zip(names, executed[len(solved) :], strict=True):
-        passing = [test for test, good in trial.passed(run).items() if good]
+        passing = [test.id for test in _of_role(run, "test") if not trial.complaint(test)]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
     return Report(tuple(findings), zeros)
 
@@ -95,8 +95,15 @@ def _reported(run: NotebookNode) -> tuple[list[Zero], list[str]]:
     return [Zero(**zero) for zero in found["zeros"]], found["passing"]
 
 
-def _failing(run: NotebookNode) -> list[str]:
-    return [test for test, good in trial.passed(run).items() if not good]
+def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
+    """The first cell that stops with an error, since what comes after may fail because of it; or else all failing tests."""
+    for cell in notebook.code_cells(run):
+        if notebook.role(cell) != "test" and any(output.output_type == "error" for output in cell.outputs):
+            yield Finding(name, cell.id, f"it stops with {trial.complaint(cell)}")
+            return
+    for test in _of_role(run, "test"):
+        if problem := trial.complaint(test):
+            yield Finding(name, test.id, f"the model answer fails this test: {problem}")
 
 
 def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
@@ -107,6 +114,8 @@ def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
         if grade_id != cell.id:
             yield Finding(path.name, cell.id, f"its grade_id is `{grade_id}`: they should be the same.")
+        if cell.source.startswith("%%forward") and notebook.role(cell) != "locked":
+            yield Finding(path.name, cell.id, "a forward pass has to be locked: students could change it.")
     yield from _pairs(path.name, nb)
 
 
@@ -164,9 +173,12 @@ def _unsolved(nb: NotebookNode, released: NotebookNode) -> NotebookNode:
     return copy
 
 
-def _judged_alone(nb: NotebookNode) -> list[str]:
-    calls = (call for test in _of_role(nb, "test") for call in _calls(test.source)["check"])
-    return sorted(answer for answer, by in calls if by is None)
+def _judged(nb: NotebookNode) -> set[tuple[str, str | None]]:
+    return {call for test in _of_role(nb, "test") for call in _calls(test.source)["check"]}
+
+
+def _tested(nb: NotebookNode, name: str) -> str:
+    return next(("whole" if by else "alone" for answer, by in _judged(nb) if answer == name), "")
 
 
 def _calls(source: str) -> dict[str, set[tuple[str, str | None]]]:

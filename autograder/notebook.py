@@ -27,6 +27,8 @@ def read(path: str | os.PathLike[str]) -> NotebookNode:
             return nbformat.read(path, as_version=4)
     except DuplicateCellId as error:
         raise ContentError(f"{path}: {error}. Give every cell an id of its own.") from None
+    except OSError as error:
+        raise ContentError(f"{path} cannot be read ({error.strerror}). Give the path of a notebook.") from None
     except Exception as error:  # nbformat raises whatever its parts raise
         raise ContentError(f"{path} is not a notebook ({error}). Open it in JupyterLab and save it again.") from error
 

@@ -36,8 +36,8 @@ class Question:
 
     @property
     def incoming(self) -> tuple[str, ...]:
-        """The gradients that come in, as code."""
-        return tuple(f"`d{consumer}`" for consumer in self.tape.consumers(self.variable))
+        """The gradients that come in, as code; that of the loss is 1 and has no name."""
+        return tuple(f"`d{consumer}`" for consumer in self.tape.consumers(self.variable) if consumer != self.tape.loss)
 
     @property
     def count(self) -> str:

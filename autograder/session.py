@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +15,26 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 
+@dataclass
+class Run:
+    """A cell that was run. `id` is the notebook's for it, None in a terminal; `error` is what it stopped with.
+
+    A run is `current` until the same cell is run again: what it made before counts no more.
+    """
+
+    cell: cell.Cell
+    id: str | None
+    error: str = ""
+    current: bool = True
+
+
 class Session:
     """One for each IPython shell; `%load_ext autograder` starts it."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.tapes: dict[str, Tape] = {}
-        self.cells: list[cell.Cell] = []
-        self.failures: dict[str, str] = {}
-        """The error that a cell stopped with, by the cell's source."""
+        self.runs: list[Run] = []
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -38,15 +51,17 @@ class Session:
 
     def remember(self, info: ExecutionInfo) -> None:
         """Called by IPython before every cell, so that a cell may check its own answer."""
-        self.cells.append(cell.read(info.raw_cell))
-        self.failures.pop(info.raw_cell, None)
+        for run in self.runs:
+            run.current &= run.id is None or run.id != info.cell_id
+        self.runs.append(Run(cell.read(info.raw_cell), info.cell_id))
 
     def remember_failure(self, result: ExecutionResult) -> None:
         """Called by IPython after every cell."""
         error = result.error_before_exec or result.error_in_exec
-        if error is not None and result.info is not None:
+        run = result.info and next((run for run in reversed(self.runs) if run.cell.source == result.info.raw_cell), None)
+        if run and error is not None:
             message = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
-            self.failures[result.info.raw_cell] = f"{type(error).__name__}: {message}"
+            run.error = f"{type(error).__name__}: {message}"
 
     def tape(self, variable: str) -> Tape:
         """The newest forward pass that has this variable. Raises NotReady where there is none."""
@@ -60,16 +75,29 @@ class Session:
         hint = f" Did you mean `{near[0]}`?" if near else ""
         raise NotReady(f"the forward pass has no `{variable}`, so there is no gradient `d{variable}`.{hint}")
 
-    def answering(self, name: str) -> cell.Cell | None:
-        """The cell that last bound or changed `name`."""
-        return next((cell for cell in reversed(self.cells) if name in cell.touches), None)
+    def answering(self, name: str) -> Run | None:
+        """The run that last bound or changed `name`, in a cell that still does."""
+        return next((run for run in reversed(self.runs) if run.current and name in run.cell.touches), None)
 
-    def failure(self, name: str) -> str | None:
-        """The error of the last cell that mentions `name`, if it stopped with one."""
-        for past in reversed(self.cells):
-            if name in past.touches or (not past.statements and f"{name} " in past.source):
-                return self.failures.get(past.source)
-        return None
+    def dropped(self, name: str) -> bool:
+        """Whether a cell made `name` once and was run again without it."""
+        return self.answering(name) is None and any(name in run.cell.touches for run in self.runs)
+
+    def failure(self, name: str) -> str:
+        """The error of the last cell that is about `name`, or nothing. A cell that is not Python is by its first words."""
+        target = re.compile(rf"^\s*(def\s+)?{re.escape(name)}\b", re.MULTILINE)
+        about = (
+            run.error
+            for run in reversed(self.runs)
+            if run.current and (name in run.cell.touches or (not run.cell.statements and target.search(run.cell.source)))
+        )
+        return next(about, "")
+
+    def misspelt(self, name: str) -> str:
+        """A name that a cell made, that nothing in the course is called, and that is nearly `name`; or nothing."""
+        known = {known for tape in self.tapes.values() for name in tape.state for known in (name, f"d{name}")}
+        made = {made for run in self.runs if run.current for made in run.cell.touches}
+        return next(iter(get_close_matches(name, sorted(made - known), n=1, cutoff=0.8)), "")
 
 
 _sessions: dict[InteractiveShell, Session] = {}

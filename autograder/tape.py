@@ -177,7 +177,7 @@ def parse(source: str) -> tuple[Step, ...]:
         raise ForwardError(error.lineno or 1, text, f"this is not Python ({error.msg}).", "Mend the line.") from None
     steps: list[Step] = []
     for node in lines:
-        text = ast.unparse(node)
+        text = _written(source, node)
         if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
             remedy = "Write every line as `name = expression`, with one new name."
             raise ForwardError(node.lineno, text, "only assignments of a single name can be recorded.", remedy)
@@ -189,7 +189,7 @@ def parse(source: str) -> tuple[Step, ...]:
             problem = f"`{name}` already stands for something else in this forward pass."
             raise ForwardError(node.lineno, text, problem, "Give every intermediate a name of its own.")
         code = compile(ast.Expression(node.value), f"<forward, line {node.lineno}>", "eval")
-        steps.append(Step(name, ast.unparse(node.value), node.lineno, code, reads))
+        steps.append(Step(name, _written(source, node.value), node.lineno, code, reads))
     if not steps:
         raise ForwardError(1, source.strip(), "there is no line to record.", "Write `name = expression` lines.")
     return tuple(steps)
@@ -212,6 +212,11 @@ def promoted(state: State) -> State:
     return {name: value.double() if is_variable(value) else value for name, value in state.items()}
 
 
+def _written(source: str, node: ast.AST) -> str:
+    """A part of the source as its author wrote it, on one line."""
+    return " ".join((ast.get_source_segment(source, node) or "").split())
+
+
 def _run(step: Step, values: Mapping[str, Any]) -> Any:
     text = f"{step.name} = {step.source}"
     versions = {name: value._version for name, value in values.items() if isinstance(value, Tensor)}
@@ -226,7 +231,8 @@ def _run(step: Step, values: Mapping[str, Any]) -> Any:
             problem = f"it changes `{name}` in place."
             raise ForwardError(step.line, text, problem, "Write the result to a new name instead.")
     if not isinstance(value, Tensor | int | float):
-        problem = f"it gives a {type(value).__name__}, not a tensor."
+        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+        problem = f"it gives no tensor, but something of type `{kind}`."
         raise ForwardError(step.line, text, problem, "Pick one tensor, for example `.values` of a maximum.")
     return value
 

@@ -10,10 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 
 from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder import notebook
+from autograder.errors import ContentError
 
 SECONDS = 300
 """For one cell; a cell that takes longer fails."""
@@ -29,9 +31,9 @@ def run_all(notebooks: Iterable[NotebookNode], folder: Path) -> list[NotebookNod
     return asyncio.run(run_each())
 
 
-def passed(executed: NotebookNode) -> dict[str, bool]:
-    """For each test cell, by id, whether nbgrader would give its points: no error, and nothing on stderr."""
-    return {cell.id: not _failed(cell) for cell in notebook.code_cells(executed) if notebook.role(cell) == "test"}
+def complaint(cell: NotebookNode) -> str:
+    """Why nbgrader would give no points for a test cell that has run, in a line; nothing if it would."""
+    return next(filter(None, map(_complaint, cell.outputs)), "")
 
 
 def with_probe(nb: NotebookNode, source: str) -> NotebookNode:
@@ -49,11 +51,21 @@ def printed(executed: NotebookNode) -> str:
 async def _run(nb: NotebookNode, folder: Path, free: asyncio.Semaphore) -> NotebookNode:
     copy = deepcopy(nb)
     resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(copy, timeout=SECONDS, kernel_name="python3", allow_errors=True, resources=resources)
+    client = NotebookClient(
+        copy, timeout=SECONDS, interrupt_on_timeout=True, kernel_name="python3", allow_errors=True, resources=resources
+    )
     async with free:
-        await client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log, not what cells print
+        try:
+            await client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log, not what cells print
+        except DeadKernelError:
+            first, *others = notebook.code_cells(copy)
+            *_, running = first, *(cell for cell in others if cell.execution_count is not None)
+            raise ContentError(f"the kernel died in cell `{running.id}`. Mend that cell, then run this again.") from None
     return copy
 
 
-def _failed(cell: NotebookNode) -> bool:
-    return any(output.output_type == "error" or output.get("name") == "stderr" for output in cell.outputs)
+def _complaint(output: NotebookNode) -> str:
+    if output.output_type == "error":
+        message = output.evalue if output.ename == "NotRight" else f"{output.ename}: {output.evalue}"
+        return message.strip().partition("\n")[0].removesuffix(":")
+    return "it writes to stderr" if output.get("name") == "stderr" else ""

@@ -19,11 +19,15 @@ NEGLIGIBLE = 1e-9
 
 @dataclass(frozen=True)
 class Zero:
-    """A gradient that is structurally zero: its largest true entry, and its largest entry in the cases of the exam."""
+    """A gradient that is structurally zero: its largest true entry, and its largest entry in the cases of the exam.
+
+    `tested` is "alone" if a test judges it on such cases, "whole" if it does so through a whole backward pass.
+    """
 
     name: str
     true: float
     judged: float
+    tested: str = ""
 
 
 def structural_zeros(tape: Tape) -> list[Zero]:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from scripts.submissions import ROOT, STUDENTS, Answers, hand_in
+from autograder import notebook
+from scripts.submissions import MARKS, NOTEBOOKS, ROOT, STUDENTS, Answers, hand_in
 
 SECONDS_FOR_A_CELL = 40
 
@@ -65,6 +66,16 @@ def marks(course: Path) -> dict[str, dict[str, tuple[float, float]]]:
         }
 
 
+def out_of_time(course: Path) -> list[tuple[str, str, str]]:
+    """The student, notebook and cell of everything that was interrupted."""
+    return [
+        (path.parts[-3], path.stem, cell.id)
+        for path in sorted((course / "autograded").glob("*/*/*.ipynb"))
+        for cell in notebook.code_cells(notebook.read(path))
+        if any(output.get("ename") == "KeyboardInterrupt" for output in cell.outputs)
+    ]
+
+
 def main() -> None:
     course = ROOT / "demo-course"
     console = Console()
@@ -79,16 +90,20 @@ def main() -> None:
     table = Table("student", title="Marks")
     table.columns[0].no_wrap = True
     scores = marks(course)
-    names = sorted(next(iter(scores.values())))
-    for name in (*names, "sum"):
+    for name in (*NOTEBOOKS, "sum"):
         table.add_column(name.replace("-", " "), justify="right", min_width=8)
     for student in STUDENTS:
-        points = [scores[student][name] for name in names]
+        points = [scores[student][name] for name in NOTEBOOKS]
         total = (sum(got for got, _ in points), sum(most for _, most in points))
         table.add_row(student, *(f"{got:g} of {most:g}" for got, most in (*points, total)))
     console.print(table)
+    for student, name, cell in out_of_time(course):
+        console.print(f"{student}: cell {cell} of {name} did not end within {SECONDS_FOR_A_CELL} s.", highlight=False)
     console.print(f"feedback: {(course / 'feedback').relative_to(ROOT)}/STUDENT/backprop/*.html", highlight=False)
     console.print(f"grades:   {(course / 'grades.csv').relative_to(ROOT)}", highlight=False)
+    unexpected = [student for student, marks in MARKS.items() if marks != tuple(scores[student][n][0] for n in NOTEBOOKS)]
+    if unexpected:
+        sys.exit(f"\nNot the marks that were expected: {', '.join(unexpected)}. A very busy machine may run out of time.")
 
 
 if __name__ == "__main__":

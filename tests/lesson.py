@@ -40,11 +40,11 @@ class Lesson:
     def session(self) -> Session:
         return start(self.shell)
 
-    def run(self, source: str) -> tuple[ExecutionResult, CapturedIO]:
-        """Runs a cell; gives the result and what it showed."""
+    def run(self, source: str, id: str | None = None) -> tuple[ExecutionResult, CapturedIO]:
+        """Runs a cell, which a notebook knows by its id; gives the result and what it showed."""
         InteractiveShell._instance = self.shell  # the running notebook, where a test has several
         with capture_output() as shown:
-            result = self.shell.run_cell(source)
+            result = self.shell.run_cell(source, cell_id=id)
         return result, shown
 
     def answer(self, name: str, source: str, seed: str = EXAM.seed) -> Verdict:

@@ -91,6 +91,7 @@ class TestStatements:
             ("dx[0].add_(1)", {"dx"}, set()),
             ("dx.data.add_(1)", {"dx"}, set()),
             ("for i in values:\n    dx[i] += 1", {"i", "dx"}, set()),
+            ("torch.add(a, b, out=dx[0])", {"dx"}, set()),
             ("dx.add(1)", set(), set()),
             ("dx.__len__()", set(), set()),
             ("print(dx)", set(), set()),

@@ -106,8 +106,18 @@ def test_comparing_leaves_the_answer_as_it_is() -> None:
 
 
 class TestMessages:
-    def test_what_is_no_tensor_is_named_by_its_type(self) -> None:
-        assert found([1.0]) == Difference("type", "It is a list, not a tensor.", "a list", EXPECTED)
+    @pytest.mark.parametrize(
+        ("answer", "kind", "advice"),
+        [
+            ([1.0], "list", "Join its tensors with `torch.stack` or `torch.cat`."),
+            (1, "int", "There is a number for every entry of the variable, not one for all."),
+            (TRUE.numpy(), "ndarray", "Use torch where you use numpy, or `torch.from_numpy` at the end."),
+            (TRUE.sum, "builtin_function_or_method", "Call it: are the parentheses missing?"),
+            ("x", "str", "Write an expression of torch tensors, and look at what it gives."),
+        ],
+    )
+    def test_what_is_no_tensor_is_named_by_its_type(self, answer: object, kind: str, advice: str) -> None:
+        assert found(answer) == Difference("type", "It is not a tensor.", f"type `{kind}`", EXPECTED, advice)
 
     def test_a_tensor_that_is_not_dense_is_named_by_its_layout(self) -> None:
         seen = "a tensor of layout torch.sparse_coo and dtype torch.float32 on cpu"

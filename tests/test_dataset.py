@@ -84,7 +84,7 @@ class TestExamples:
     def test_a_character_that_the_vocabulary_lacks_is_named(self) -> None:
         with pytest.raises(ContentError) as raised:
             build_dataset(["emma", "olivia"], 3, vocabulary(["emma"]))
-        message = "characters ['i', 'l', 'o', 'v'] are in the names but not in the vocabulary. Make it from all names."
+        message = "the vocabulary lacks ['i', 'l', 'o', 'v']. Make it from all names, with `vocabulary(names)`."
         assert str(raised.value) == message
 
     def test_a_vocabulary_without_the_end_is_refused(self) -> None:

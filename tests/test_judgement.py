@@ -134,8 +134,8 @@ def test_forward_variables_that_were_overwritten_do_not_matter() -> None:
         assert here.answer(name, form).outcome is Outcome.RIGHT, name
 
 
-def test_a_cell_that_changes_another_gradient_in_place_is_told_so(lesson: Lessons) -> None:
-    verdict = lesson(STEPS).answer("dhprebn", "dhprebn = dbndiff\ndhprebn += dbnmeani / n")
+def test_a_cell_that_changes_another_gradient_in_place_is_told_so() -> None:
+    verdict = Lesson(STEPS).answer("dhprebn", "dhprebn = dbndiff\ndhprebn += dbnmeani / n")
     assert verdict.outcome is Outcome.RIGHT
     assert verdict.notes == (
         "Your code changes `dbndiff` in place, and other cells that use it now see that. Change a `.clone()` of it.",
@@ -166,13 +166,19 @@ TOLD = {
         "dlogits = dnorm_logits - F.one_hot(logits.max(1).indices, 27) * dlogit_maxes",
         "The numbers are right for this batch, but with other gradients coming in they are wrong: "
         "a part that matters then is almost zero here.",
-        "Work it out from `dlogit_maxes` and `dnorm_logits` and the forward variables alone, whatever comes in.",
+        "Work it out from `dlogit_maxes`, `dnorm_logits` and the forward variables alone, whatever comes in.",
     ),
     "a part that is missing": (
         "dcounts",
         "dcounts = counts_sum_inv * dprobs",
         "The answer does not depend on `dcounts_sum`.",
-        "Work it out from `dcounts_sum` and `dprobs` and the forward variables alone, whatever comes in.",
+        "Work it out from `dcounts_sum`, `dprobs` and the forward variables alone, whatever comes in.",
+    ),
+    "with another mistake": (
+        "dcounts_sum",
+        "dcounts_sum = counts_sum**-2 * dcounts_sum_inv",
+        "The values are wrong in 32 of 32 entries.",
+        "Look again at what the forward pass does with `counts_sum`: `counts_sum_inv = counts_sum**-1`.",
     ),
     "in another cell's terms": (
         "dprobs",
@@ -207,10 +213,24 @@ def test_without_a_known_reason_the_forward_lines_are_shown(lesson: Lessons) -> 
     )
 
 
+def test_random_numbers_are_called_so(lesson: Lessons) -> None:
+    assert (
+        lesson(STEPS).answer("dcounts", "dcounts = counts").seen.endswith(", with random numbers in `dcounts_sum` and `dprobs`")
+    )
+    assert "random" not in lesson(STEPS).answer("dlogprobs", "dlogprobs = logprobs").seen
+
+
+def test_autograd_in_an_answer_is_told(lesson: Lessons) -> None:
+    source = "p = probs.clone().requires_grad_()\n(p.log() * dlogprobs).sum().backward()\ndprobs = p.grad"
+    verdict = lesson(STEPS).answer("dprobs", source)
+    assert verdict.diagnosis == "The cell asks autograd, which is switched off while an answer is judged."
+    assert verdict.next_step == "Derive it by hand, from `dlogprobs` and the forward variables."
+
+
 def test_a_hard_coded_size_is_told(lesson: Lessons) -> None:
     verdict = lesson(STEPS).answer("dbndiff2", "dbndiff2 = torch.ones_like(bndiff2) / 31 * dbnvar")
     assert verdict.diagnosis.startswith("Right on this minibatch of 32 rows, but wrong on ")
-    assert verdict.next_step == "Is 32 written into it? Use `n`, and only variables of this batch."
+    assert verdict.next_step == "Is 32, or a number made from it, written into it? Use `n`, and only variables of this batch."
 
 
 def test_an_answer_that_was_never_written_is_not_attempted() -> None:
@@ -220,13 +240,62 @@ def test_an_answer_that_was_never_written_is_not_attempted() -> None:
     assert verdict.diagnosis == "There is no `dprobs` yet."
 
 
-@pytest.mark.parametrize("source", ["dprobs = 1 / probz", "dprobs = 1 / / probs"])
-def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str) -> None:
+STOPPED = {
+    "dprobs = 1 / probz": "NameError: name 'probz' is not defined",
+    "dprobs = 1 / / probs": "SyntaxError: invalid syntax, in line 1",
+    "(probs.log() * dlogprobs).sum().backward()\ndprobs = probs.grad": "RuntimeError: element 0 of tensors does not require",
+}
+
+
+@pytest.mark.parametrize("before", ["", "dprobs = dlogprobs / probs"], ids=["first", "after a right answer"])
+@pytest.mark.parametrize(("source", "error"), STOPPED.items(), ids=["name", "syntax", "autograd"])
+def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str, error: str, before: str) -> None:
     here = Lesson(STEPS, solved=False)
-    here.run(source)
+    here.run("dlogprobs = torch.ones_like(logprobs)")
+    here.run(before, id="dprobs")
+    here.run(source, id="dprobs")
     verdict = here.verdict("dprobs")
     assert verdict.outcome is Outcome.COULD_NOT_TELL
-    assert verdict.seen.startswith(("NameError: name 'probz' is not defined", "SyntaxError: invalid syntax, in line 1"))
+    assert verdict.diagnosis == "The cell for `dprobs` stopped before it had an answer."
+    assert verdict.seen.startswith(error)
+
+
+REPLACED = {
+    "emptied": ("# YOUR CODE HERE", "There is no `dprobs` yet.", "Write it in its answer cell, run that cell, then this one."),
+    "misspelt": (
+        "dprob = dlogprobs / probs",
+        "There is no `dprobs` yet.",
+        "There is a `dprob`. If that is the answer, call it `dprobs`.",
+    ),
+    "None": ("dprobs = None", "`dprobs` has no value yet.", "Write it in its answer cell, run that cell, then this one."),
+    "no graph": (
+        "dprobs = probs.grad",
+        "`dprobs` has no value yet.",
+        "The tensors of this notebook carry no graph, so there is no `.grad`: derive it by hand.",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize(("source", "diagnosis", "next_step"), REPLACED.values(), ids=REPLACED)
+def test_what_a_cell_made_before_it_was_changed_does_not_count(source: str, diagnosis: str, next_step: str) -> None:
+    here = Lesson(STEPS)
+    here.run(here.solutions["dprobs"], id="dprobs")
+    here.session.runs = [run for run in here.session.runs if run.id or "dprobs" not in run.cell.touches]
+    assert here.verdict("dprobs").outcome is Outcome.RIGHT
+    here.run(source, id="dprobs")
+    verdict = here.verdict("dprobs")
+    assert (verdict.outcome, verdict.diagnosis, verdict.next_step) == (Outcome.NOT_ATTEMPTED, diagnosis, next_step)
+
+
+def test_a_function_whose_cell_is_broken_now_does_not_count() -> None:
+    here = Lesson("4-train", solved=False)
+    here.run(here.solutions["backward"], id="backward")
+    assert here.verdict("dC", by="backward").outcome is Outcome.RIGHT
+    here.run(here.solutions["backward"] + "\n(", id="backward")
+    verdict = here.verdict("dC", by="backward")
+    assert (verdict.outcome, verdict.name) == (Outcome.COULD_NOT_TELL, "dC")
+    assert verdict.seen.startswith("SyntaxError: ")
 
 
 def test_an_answer_whose_cell_was_not_seen_could_not_be_told() -> None:
@@ -246,6 +315,7 @@ def test_a_newer_cell_replaces_an_older_one(lesson: Lessons) -> None:
     [
         ("dprob", "the forward pass has no `prob`, so there is no gradient `dprob`. Did you mean `dprobs`?"),
         ("probs", "`probs` is not the name of a gradient: that is `d` and the name of a variable."),
+        ("dloss", "`dloss` is 1, always: there is nothing to check."),
     ],
 )
 def test_an_unknown_name_is_an_error(lesson: Lessons, name: str, message: str) -> None:
@@ -296,6 +366,7 @@ FUNCTIONS = {
     "exits": ("def backward(Xb, Yb, C):\n    raise SystemExit", Outcome.COULD_NOT_TELL),
     "takes other things": ("def backward(x):\n    return x", Outcome.COULD_NOT_TELL),
     "is no function": ("backward = 3", Outcome.COULD_NOT_TELL),
+    "forgets the return": ("def backward(Xb, Yb, C):\n    dC = torch.zeros_like(C)", Outcome.WRONG),
     "asks autograd": (
         "def backward(Xb, Yb, C):\n    C = C.requires_grad_()\n    return torch.autograd.grad(C[Xb].sum(), C)[0]",
         Outcome.COULD_NOT_TELL,

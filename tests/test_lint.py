@@ -39,7 +39,9 @@ def test_the_course_is_clean_and_its_zeros_are_known() -> None:
         "3-batchnorm.ipynb": ["db1"],
         "4-train.ipynb": ["db1"],
     }
-    assert all(zero.true < 1e-15 and zero.judged > 1 for zeros in report.zeros.values() for zero in zeros)
+    zeros = [zero for zeros in report.zeros.values() for zero in zeros]
+    assert all(zero.true < 1e-15 and zero.judged > 1 for zero in zeros)
+    assert [zero.tested for zero in zeros] == ["alone", "alone", "", "whole"]
 
 
 def bind_an_answer(source: NotebookNode, release: NotebookNode) -> None:
@@ -85,6 +87,18 @@ def break_the_model_answer(source: NotebookNode, release: NotebookNode) -> None:
     answer.source = answer.source.replace("-= 1", "-= 2")
 
 
+def warn_in_a_test(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").source += "\nimport sys\nprint('careful', file=sys.stderr)"
+
+
+def break_the_setup(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "names").source += "\nprint(len(name))"
+
+
+def unlock_the_forward_pass(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "forward").metadata.nbgrader.locked = False
+
+
 def let_everything_pass(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "test-dlogits").source = "### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS"
 
@@ -126,7 +140,13 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
         forget_to_grade,
         "cell `test-dlogits`: `check` before and `grade` in the hidden tests should be called with the same names.",
     ),
-    (break_the_model_answer, "cell `test-dlogits`: the model answer fails this test."),
+    (unlock_the_forward_pass, "cell `forward`: a forward pass has to be locked: students could change it."),
+    (
+        break_the_model_answer,
+        "cell `test-dlogits`: the model answer fails this test: dlogits: wrong. The values are wrong in 32 of 864 entries.",
+    ),
+    (warn_in_a_test, "cell `test-dlogits`: the model answer fails this test: it writes to stderr"),
+    (break_the_setup, "cell `names`: it stops with NameError: name 'name' is not defined"),
     (let_everything_pass, "cell `test-dlogits`: an untouched notebook passes this test."),
     (leak_a_line, "cell `setup`: the release shows `dlogits[range(n), Yb] -= 1`."),
     (leak_a_hidden_test, 'cell `test-dlogits`: the release shows `grade("dlogits")`.'),
@@ -134,7 +154,7 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (forget_the_markers, "cell `dlogits`: its answer should stand between `### BEGIN SOLUTION` and `### END SOLUTION`."),
     (change_the_cells, "source and release have other cells: run `nbgrader generate_assignment --force`."),
 ]
-RUNS = (break_the_model_answer, let_everything_pass)
+RUNS = (break_the_model_answer, warn_in_a_test, break_the_setup, let_everything_pass)
 
 
 @pytest.mark.parametrize(("plant", "message"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
@@ -182,3 +202,12 @@ def test_two_cells_with_the_same_id_are_an_error(course: tuple[Path, Path]) -> N
     path.write_text(path.read_text(encoding="utf-8").replace('"id": "names"', '"id": "setup"'), encoding="utf-8")
     with pytest.raises(ContentError, match=r"Non-unique cell id 'setup' detected.*Give every cell an id of its own\."):
         lint(*course)
+
+
+def test_a_kernel_that_dies_is_an_error(course: tuple[Path, Path]) -> None:
+    source = notebook.read(course[0] / NAME)
+    cell(source, "names").source = "import os\nos._exit(1)"
+    notebook.write(source, course[0] / NAME)
+    with pytest.raises(ContentError) as error:
+        lint(*course)
+    assert str(error.value) == "the kernel died in cell `names`. Mend that cell, then run this again."

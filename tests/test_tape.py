@@ -360,20 +360,19 @@ REFUSED = {
     "not an assignment": ("a = x + 1\nprint(a)", f"line 2 of the forward pass, `print(a)`: {SINGLE}"),
     "augmented assignment": ("a = x + 1\na += 1", f"line 2 of the forward pass, `a += 1`: {SINGLE}"),
     "annotated assignment": ("a: int = 1", f"line 1 of the forward pass, `a: int = 1`: {SINGLE}"),
-    "two targets": ("a, b = x, x", f"line 1 of the forward pass, `a, b = (x, x)`: {SINGLE}"),
+    "two targets": ("a, b = x, x", f"line 1 of the forward pass, `a, b = x, x`: {SINGLE}"),
     "chained targets": ("a = c = x + 1", f"line 1 of the forward pass, `a = c = x + 1`: {SINGLE}"),
     "an entry": ("x[0] = 1", f"line 1 of the forward pass, `x[0] = 1`: {SINGLE}"),
     "a loop": (
         "a = x\n\nfor i in range(2): pass",
-        f"line 3 of the forward pass, `for i in range(2):\n    pass`: {SINGLE}",
+        f"line 3 of the forward pass, `for i in range(2): pass`: {SINGLE}",
     ),
     "assigned twice": ("a = x + 1\na = x + 2", f"line 2 of the forward pass, `a = x + 2`: `a` {TAKEN}"),
     "assigned from itself": ("x = x + 1", f"line 1 of the forward pass, `x = x + 1`: `x` {TAKEN}"),
     "assigned after it was read": ("a = x + b\nb = a.sum()", f"line 2 of the forward pass, `b = a.sum()`: `b` {TAKEN}"),
     "walrus": (
         "loss = (a := x + 1).sum()",
-        "line 1 of the forward pass, `loss = (a := (x + 1)).sum()`: `:=` binds a second name.\n"
-        "Give that part a line of its own.",
+        "line 1 of the forward pass, `loss = (a := x + 1).sum()`: `:=` binds a second name.\nGive that part a line of its own.",
     ),
     "empty": ("", "line 1 of the forward pass, ``: there is no line to record.\nWrite `name = expression` lines."),
     "only a comment": (
@@ -405,12 +404,12 @@ REFUSED = {
     ),
     "values and indices": (
         "a = x.max(1)",
-        "line 1 of the forward pass, `a = x.max(1)`: it gives a max, not a tensor.\n"
+        "line 1 of the forward pass, `a = x.max(1)`: it gives no tensor, but something of type `torch.return_types.max`.\n"
         "Pick one tensor, for example `.values` of a maximum.",
     ),
     "a list": (
         "a = x.tolist()",
-        "line 1 of the forward pass, `a = x.tolist()`: it gives a list, not a tensor.\n"
+        "line 1 of the forward pass, `a = x.tolist()`: it gives no tensor, but something of type `list`.\n"
         "Pick one tensor, for example `.values` of a maximum.",
     ),
     "a loss that is no scalar": (
@@ -469,7 +468,7 @@ class TestRefused:
         lines = "emb = C[ix]\nscale = torch.ones(4).double() @ x\nloss = (emb.sum() + scale.sum()) / n"
         with pytest.raises(ForwardError) as raised:
             record(lines, some_namespace(), batch)
-        assert str(raised.value) == f"line 0 of the forward pass, `%%forward --batch {' '.join(batch)}`: {problem}"
+        assert str(raised.value) == f"the first line of the cell, `%%forward --batch {' '.join(batch)}`: {problem}"
 
     @pytest.mark.parametrize(("count", "kind"), [(torch.tensor(5), "Tensor"), ([0, 1, 2, 3, 4], "list"), (5.0, "float")])
     def test_a_batch_of_another_type_is_named(self, count: object, kind: str) -> None:
@@ -477,7 +476,7 @@ class TestRefused:
         with pytest.raises(ForwardError) as raised:
             record(lines, some_namespace() | {"count": count}, ["count", "ix"])
         assert str(raised.value) == (
-            "line 0 of the forward pass, `%%forward --batch count ix`: "
+            "the first line of the cell, `%%forward --batch count ix`: "
             f"`count` is a {kind}, neither a count nor a tensor with rows.\n"
             "Name a number, or a tensor that has one row for each example."
         )
