@@ -65,7 +65,7 @@ def normalise(paths: tuple[Path, ...]) -> None:
     for path in paths:
         try:
             before, nb = path.read_bytes() if path.is_file() else b"", notebook.read(path)
+            notebook.write(nb, path)
         except AutograderError as error:
             raise click.ClickException(str(error)) from None
-        notebook.write(nb, path)
         click.echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")

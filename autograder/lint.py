@@ -108,8 +108,11 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
 
 def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
     """What can be seen without running anything."""
-    if path.read_text(encoding="utf-8") != notebook.as_text(nb):
-        yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
+    try:
+        if path.read_text(encoding="utf-8") != notebook.as_text(nb):
+            yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
+    except ContentError as error:
+        yield Finding(path.name, "", str(error))
     for cell in nb.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
         if grade_id != cell.id:

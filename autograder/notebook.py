@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from autograder.errors import ContentError
 VERSION = (4, 5)
 NOTEBOOK_METADATA = {"kernelspec": ("display_name", "language", "name"), "language_info": ("name",)}
 CELL_METADATA = ("nbgrader", "tags")
+CELL_ID = r"[a-zA-Z0-9_-]{1,64}"
+"""What nbformat allows."""
 
 
 def read(path: str | os.PathLike[str]) -> NotebookNode:
@@ -34,8 +38,12 @@ def read(path: str | os.PathLike[str]) -> NotebookNode:
 
 
 def write(notebook: NotebookNode, path: str | os.PathLike[str]) -> None:
-    """Writes the normalised notebook."""
-    Path(path).write_text(as_text(notebook), encoding="utf-8")
+    """Writes the normalised notebook. Raises ContentError, and writes nothing, if two cells would have the same id."""
+    try:
+        text = as_text(notebook)
+    except ContentError as error:
+        raise ContentError(f"{path}: {error}") from None
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def as_text(notebook: NotebookNode) -> str:
@@ -45,8 +53,14 @@ def as_text(notebook: NotebookNode) -> str:
 
 
 def normalised(notebook: NotebookNode) -> NotebookNode:
-    """The same cells without outputs, execution counts and any metadata that says nothing about the course."""
+    """The same cells without outputs, execution counts and any metadata that says nothing about the course.
+
+    A cell of the course has its grade_id for an id. Raises ContentError if two cells would have the same.
+    """
     cells = [_cell(cell, f"cell-{number}") for number, cell in enumerate(notebook.cells, 1)]
+    counts = Counter(cell["id"] for cell in cells)
+    if counts and counts.most_common(1)[0][1] > 1:
+        raise ContentError(f"two cells have the id `{counts.most_common(1)[0][0]}`. Give every cell an ID of its own.")
     metadata = {
         key: {name: notebook.metadata[key][name] for name in names if name in notebook.metadata[key]}
         for key, names in NOTEBOOK_METADATA.items()
@@ -70,8 +84,9 @@ def role(cell: NotebookNode) -> str:
 
 
 def _cell(cell: NotebookNode, id: str) -> dict[str, Any]:
+    grade_id = str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
     kept: dict[str, Any] = {
-        "id": cell.get("id", id),
+        "id": grade_id if re.fullmatch(CELL_ID, grade_id) else cell.get("id", id),
         "cell_type": cell.cell_type,
         "source": cell.source,
         "metadata": {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata},

@@ -14,7 +14,6 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from autograder import notebook
 from autograder.errors import ContentError
 
 SECONDS = 300
@@ -51,16 +50,21 @@ def printed(executed: NotebookNode) -> str:
 async def _run(nb: NotebookNode, folder: Path, free: asyncio.Semaphore) -> NotebookNode:
     copy = deepcopy(nb)
     resources = {"metadata": {"path": str(folder)}}
+    started: list[str] = []
     client = NotebookClient(
-        copy, timeout=SECONDS, interrupt_on_timeout=True, kernel_name="python3", allow_errors=True, resources=resources
+        copy,
+        timeout=SECONDS,
+        interrupt_on_timeout=True,
+        kernel_name="python3",
+        allow_errors=True,
+        resources=resources,
+        on_cell_execute=lambda cell, cell_index: started.append(cell.id),
     )
     async with free:
         try:
             await client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log, not what cells print
         except DeadKernelError:
-            first, *others = notebook.code_cells(copy)
-            *_, running = first, *(cell for cell in others if cell.execution_count is not None)
-            raise ContentError(f"the kernel died in cell `{running.id}`. Mend that cell, then run this again.") from None
+            raise ContentError(f"the kernel died in cell `{started[-1]}`. Mend that cell, then run this again.") from None
     return copy
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbformat import NotebookNode
 
@@ -50,6 +51,10 @@ def bind_an_answer(source: NotebookNode, release: NotebookNode) -> None:
 
 def bind_an_answer_in_a_test(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "test-dlogits").source += "\ndlogits = 0"
+
+
+def repeat_a_grade_id(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "dlogits").metadata.nbgrader.grade_id = "setup"
 
 
 def rename_a_grade_id(source: NotebookNode, release: NotebookNode) -> None:
@@ -128,6 +133,7 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (bind_an_answer, "cell `forward`: a locked cell binds the answer `dlogits`."),
     (bind_an_answer_in_a_test, "cell `test-dlogits`: a locked cell binds the answer `dlogits`."),
     (rename_a_grade_id, "cell `dlogits`: its grade_id is `answer`: they should be the same."),
+    (repeat_a_grade_id, "two cells have the id `setup`. Give every cell an ID of its own."),
     (drop_the_test, "cell `dlogits`: no test cell is about this solution cell."),
     (drop_the_solution, "cell `test-dlogits`: there is no solution cell `dlogits`."),
     (test_it_twice, "cell `test-again`: it tests `dlogits`, so its id should be `test-dlogits`."),
@@ -166,8 +172,8 @@ def test_it_finds(
 ) -> None:
     source, release = (notebook.read(folder / NAME) for folder in course)
     plant(source, release)
-    notebook.write(source, course[0] / NAME)
-    notebook.write(release, course[1] / NAME)
+    nbformat.write(source, course[0] / NAME)
+    nbformat.write(release, course[1] / NAME)
     if plant not in RUNS:
         monkeypatch.setattr("autograder.trial.run_all", lambda notebooks, folder: notebooks)
     separator = " " if message.startswith("cell") else ""

@@ -65,6 +65,17 @@ class TestNormalised:
         (kept,) = normalised(new_notebook(cells=[cell])).cells
         assert kept.attachments == attachments
 
+    @pytest.mark.parametrize(("grade_id", "id"), [("dprobs", "dprobs"), ("d probs", "one"), ("", "one")])
+    def test_the_grade_id_is_the_id(self, grade_id: str, id: str) -> None:
+        cell = new_code_cell("1", id="one", metadata={"nbgrader": {**NBGRADER, "grade_id": grade_id}})
+        assert normalised(new_notebook(cells=[cell])).cells[0].id == id
+
+    def test_two_cells_with_the_same_grade_id_are_an_error(self) -> None:
+        cells = [new_code_cell("1", metadata={"nbgrader": {**NBGRADER, "grade_id": "dh"}}) for _ in range(2)]
+        with pytest.raises(ContentError) as raised:
+            normalised(new_notebook(cells=cells))
+        assert str(raised.value) == "two cells have the id `dh`. Give every cell an ID of its own."
+
     def test_the_original_stays_as_it_is(self) -> None:
         original = used()
         normalised(original)
