@@ -86,12 +86,12 @@ class Session:
     def failure(self, name: str) -> str:
         """The error of the last cell that is about `name`, or nothing. A cell that is not Python is by its first words."""
         target = re.compile(rf"^\s*(def\s+)?{re.escape(name)}\b", re.MULTILINE)
-        about = (
-            run.error
-            for run in reversed(self.runs)
-            if run.current and (name in run.cell.touches or (not run.cell.statements and target.search(run.cell.source)))
-        )
-        return next(about, "")
+
+        def is_about(run: Run) -> bool:
+            broken = not run.cell.statements and target.search(run.cell.source)
+            return run.id == name or name in run.cell.touches or bool(broken)
+
+        return next((run.error for run in reversed(self.runs) if run.current and is_about(run)), "")
 
     def misspelt(self, name: str) -> str:
         """A name that a cell made, that nothing in the course is called, and that is nearly `name`; or nothing."""

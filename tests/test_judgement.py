@@ -244,11 +244,12 @@ STOPPED = {
     "dprobs = 1 / probz": "NameError: name 'probz' is not defined",
     "dprobs = 1 / / probs": "SyntaxError: invalid syntax, in line 1",
     "(probs.log() * dlogprobs).sum().backward()\ndprobs = probs.grad": "RuntimeError: element 0 of tensors does not require",
+    "inverse = 1 / probz": "NameError: name 'probz' is not defined",
 }
 
 
 @pytest.mark.parametrize("before", ["", "dprobs = dlogprobs / probs"], ids=["first", "after a right answer"])
-@pytest.mark.parametrize(("source", "error"), STOPPED.items(), ids=["name", "syntax", "autograd"])
+@pytest.mark.parametrize(("source", "error"), STOPPED.items(), ids=["name", "syntax", "autograd", "unfinished"])
 def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str, error: str, before: str) -> None:
     here = Lesson(STEPS, solved=False)
     here.run("dlogprobs = torch.ones_like(logprobs)")
