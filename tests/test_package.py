@@ -7,9 +7,13 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import autograder
 from scripts.submissions import ROOT
@@ -92,20 +96,33 @@ def test_help_does_not_import_torch() -> None:
 
 
 def test_a_learner_s_install_is_light() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {re.split(r"[<>=\[]", dependency)[0] for dependency in project["dependencies"]}
+    names = {re.split(r"[<>=\[]", dependency)[0] for dependency in project()["dependencies"]}
     assert not {"nbgrader", "dask", "distributed", "nbclient", "playwright", "pytest"} & names
     assert {"torch", "jupyterlab"} <= names
 
 
-def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
-    import tomllib
+def project() -> dict[str, Any]:
+    metadata: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return metadata
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
-    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+
+def pinned() -> dict[str, str]:
+    return dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+
+
+def test_every_pinned_version_runs_on_the_oldest_python_we_support() -> None:
+    """pip does not choose these: it fails, with words about anything but Python."""
+    oldest = project()["requires-python"].removeprefix(">=") + ".0"
+    installed = {each.name.lower(): each for each in distributions()}
+    needs = {name: installed[name].metadata["Requires-Python"] for name in pinned() if name in installed}
+    assert len(needs) > 100
+    assert {name: need for name, need in needs.items() if need and not SpecifierSet(need).contains(oldest)} == {}
+
+
+def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
+    pins = pinned()
+    extras = project()["optional-dependencies"].values()
+    wanted = [*project()["dependencies"], *(name for extra in extras for name in extra)]
     names = {re.split(r"[<>=\[]", dependency)[0] for dependency in wanted} - {"backprop-ninja"}
     assert names <= pins.keys()
 
