@@ -109,6 +109,10 @@ def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
             lesson.run(name)
             check(lesson, name, Outcome.RIGHT, screenshots)
 
+        lesson.write("dprobs", "# gone")
+        lesson.run("dprobs")
+        check(lesson, "dprobs", Outcome.NOT_ATTEMPTED, screenshots)
+
 
 def test_a_missing_browser_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from packaging.specifiers import SpecifierSet
@@ -117,6 +119,31 @@ def test_every_pinned_version_runs_on_the_oldest_python_we_support() -> None:
     needs = {name: installed[name].metadata["Requires-Python"] for name in pinned() if name in installed}
     assert len(needs) > 100
     assert {name: need for name, need in needs.items() if need and not SpecifierSet(need).contains(oldest)} == {}
+
+
+def test_the_names_come_with_an_installed_package(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        tmp_path,
+        ROOT,
+    ]
+    subprocess.run(build, check=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    code = "import autograder; print(autograder.__file__, len(autograder.load_names()))"
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    surroundings = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == [str(tmp_path / "installed/autograder/__init__.py"), "32469"], done.stderr
 
 
 def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
