@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from autograder.tape import State, Tape
+from autograder.tape import State, Tape, is_variable
 
 FEWEST_ROWS = 3
 """Variance over fewer rows than this is too special to judge on."""
@@ -19,27 +19,32 @@ FEWEST_ROWS = 3
 class Case:
     """A forward state, and a random gradient for each consumer of the variable that is judged.
 
-    `rows` is the size of a resampled minibatch, or None for the notebook's own.
+    `rows` is the size of a resampled minibatch, or None for the notebook's own. `others` are random gradients of all other
+    variables on a resampled minibatch: an answer has no use for them, but a cell may look at them.
     """
 
     state: State
     incoming: Mapping[str, Tensor]
     rows: int | None = None
+    others: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def step_cases(tape: Tape, variable: str, seed: str, own: int = 1, resampled: int = 1) -> Iterator[Case]:
     """Cases for one step of the backward pass: on the notebook's own state, then on fewer rows of the minibatch.
 
-    The same seed gives the same cases. An incoming gradient is standard normal where the true one is not zero, and
-    zero where the true one is zero, because people rightly use that; where the true one is zero everywhere it is
-    normal everywhere.
+    The same seed gives the same cases. In the fewer rows the largest index of the minibatch is missing where that can be,
+    so that nothing can be read off it, such as the size of the vocabulary. An incoming gradient is standard normal where
+    the true one is not zero, and zero where the true one is zero, because people rightly use that; where the true one is
+    zero everywhere it is normal everywhere.
     """
     generator = _generator(seed, variable)
     for _ in range(own):
-        yield Case(tape.state, _incoming(tape, variable, tape.state, generator))
-    for rows in _row_counts(tape, resampled, generator):
-        state = tape.resampled(torch.randperm(tape.rows or 0, generator=generator)[:rows].tolist())
-        yield Case(state, _incoming(tape, variable, state, generator), rows)
+        yield Case(tape.state, _random(tape, tape.consumers(variable), tape.state, generator))
+    for rows in _fewer_rows(tape, resampled, generator):
+        state = tape.resampled(rows)
+        incoming = _random(tape, tape.consumers(variable), state, generator)
+        others = [name for name in tape.variables if name not in {variable, tape.loss, *incoming}]
+        yield Case(state, incoming, len(rows), _random(tape, others, state, generator))
 
 
 def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> Iterator[Case]:
@@ -52,11 +57,10 @@ def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> Iter
         yield Case(tape.state, {})
     if tape.rows is None:
         return
-    for rows in [*_row_counts(tape, resampled - 1, generator), 2 * tape.rows]:
-        twice = torch.cat([torch.randperm(tape.rows, generator=generator) for _ in range(2)])
-        batch = tape.resampled(twice[:rows].tolist())
+    for rows in [*_fewer_rows(tape, resampled - 1, generator), 2 * list(range(tape.rows))]:
+        batch = tape.resampled(rows)
         leaves = {name: _moved(batch[name], generator) for name in tape.leaves}
-        yield Case(tape.forward({name: batch[name] for name in tape.given} | leaves), {}, rows)
+        yield Case(tape.forward({name: batch[name] for name in tape.given} | leaves), {}, len(rows))
 
 
 def _generator(seed: str, variable: str) -> torch.Generator:
@@ -64,24 +68,40 @@ def _generator(seed: str, variable: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _row_counts(tape: Tape, count: int, generator: torch.Generator) -> list[int]:
-    """Numbers of rows from a half of the minibatch to one less than all of it."""
+def _fewer_rows(tape: Tape, count: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Rows of the minibatch, from a half of them to all but one, those with the largest index of a tensor last."""
     rows = tape.rows or 0
     fewest = max(FEWEST_ROWS, rows // 2)
     if rows <= fewest:
-        return []
-    return [int(torch.randint(fewest, rows, (), generator=generator)) for _ in range(count)]
+        return
+    last = _has_a_largest_index(tape)
+    most = max(fewest, min(rows - 1, rows - int(last.sum())))
+    for _ in range(count):
+        chosen = int(torch.randint(fewest, most + 1, (), generator=generator))
+        order = torch.randperm(rows, generator=generator)
+        yield order[last[order].int().argsort(stable=True)][:chosen].tolist()
 
 
-def _incoming(tape: Tape, variable: str, state: State, generator: torch.Generator) -> dict[str, Tensor]:
+def _has_a_largest_index(tape: Tape) -> Tensor:
+    """For each row of the minibatch, whether the largest entry of one of its integer tensors stands in it."""
+    found = torch.zeros(tape.rows or 0, dtype=torch.bool)
+    for name in tape.batch:
+        value = tape.given[name]
+        if isinstance(value, Tensor) and not is_variable(value) and value.numel():
+            found |= (value == value.max()).reshape(len(value), -1).any(1)
+    return found
+
+
+def _random(tape: Tape, names: Iterable[str], state: State, generator: torch.Generator) -> dict[str, Tensor]:
+    """Random gradients of these variables; that of the loss is 1."""
     gradients = tape.gradients(state)
-    incoming = {}
-    for consumer in tape.consumers(variable):
-        true = gradients[consumer]
+    drawn = {}
+    for name in names:
+        true = gradients[name]
         noise = torch.randn(true.shape, generator=generator, dtype=true.dtype)
         support = (true != 0) if bool(true.any()) else torch.ones_like(true, dtype=torch.bool)
-        incoming[consumer] = torch.ones_like(true) if consumer == tape.loss else noise * support
-    return incoming
+        drawn[name] = torch.ones_like(true) if name == tape.loss else noise * support
+    return drawn
 
 
 def _moved(leaf: Tensor, generator: torch.Generator) -> Tensor:

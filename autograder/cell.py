@@ -61,9 +61,20 @@ def _resolved(source: str) -> ast.Module:
 
 
 def _statement(node: ast.stmt) -> Statement:
-    code = compile(ast.Module([node], []), "<your cell>", "exec")
-    touches = frozenset(name for child in ast.walk(node) for name in _touched(child))
+    code = compile(ast.Module([node], []), "<your cell>", "exec", optimize=1)  # without assertions
+    touches = frozenset(name for child in _own(node) for name in _touched(child))
     return Statement(code, frozenset(_made(node)), touches & names_in(code))
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a statement, but for the names that a comprehension or a class has to itself."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(node, ast.comprehension) and child is node.target:
+            continue
+        if isinstance(node, ast.ClassDef) and child in node.body:
+            continue
+        yield from _own(child)
 
 
 class _Magics(ast.NodeTransformer):
@@ -93,7 +104,7 @@ def _magic(node: ast.AST) -> ast.Call | None:
 def _made(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
-    names = [child for child in ast.walk(node) if isinstance(child, ast.Name)]
+    names = [child for child in _own(node) if isinstance(child, ast.Name)]
     stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
     read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
     changed = {
@@ -112,7 +123,7 @@ def _touched(node: ast.AST) -> Iterator[str]:
             yield from _owner(owner)
         case ast.keyword(arg="out", value=owner):
             yield from _owner(owner)
-        case ast.FunctionDef(name=name):
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
 
 

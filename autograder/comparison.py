@@ -11,9 +11,13 @@ from torch import Tensor
 
 from autograder.reference import Reference
 
+COARSEST = 1e-6
+"""The spacing of numbers near 1 in the coarsest dtype that can hold a right answer, but for that of the forward pass."""
+
 OTHER_TYPES = {
     "ndarray": "Use torch where you use numpy, or `torch.from_numpy` at the end.",
-    **dict.fromkeys(("list", "tuple"), "Join its tensors with `torch.stack` or `torch.cat`."),
+    "list": "Start from `torch.zeros_like` of the variable, or join its tensors with `torch.stack`.",
+    "tuple": "Is there a comma at the end of the line? It makes a tuple.",
     **dict.fromkeys(("int", "float", "bool"), "There is a number for every entry of the variable, not one for all."),
     **dict.fromkeys(("function", "builtin_function_or_method", "method"), "Call it: are the parentheses missing?"),
 }
@@ -48,6 +52,9 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
         seen = f"a tensor of {answer.dtype}"
         advice = "Convert it with `.float()`, or start from a floating-point tensor."
         return Difference("dtype", "A gradient is a floating-point tensor.", seen, expected, advice)
+    if torch.finfo(answer.dtype).eps > max(COARSEST, torch.finfo(reference.rounded.dtype).eps):
+        advice = "Compute with float32, as the forward pass does."
+        return Difference("dtype", "It has too few digits.", f"a tensor of {answer.dtype}", "float32 or float64", advice)
     values = answer.detach().as_subclass(Tensor).double()
     if not bool(values.isfinite().all()):
         count = int((~values.isfinite()).sum())
@@ -78,7 +85,7 @@ def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:
         return "It is transposed: swap the two axes, or the order of the matrix product."
     if [size for size in seen if size != 1] == [size for size in expected if size != 1]:
         if len(seen) < len(expected):
-            return "The numbers are in another shape: sum with `keepdim=True`, so that the summed axis stays with size 1."
+            return "The numbers are in another shape: keep the axis of size 1, by `keepdim=True` where you sum."
         if len(seen) > len(expected):
             return "There is an axis of size 1 too many: sum without `keepdim=True`."
     if len(seen) == len(expected):

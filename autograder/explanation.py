@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -13,10 +14,25 @@ from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
 
+GRAD = re.compile(r"\.grad\b")
+"""Where an answer looks for what autograd left."""
 
-def not_attempted(name: str, misspelt: str = "") -> Verdict:
-    """Nothing is there. `misspelt` is a name in the notebook that may have been meant for it."""
+
+def right(question: Question, replay: Replay, error: str) -> Verdict:
+    """`error` is what the cell stopped with in the notebook."""
+    others = f"with other numbers in {_listed(question.incoming)} too" if question.incoming else "on other minibatches too"
+    praise = f"It is right, {others}, and has the shape of `{question.variable}`, {question.shape}."
+    remarks = notes(question.name, replay)
+    if error and not remarks:
+        remarks = (f"In the notebook the cell stopped with {error}. Mend what it needs, then run it again.",)
+    return Verdict(question.name, Outcome.RIGHT, praise, notes=remarks)
+
+
+def not_attempted(name: str, misspelt: str = "", has_run: bool = False) -> Verdict:
+    """Nothing is there. `misspelt` is a name in the notebook that may be meant for it; `has_run` is said of its cell."""
     advice = "Write it in its answer cell, run that cell, then this one."
+    if has_run:
+        advice = f"Its cell was run, and gives `{name}` no value: begin a line with `{name} = `."
     if misspelt:
         advice = f"There is a `{misspelt}`. If that is the answer, call it `{name}`."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"There is no `{name}` yet.", next_step=advice)
@@ -25,7 +41,7 @@ def not_attempted(name: str, misspelt: str = "") -> Verdict:
 def blank(name: str, cell: Cell) -> Verdict:
     """The answer's cell gives it no value."""
     advice = "Write it in its answer cell, run that cell, then this one."
-    if ".grad" in cell.source:
+    if GRAD.search(cell.source):
         advice = "The tensors of this notebook carry no graph, so there is no `.grad`: derive it by hand."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{name}` has no value yet.", next_step=advice)
 
@@ -53,23 +69,30 @@ def stopped(question: Question, replay: Replay, case: Case) -> Verdict:
     name, error = question.name, replay.error
     seen = "no error, but no answer either" if error is None else _line(error)
     if isinstance(error, NameError) and error.name == name:
-        diagnosis = f"The cell changes a `{name}` that another cell made, but a cell has to stand alone."
-        advice = f"Work out all of `{name}` in one cell, starting from `{name} = …`."
+        diagnosis = f"The last cell that was run for `{name}` changes one that another cell made, and has to stand alone."
+        advice = f"Work out all of `{name}` in one cell, starting from `{name} = …`; if you have that cell, run it again."
         return Verdict(name, Outcome.WRONG, diagnosis, seen, next_step=advice)
     if case.rows is not None:
         diagnosis = f"The cell works on this minibatch of {question.tape.rows} rows, but stops on {case.rows} of its rows."
         expected = f"a cell for any number of rows, `{question.count}`"
         return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(question))
+    if isinstance(error, AutogradOff) or GRAD.search(question.cell.source):
+        return _autograd(question)
     diagnosis = "The cell stops when it is run again with other gradients coming in."
     advice = f"Use only {_listed([*question.incoming, 'the forward variables'])} in it."
-    if isinstance(error, AutogradOff):
-        diagnosis, seen = "The cell asks autograd, which is switched off while an answer is judged.", ""
-        advice = f"Derive it by hand, from {_listed([*question.incoming, 'the forward variables'])}."
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
+
+
+def _autograd(question: Question) -> Verdict:
+    diagnosis = "The cell takes it from autograd, which is switched off while an answer is judged."
+    advice = f"Derive it by hand, from {_listed([*question.incoming, 'the forward variables'])}."
+    return Verdict(question.name, Outcome.WRONG, diagnosis, next_step=advice)
 
 
 def wrong(question: Question, difference: Difference, replay: Replay, case: Case) -> Verdict:
     """The answer is not the gradient on a case."""
+    if replay.answer is None and GRAD.search(question.cell.source):
+        return _autograd(question)
     if case.rows is not None:
         where = f"Right on this minibatch of {question.tape.rows} rows, but wrong on {case.rows} of its rows."
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=_rows_advice(question))
@@ -77,12 +100,14 @@ def wrong(question: Question, difference: Difference, replay: Replay, case: Case
         difference = _with_reason(question, difference, replay, case)
     if difference.kind == "values" and question.incoming:
         difference = replace(difference, seen=f"{difference.seen}, with random numbers in {_listed(question.incoming)}")
-    return _verdict(question.name, difference, replay, question.tape)
+    lines = _listed([f"`{line}`" for line in question.tape.uses(question.variable)])
+    advice = f"Look again at what the forward pass does with `{question.variable}`: {lines}."
+    return _verdict(question.name, difference, replay, advice)
 
 
 def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> Verdict:
-    seen = f"`{by}({', '.join(takes)})`" if callable(function) else f"a {type(function).__name__}"
-    diagnosis = f"`{by}` cannot be called with the minibatch and the parameters."
+    seen = f"`{by}({', '.join(takes)})`" if callable(function) else f"type `{type(function).__name__}`"
+    diagnosis = f"`{by}` is called with its arguments by name, and has no such names."
     advice = f"Put the first line, `def {by}(…):`, back as it was released."
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
 
@@ -90,12 +115,17 @@ def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> 
 def function_stopped(name: str, by: str, error: BaseException, case: Case, tape: Tape) -> Verdict:
     if isinstance(error, AutogradOff):
         diagnosis = f"`{by}` asks autograd, which is switched off while an answer is judged."
-        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step="Derive the gradients by hand.")
+        return Verdict(name, Outcome.WRONG, diagnosis, next_step="Derive the gradients by hand.")
     if case.rows is None:
         diagnosis, advice = f"`{by}` stops before it returns anything.", "Mend the function and run its cell again."
         return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, _line(error), next_step=advice)
     diagnosis = f"`{by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows."
     return Verdict(name, Outcome.WRONG, diagnosis, _line(error), next_step=_function_advice(by))
+
+
+def returns_none(name: str, by: str) -> Verdict:
+    advice = f"Work it out in `{by}`, and return it in its place."
+    return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{by}` returns None for it.", next_step=advice)
 
 
 def returns_nothing(name: str, by: str) -> Verdict:
@@ -109,12 +139,12 @@ def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Ver
     return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"a {type(answer).__name__}{size}", expected)
 
 
-def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case, tape: Tape) -> Verdict:
+def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case) -> Verdict:
     if case.rows is not None:
         where = f"Right on this minibatch, but not on another one of {case.rows} rows with other parameters."
         advice = difference.next_step or _function_advice(by)
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=advice)
-    return _verdict(name, difference, replay, tape)
+    return _verdict(name, difference, replay, f"The mistake may be in any line of `{by}` from the loss back to `{name}`.")
 
 
 def notes(name: str, replay: Replay) -> tuple[str, ...]:
@@ -148,10 +178,9 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
     return difference
 
 
-def _verdict(name: str, difference: Difference, replay: Replay, tape: Tape) -> Verdict:
-    lines = _listed([f"`{line}`" for line in tape.uses(name[1:])])
-    advice = difference.next_step or f"Look again at what the forward pass does with `{name[1:]}`: {lines}."
-    texts = (difference.diagnosis, difference.seen, difference.expected, advice)
+def _verdict(name: str, difference: Difference, replay: Replay, advice: str) -> Verdict:
+    """`advice` is for differences that bring none."""
+    texts = (difference.diagnosis, difference.seen, difference.expected, difference.next_step or advice)
     return Verdict(name, Outcome.WRONG, *texts, notes=notes(name, replay))
 
 

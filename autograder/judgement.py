@@ -51,12 +51,7 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
         difference = compare(replay.answer, step_reference(tape, variable, case))
         if difference is not None:
             return explanation.wrong(question, difference, replay, case)
-    from_loss = tape.consumers(variable) == (tape.loss,)
-    where = (
-        "on this minibatch and on parts of it" if from_loss else f"for whatever comes in as {' and '.join(question.incoming)}"
-    )
-    praise = f"It is right {where}, and has the shape of `{variable}`, {question.shape}."
-    return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
+    return explanation.right(question, replay, run.error)
 
 
 def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verdict:
@@ -67,7 +62,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     Raises NotReady if the notebook has no forward pass with that variable.
     """
     variable, tape = _subject(session, name)
-    missing = _missing(session, by)
+    missing = _missing(session, by, replayed=False)
     if missing:
         return replace(missing, name=name)
     function = session.namespace[by]
@@ -85,17 +80,21 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
         if replay.answer is None:
             return explanation.returns_nothing(name, by)
         answer = _picked(replay.answer, variable, leaves)
+        if answer is None:
+            return explanation.returns_none(name, by)
         if answer is MISSING:
             return explanation.incomplete(name, by, replay.answer, leaves)
         difference = compare(answer, whole_reference(tape, variable, case.state))
         if difference is not None:
-            return explanation.function_wrong(name, by, difference, replay, case, tape)
-    praise = f"`{by}` agrees with autograd, on other minibatches and other parameters too."
+            return explanation.function_wrong(name, by, difference, replay, case)
+    praise = f"`{by}` agrees with autograd, on other minibatches and with other parameters too."
     return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
 
 
 def _subject(session: Session, name: str) -> tuple[str, Tape]:
     """The variable that a gradient is of, and its forward pass."""
+    if not isinstance(name, str):
+        raise NotReady('the name of the gradient goes in quotes, such as check("dprobs").')
     if not name.startswith("d"):
         raise NotReady(f"`{name}` is not the name of a gradient: that is `d` and the name of a variable.")
     variable = name[1:]
@@ -105,17 +104,21 @@ def _subject(session: Session, name: str) -> tuple[str, Tape]:
     return variable, tape
 
 
-def _missing(session: Session, name: str) -> Verdict | None:
-    """A verdict where the notebook holds no answer; None where it holds one."""
-    value = session.namespace.get(name)
-    blank = value is None or value is Ellipsis
-    if not blank and not session.dropped(name):
+def _missing(session: Session, name: str, replayed: bool = True) -> Verdict | None:
+    """A verdict where the notebook holds no answer, nor a cell that can be `replayed` for it; None where it does.
+
+    A cell that stopped may do well with what comes in at random: perhaps an earlier gradient was not there.
+    """
+    run = session.answering(name)
+    value = session.namespace.get(name, MISSING if run and replayed else None)
+    if value is not None and value is not Ellipsis and not session.dropped(name):
         return None
     failure = session.failure(name)
     if failure and not failure.startswith("NotImplementedError"):
         return explanation.failed(name, failure)
-    run = session.answering(name)
-    return explanation.blank(name, run.cell) if run else explanation.not_attempted(name, session.misspelt(name))
+    if run:
+        return explanation.blank(name, run.cell)
+    return explanation.not_attempted(name, session.misspelt(name), session.has_run(name))
 
 
 def _is_blank(function: Any) -> bool:

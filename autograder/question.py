@@ -59,10 +59,10 @@ class Question:
     def right_here(self) -> bool:
         """Whether the notebook's own value is the true gradient, all the way from the loss."""
         truth = whole_reference(self.tape, self.variable, self.tape.state)
-        return compare(self.namespace[self.name], truth) is None
+        return compare(self.namespace.get(self.name), truth) is None
 
     def foreign(self) -> tuple[str, ...]:
         """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""
-        known = {*self.tape.state, *(f"d{consumer}" for consumer in self.tape.consumers(self.variable)), *self.cell.touches}
+        known = {*self.tape.state, *(f"d{variable}" for variable in self.tape.variables), *self.cell.touches}
         names = sorted(self.cell.reads & self.namespace.keys() - known)
         return tuple(f"`{name}`" for name in names if isinstance(self.namespace[name], Tensor))

@@ -28,8 +28,8 @@ ENGINES = ((torch.autograd.Variable, "_execution_engine"), (torch.autograd.forwa
 """What all ways to differentiate come down to: backward, `grad`, `torch.func` and `torch.autograd.functional`."""
 
 
-class AutogradOff(AutograderError):
-    """Raised where replayed code asks torch to differentiate."""
+class AutogradOff(AutograderError, RuntimeError):
+    """Raised where replayed code asks torch to differentiate. torch's own errors are RuntimeErrors too."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ class Replay:
 def run_cell(cell: Cell, name: str, case: Case, namespace: Mapping[str, Any]) -> Replay:
     """What the cell computes for `name` when the case's values stand in the notebook.
 
-    Forward variables, batch and sizes come from the case, and so do the gradients of the consumers. Where the cell
-    works out one of the latter too, it is put back after each statement that does so: a cell with several gradients is
-    judged one gradient at a time. `name` is not there until the cell binds it. All else is a copy of the notebook's.
+    Forward variables, batch and sizes come from the case, and so do the gradients of the consumers. Where the cell works
+    out one of the latter too, it is put back after each statement that does so: a cell with several gradients is judged
+    one gradient at a time. `name` is not there until the cell binds it. All else is a copy of the notebook's.
+    Assertions of the cell do not run: they may hold for the notebook's numbers only.
     """
-    fixed = {f"d{consumer}": gradient for consumer, gradient in case.incoming.items()}
-    given = _Given({**case.state, **fixed})
+    fixed, others = ({f"d{key}": value for key, value in part.items()} for part in (case.incoming, case.others))
+    given = _Given({**case.state, **others, **fixed})
     scratch = Scratch(namespace)
     scratch.bring(cell.reads - given.values.keys() - {name})
     names = scratch.names

@@ -79,6 +79,10 @@ class Session:
         """The run that last bound or changed `name`, in a cell that still does."""
         return next((run for run in reversed(self.runs) if run.current and name in run.cell.touches), None)
 
+    def has_run(self, id: str) -> bool:
+        """Whether the cell of this id was run and does something."""
+        return any(run.current and run.id == id and run.cell.statements for run in self.runs)
+
     def dropped(self, name: str) -> bool:
         """Whether a cell made `name` once and was run again without it."""
         return self.answering(name) is None and any(name in run.cell.touches for run in self.runs)

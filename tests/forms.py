@@ -305,6 +305,8 @@ WRONG = {
             "overwritten in the loop",
             "dC = torch.zeros_like(C)\nfor k in range(n):\n    for j in range(3):\n        dC[Xb[k, j]] = demb[k, j]",
         ),
+        ("as many rows as this batch has letters", "dC = F.one_hot(Xb).float().flatten(0, 1).T @ demb.flatten(0, 1)"),
+        ("as long as the largest index", "dC = torch.zeros(Xb.max() + 1, 10).index_add_(0, Xb.flatten(), demb.view(-1, 10))"),
         ("first character only", "dC = torch.zeros_like(C).index_add_(0, Xb[:, 0], demb[:, 0])"),
         (
             "hard-coded 32",

@@ -70,11 +70,23 @@ class TestSteps:
         assert all(count is not None for count in rows[2:])
         assert len(rows) == 5
 
-    def test_the_rows_are_half_of_the_minibatch_to_all_but_one(self, tape: Tape) -> None:
-        rows = {case.rows for case in step_cases(tape, "logits", "seed", own=0, resampled=100)}
-        assert rows == {5, 6, 7, 8, 9}
+    def test_the_rows_are_half_of_the_minibatch_to_all_without_a_largest_index(self, tape: Tape) -> None:
+        cases = list(step_cases(tape, "logits", "seed", own=0, resampled=100))
+        assert {case.rows for case in cases} == {5, 6, 7, 8}
+        for name in ("X", "Y"):
+            assert max(int(case.state[name].max()) for case in cases) < int(tape.given[name].max())
 
-    @pytest.mark.parametrize(("rows", "expected"), [(3, set()), (4, {3}), (5, {3, 4}), (6, {3, 4, 5})])
+    def test_without_an_index_the_rows_are_up_to_all_but_one(self) -> None:
+        tape = record("loss = (x * 2).sum() / n", {"x": torch.ones(10, 2), "n": 10}, ["n", "x"])
+        assert {case.rows for case in step_cases(tape, "x", "seed", own=0, resampled=100)} == {5, 6, 7, 8, 9}
+
+    def test_other_gradients_of_a_resampled_minibatch_fit_it(self, tape: Tape) -> None:
+        own, fewer = step_cases(tape, "logits", "seed")
+        assert own.others == {}
+        assert fewer.others.keys() == {"C", "W", "logprobs"}
+        assert all(value.shape == fewer.state[name].shape for name, value in fewer.others.items())
+
+    @pytest.mark.parametrize(("rows", "expected"), [(3, set()), (4, {3}), (5, {3}), (6, {3, 4})])
     def test_there_are_never_fewer_rows_than_three(self, rows: int, expected: set[int]) -> None:
         assert {case.rows for case in step_cases(recorded(rows), "logits", "seed", own=0, resampled=30)} == expected
 

@@ -112,6 +112,8 @@ class TestStatements:
             "async def backward(x):\n    dlogits = x",
             "class Layer:\n    def backward(self):\n        dlogits = 1",
             "sizes = [len(dlogits) for dlogits in parts]",
+            "sizes = [len(dlogits) for dlogits in dlogits]",
+            "class Layer:\n    dlogits = 1",
             "total = sum(dlogits for dlogits in parts)",
         ],
     )

@@ -70,8 +70,8 @@ AWKWARD: dict[str, tuple[Callable[[], object], str]] = {
     "empty tensor of the right columns": (lambda: torch.empty(0, 3), "shape"),
     "huge tensor in one number": (lambda: torch.zeros(1).expand(10**12), "shape"),
     "one number in the right shape": (lambda: torch.zeros(1).expand(4, 3), "values"),
-    "half precision": (lambda: TRUE.half(), "values"),
-    "eight bits": (lambda: TRUE.to(torch.float8_e4m3fn), "values"),
+    "half precision": (lambda: TRUE.half(), "dtype"),
+    "eight bits": (lambda: TRUE.to(torch.float8_e4m3fn), "dtype"),
     "NaN": (lambda: TRUE / 0 * 0, "finite"),
     "infinite": (lambda: TRUE / 0, "finite"),
     "too large for float32": (lambda: TRUE.double() * 1e300, "values"),
@@ -109,7 +109,8 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("answer", "kind", "advice"),
         [
-            ([1.0], "list", "Join its tensors with `torch.stack` or `torch.cat`."),
+            ([1.0], "list", "Start from `torch.zeros_like` of the variable, or join its tensors with `torch.stack`."),
+            ((TRUE,), "tuple", "Is there a comma at the end of the line? It makes a tuple."),
             (1, "int", "There is a number for every entry of the variable, not one for all."),
             (TRUE.numpy(), "ndarray", "Use torch where you use numpy, or `torch.from_numpy` at the end."),
             (TRUE.sum, "builtin_function_or_method", "Call it: are the parentheses missing?"),
@@ -180,7 +181,7 @@ class TestOrder:
 
 
 TRANSPOSED = "It is transposed: swap the two axes, or the order of the matrix product."
-MISSING_AXIS = "The numbers are in another shape: sum with `keepdim=True`, so that the summed axis stays with size 1."
+MISSING_AXIS = "The numbers are in another shape: keep the axis of size 1, by `keepdim=True` where you sum."
 EXTRA_AXIS = "There is an axis of size 1 too many: sum without `keepdim=True`."
 OTHER = "Print the shapes of what you combine, and compare them with the forward line."
 

@@ -23,7 +23,7 @@ def test_a_right_answer_shows_a_box_and_the_cell_passes(here: Lesson) -> None:
     assert result.success
     (box,) = shown.outputs
     assert box.data["text/plain"] == (
-        "✓ dprobs: right. It is right for whatever comes in as `dlogprobs`, and has the shape of `probs`, (32, 27)."
+        "✓ dprobs: right. It is right, with other numbers in `dlogprobs` too, and has the shape of `probs`, (32, 27)."
     )
     assert box.data["text/html"].startswith('<div style="border-left: 6px solid #009E73;')
     assert shown.stdout == shown.stderr == ""
@@ -41,7 +41,7 @@ def test_a_wrong_answer_fails_the_cell_with_one_line_and_no_stack(here: Lesson) 
         "✗ dbngain: wrong. The shape is wrong: a gradient has the shape of its variable.",
         "  seen: shape (64,)",
         "  expected: shape (1, 64)",
-        "  next: The numbers are in another shape: sum with `keepdim=True`, so that the summed axis stays with size 1.",
+        "  next: The numbers are in another shape: keep the axis of size 1, by `keepdim=True` where you sum.",
     ]
     assert "feedback.py" not in shown.stdout + shown.stderr
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from autograder.errors import NotReady
 from autograder.grading import EXAM
@@ -99,7 +100,7 @@ CELLS = {
     "leaves backward() behind": ("dprobs = dlogprobs / probs\nloss.backward()", Outcome.RIGHT),
     "asks autograd": (
         "p = probs.clone().requires_grad_()\n(p.log() * dlogprobs).sum().backward()\ndprobs = p.grad",
-        Outcome.COULD_NOT_TELL,
+        Outcome.WRONG,
     ),
     "exits": ("dprobs = dlogprobs / probs\nimport sys\nsys.exit(3)", Outcome.RIGHT),
     "has magics": ("%precision 4\n!true\ndprobs = dlogprobs / probs", Outcome.RIGHT),
@@ -117,6 +118,18 @@ CELLS = {
     "takes its incoming gradient along": ("dlogprobs = dlogprobs / probs\ndprobs = dlogprobs", Outcome.RIGHT),
     "changes its incoming gradient in place": ("dlogprobs /= probs\ndprobs = dlogprobs", Outcome.RIGHT),
     "checks itself": ("dprobs = dlogprobs / probs\ncheck('dprobs')", Outcome.RIGHT),
+    "asserts what holds for the notebook only": (
+        "assert dlogprobs.max() == 0 and n == 32\ndprobs = dlogprobs / probs\nassert dprobs.max() == 0",
+        Outcome.RIGHT,
+    ),
+    "tries autograd first": (
+        "try:\n    loss.backward()\nexcept RuntimeError:\n    pass\ndprobs = dlogprobs / probs",
+        Outcome.RIGHT,
+    ),
+    "is looked through by a comprehension": (
+        "dprobs = dlogprobs / probs\nrows = [len(dprobs) for dprobs in dprobs]",
+        Outcome.RIGHT,
+    ),
     "uses a function of its own": ("def over(a, b):\n    return a / b\ndprobs = over(dlogprobs, probs)", Outcome.RIGHT),
 }
 
@@ -125,6 +138,30 @@ CELLS = {
 @pytest.mark.parametrize(("source", "outcome"), CELLS.values(), ids=CELLS)
 def test_a_cell_that(source: str, outcome: Outcome) -> None:
     assert Lesson(STEPS).answer("dprobs", source).outcome is outcome
+
+
+def test_an_answer_does_not_need_the_gradients_that_come_in() -> None:
+    """Whoever skips one gradient is not held up by it: all that come after it stop in the notebook, and are right."""
+    here = Lesson(STEPS, solved=False)
+    for name, source in here.solutions.items():
+        if name != "dcounts":
+            here.run(source, id=name)
+    stopped = set()
+    for name in here.solutions:
+        verdict = here.verdict(name)
+        assert verdict.outcome is (Outcome.NOT_ATTEMPTED if name == "dcounts" else Outcome.RIGHT), verdict
+        stopped |= {name} if verdict.notes else set()
+    assert {"dnorm_logits", "dlogits", "dC"} < stopped
+    assert not {"dlogprobs", "dprobs", "dcounts_sum"} & stopped
+    (note,) = here.verdict("dnorm_logits").notes
+    assert note == (
+        "In the notebook the cell stopped with NameError: name 'dcounts' is not defined. Mend what it needs, then run it again."
+    )
+
+
+def test_a_cell_may_look_at_other_gradients(lesson: Lessons) -> None:
+    source = "dcounts = counts_sum_inv * dprobs\nprint(dcounts.shape)\ndcounts_sum = -(counts_sum**-2) * dcounts_sum_inv"
+    assert lesson(STEPS).answer("dcounts_sum", source).outcome is Outcome.RIGHT
 
 
 def test_forward_variables_that_were_overwritten_do_not_matter() -> None:
@@ -183,14 +220,14 @@ TOLD = {
     "in another cell's terms": (
         "dprobs",
         "dprobs = inverse * dlogprobs",
-        "The cell works on this minibatch of 32 rows, but stops on 23 of its rows.",
+        "The cell works on this minibatch of 32 rows, but stops on 19 of its rows.",
         "The cell reads `inverse` from another cell: work it out in this one.",
     ),
     "two cells for one gradient": (
         "dcounts",
         "dcounts += dcounts_sum",
-        "The cell changes a `dcounts` that another cell made, but a cell has to stand alone.",
-        "Work out all of `dcounts` in one cell, starting from `dcounts = …`.",
+        "The last cell that was run for `dcounts` changes one that another cell made, and has to stand alone.",
+        "Work out all of `dcounts` in one cell, starting from `dcounts = …`; if you have that cell, run it again.",
     ),
 }
 
@@ -220,10 +257,20 @@ def test_random_numbers_are_called_so(lesson: Lessons) -> None:
     assert "random" not in lesson(STEPS).answer("dlogprobs", "dlogprobs = logprobs").seen
 
 
-def test_autograd_in_an_answer_is_told(lesson: Lessons) -> None:
-    source = "p = probs.clone().requires_grad_()\n(p.log() * dlogprobs).sum().backward()\ndprobs = p.grad"
-    verdict = lesson(STEPS).answer("dprobs", source)
-    assert verdict.diagnosis == "The cell asks autograd, which is switched off while an answer is judged."
+AUTOGRAD = "p = probs.clone().requires_grad_()\n(p.log() * dlogprobs).sum().backward()\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "source"),
+    [("", AUTOGRAD + "dprobs = p.grad"), (AUTOGRAD, "dprobs = p.grad"), (AUTOGRAD, "dprobs = p.grad.clone()")],
+    ids=["in the cell", "in another", "cloned"],
+)
+def test_autograd_in_an_answer_is_told(before: str, source: str) -> None:
+    here = Lesson(STEPS)
+    assert here.run(before)[0].success
+    verdict = here.answer("dprobs", source)
+    assert verdict.outcome is Outcome.WRONG
+    assert verdict.diagnosis == "The cell takes it from autograd, which is switched off while an answer is judged."
     assert verdict.next_step == "Derive it by hand, from `dlogprobs` and the forward variables."
 
 
@@ -267,6 +314,11 @@ REPLACED = {
         "dprob = dlogprobs / probs",
         "There is no `dprobs` yet.",
         "There is a `dprob`. If that is the answer, call it `dprobs`.",
+    ),
+    "not assigned": (
+        "dlogprobs / probs",
+        "There is no `dprobs` yet.",
+        "Its cell was run, and gives `dprobs` no value: begin a line with `dprobs = `.",
     ),
     "None": ("dprobs = None", "`dprobs` has no value yet.", "Write it in its answer cell, run that cell, then this one."),
     "no graph": (
@@ -317,6 +369,7 @@ def test_a_newer_cell_replaces_an_older_one(lesson: Lessons) -> None:
         ("dprob", "the forward pass has no `prob`, so there is no gradient `dprob`. Did you mean `dprobs`?"),
         ("probs", "`probs` is not the name of a gradient: that is `d` and the name of a variable."),
         ("dloss", "`dloss` is 1, always: there is nothing to check."),
+        (torch.ones(2), 'the name of the gradient goes in quotes, such as check("dprobs").'),
     ],
 )
 def test_an_unknown_name_is_an_error(lesson: Lessons, name: str, message: str) -> None:
@@ -368,9 +421,10 @@ FUNCTIONS = {
     "takes other things": ("def backward(x):\n    return x", Outcome.COULD_NOT_TELL),
     "is no function": ("backward = 3", Outcome.COULD_NOT_TELL),
     "forgets the return": ("def backward(Xb, Yb, C):\n    dC = torch.zeros_like(C)", Outcome.WRONG),
+    "returns a part": ("def backward(Xb, Yb, C, W1):\n    return None, W1", Outcome.NOT_ATTEMPTED),
     "asks autograd": (
         "def backward(Xb, Yb, C):\n    C = C.requires_grad_()\n    return torch.autograd.grad(C[Xb].sum(), C)[0]",
-        Outcome.COULD_NOT_TELL,
+        Outcome.WRONG,
     ),
 }
 
