@@ -134,9 +134,9 @@ def returns_nothing(name: str, by: str) -> Verdict:
 
 
 def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Verdict:
-    size = f" of {len(answer)}" if isinstance(answer, list | tuple) else ""
+    size = f" of length {len(answer)}" if isinstance(answer, list | tuple) else ""
     expected = f"{len(leaves)} gradients, of {', '.join(leaves)}, in this order"
-    return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"a {type(answer).__name__}{size}", expected)
+    return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"type `{type(answer).__name__}`{size}", expected)
 
 
 def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case) -> Verdict:
@@ -189,7 +189,8 @@ def _rows_advice(question: Question) -> str:
     if foreign:
         return f"The cell reads {_listed(foreign)} from another cell: work it out in this one."
     rows, count = question.tape.rows, question.count
-    return f"Is {rows}, or a number made from it, written into it? Use `{count}`, and only variables of this batch."
+    suspicion = f"Is {rows} written into it, a number made from it, or a size read off the data?"
+    return f"{suspicion} Use `{count}` and the variables' shapes."
 
 
 def _function_advice(by: str) -> str:

@@ -277,7 +277,9 @@ def test_autograd_in_an_answer_is_told(before: str, source: str) -> None:
 def test_a_hard_coded_size_is_told(lesson: Lessons) -> None:
     verdict = lesson(STEPS).answer("dbndiff2", "dbndiff2 = torch.ones_like(bndiff2) / 31 * dbnvar")
     assert verdict.diagnosis.startswith("Right on this minibatch of 32 rows, but wrong on ")
-    assert verdict.next_step == "Is 32, or a number made from it, written into it? Use `n`, and only variables of this batch."
+    assert verdict.next_step == (
+        "Is 32 written into it, a number made from it, or a size read off the data? Use `n` and the variables' shapes."
+    )
 
 
 def test_an_answer_that_was_never_written_is_not_attempted() -> None:
