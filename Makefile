@@ -47,4 +47,4 @@ train: install
 	$(BIN)/python -m scripts.train
 
 clean:
-	rm -rf $(VENV) demo-course build dist *.egg-info gradebook.db* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-course build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

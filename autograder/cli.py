@@ -27,7 +27,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("assignment", default="backprop")
+@click.argument("assignment")
 @click.option("--course", type=FOLDER, default=".", help="The folder that has source/ and release/.")
 def lint(assignment: str, course: Path) -> None:
     """Checks the content of an assignment: reads and runs all of its notebooks.
@@ -38,18 +38,20 @@ def lint(assignment: str, course: Path) -> None:
     """
     from autograder.lint import lint as inspect
 
+    name = Path(assignment).name
     try:
-        report = inspect(course / "source" / assignment, course / "release" / assignment)
+        report = inspect(course / "source" / name, course / "release" / name)
     except AutograderError as error:
         raise click.ClickException(str(error)) from None
     for name, zeros in report.zeros.items():
         for zero in zeros:
             remark = ZERO[zero.tested].format(zero.judged)
             click.echo(f"{name}: the true {zero.name} is zero ({zero.true:.0e}). {remark}")
-    for finding in report.findings:
+    for finding in (*report.remarks, *report.findings):
         click.echo(str(finding))
-    notebooks = len(report.zeros)
-    click.echo(f"{notebooks} notebook{'s' * (notebooks != 1)}, {len(report.findings)} to mend")
+    counts = {"notebook": len(report.zeros), "test": report.tests, "point": report.points}
+    click.echo(", ".join(f"{count:g} {noun}{'s' * (count != 1)}" for noun, count in counts.items()), nl=False)
+    click.echo(f": {len(report.findings)} to mend")
     sys.exit(1 if report.findings else 0)
 
 

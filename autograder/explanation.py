@@ -74,7 +74,7 @@ def stopped(question: Question, replay: Replay, case: Case) -> Verdict:
         return Verdict(name, Outcome.WRONG, diagnosis, seen, next_step=advice)
     if case.rows is not None:
         diagnosis = f"The cell works on this minibatch of {question.tape.rows} rows, but stops on {case.rows} of its rows."
-        expected = f"a cell for any number of rows, `{question.count}`"
+        expected = f"a cell for any number of rows, {question.count}"
         return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(question))
     if isinstance(error, AutogradOff) or GRAD.search(question.cell.source):
         return _autograd(question)
@@ -190,7 +190,7 @@ def _rows_advice(question: Question) -> str:
         return f"The cell reads {_listed(foreign)} from another cell: work it out in this one."
     rows, count = question.tape.rows, question.count
     suspicion = f"Is {rows} written into it, a number made from it, or a size read off the data?"
-    return f"{suspicion} Use `{count}` and the variables' shapes."
+    return f"{suspicion} Use {count} and the variables' shapes."
 
 
 def _function_advice(by: str) -> str:

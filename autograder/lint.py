@@ -21,6 +21,9 @@ from autograder.zeros import Zero, structural_zeros, zero_would_pass
 SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 
+REGENERATE = "run `nbgrader generate_assignment --force`."
+SETTINGS = ("grade_id", "grade", "locked", "points", "solution")
+
 PROBE = "import autograder.lint\nprint(autograder.lint.report({names!r}))"
 
 
@@ -38,10 +41,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What the linter found, and which gradients are zero on the true chain, by notebook."""
+    """What the linter found, what may be meant so, and which gradients are zero on the true chain, by notebook."""
 
     findings: tuple[Finding, ...]
+    remarks: tuple[Finding, ...]
     zeros: dict[str, tuple[Zero, ...]]
+    tests: int
+    points: float
 
 
 def lint(source: Path, release: Path) -> Report:
@@ -51,19 +57,25 @@ def lint(source: Path, release: Path) -> Report:
     """
     paths = sorted(source.glob("*.ipynb"))
     if not paths:
-        raise ContentError(f"there is no notebook in {source}. Give the folder of an assignment, such as source/backprop.")
+        raise ContentError(
+            f"there is no notebook in {source}. Run this in the course's folder, with the name of an assignment."
+        )
     findings: list[Finding] = []
+    remarks: list[Finding] = []
+    tests: list[NotebookNode] = []
     solved: list[NotebookNode] = []
     untouched: list[NotebookNode] = []
     for path in paths:
         nb = notebook.read(path)
         findings += _written(path, nb)
+        remarks += _unbatched(path.name, nb)
+        tests += _of_role(nb, "test")
         solved.append(trial.with_probe(nb, PROBE.format(names=sorted(answer for answer, by in _judged(nb) if not by))))
         if not (release / path.name).is_file():
-            findings.append(Finding(path.name, "", f"it is not in {release}: run `nbgrader generate_assignment`."))
+            findings.append(Finding(path.name, "", f"it is not in {release}: {REGENERATE}"))
             continue
         released = notebook.read(release / path.name)
-        findings += _leaks(path.name, nb, released)
+        findings += (*_stale(path.name, nb, released), *_leaks(path.name, nb, released))
         untouched.append(_unsolved(nb, released))
     executed = trial.run_all([*solved, *untouched], source)
     zeros: dict[str, tuple[Zero, ...]] = {}
@@ -76,7 +88,8 @@ def lint(source: Path, release: Path) -> Report:
     for name, run in zip(names, executed[len(solved) :], strict=True):
         passing = [test.id for test in _of_role(run, "test") if not trial.complaint(test)]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
-    return Report(tuple(findings), zeros)
+    points = sum(test.metadata.nbgrader.get("points", 0) for test in tests)
+    return Report(tuple(findings), tuple(remarks), zeros, len(tests), points)
 
 
 def report(names: list[str]) -> str:
@@ -98,8 +111,9 @@ def _reported(run: NotebookNode) -> tuple[list[Zero], list[str]]:
 def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
     """The first cell that stops with an error, since what comes after may fail because of it; or else all failing tests."""
     for cell in notebook.code_cells(run):
-        if notebook.role(cell) != "test" and any(output.output_type == "error" for output in cell.outputs):
-            yield Finding(name, cell.id, f"it stops with {trial.complaint(cell)}")
+        if notebook.role(cell) != "test" and trial.stopped(cell):
+            problem = trial.complaint(cell)
+            yield Finding(name, *((cell.id, f"it stops: {problem}") if cell.id != trial.PROBE else ("", problem)))
             return
     for test in _of_role(run, "test"):
         if problem := trial.complaint(test):
@@ -109,17 +123,40 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
 def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
     """What can be seen without running anything."""
     try:
-        if path.read_text(encoding="utf-8") != notebook.as_text(nb):
-            yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
+        normal = notebook.as_text(nb)
     except ContentError as error:
         yield Finding(path.name, "", str(error))
+        return
+    if path.read_text(encoding="utf-8") != normal:
+        yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
+    if [cell.id for cell in nb.cells] != [cell["id"] for cell in notebook.normalised(nb).cells]:
+        return  # what follows goes by the ids
     for cell in nb.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
         if grade_id != cell.id:
-            yield Finding(path.name, cell.id, f"its grade_id is `{grade_id}`: they should be the same.")
+            yield Finding(path.name, cell.id, f"its ID is `{grade_id}`: use letters, digits, `-` and `_` only.")
         if cell.source.startswith("%%forward") and notebook.role(cell) != "locked":
             yield Finding(path.name, cell.id, "a forward pass has to be locked: students could change it.")
+    yield from _unlocked(path.name, nb)
     yield from _pairs(path.name, nb)
+
+
+def _unbatched(name: str, nb: NotebookNode) -> Iterator[Finding]:
+    for cell in notebook.code_cells(nb):
+        if cell.source.startswith("%%forward") and "--batch" not in cell.source.partition("\n")[0]:
+            yield Finding(
+                name, cell.id, "without `--batch` answers are accepted that have the number of rows written into them."
+            )
+
+
+def _unlocked(name: str, nb: NotebookNode) -> Iterator[Finding]:
+    """Cells that students can change, and that give names to what locked cells read."""
+    read = set[str]()
+    for cell in (*_of_role(nb, "locked"), *_of_role(nb, "test")):
+        read |= cells.read(_python(cell.source)).reads - _bound(cell.source)
+    for cell in _of_role(nb, "free"):
+        for bound in sorted(read & _bound(cell.source)):
+            yield Finding(name, cell.id, f"it binds `{bound}`, which a locked cell or a test reads: lock it.")
 
 
 def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
@@ -129,7 +166,11 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
     counts = Counter(call for calls in judged.values() for call in {*calls["check"], *calls["grade"]})
     for test in tests:
         calls = judged[test.id]
-        if calls["check"] != calls["grade"]:
+        if not test.metadata.nbgrader.get("points"):
+            yield Finding(name, test.id, "it gives no points.")
+        if not all(marker in test.source for marker in HIDDEN):
+            yield Finding(name, test.id, f"its hidden tests should stand between `{HIDDEN[0]}` and `{HIDDEN[1]}`.")
+        elif calls["check"] != calls["grade"]:
             yield Finding(name, test.id, "`check` before and `grade` in the hidden tests should be called with the same names.")
         for answer, by in calls["check"]:
             if test.id != f"test-{answer}":
@@ -150,10 +191,29 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
             yield Finding(name, locked.id, f"a locked cell binds the answer `{bound}`.")
 
 
+def _stale(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Whether the release was made of another source."""
+    if [cell.id for cell in nb.cells] != [cell.id for cell in released.cells]:
+        yield Finding(name, "", f"source and release have other cells: {REGENERATE}")
+        return
+    for cell, shown in zip(nb.cells, released.cells, strict=True):
+        if not _agree(cell, shown):
+            yield Finding(name, cell.id, f"source and release differ: {REGENERATE}")
+
+
+def _agree(cell: NotebookNode, shown: NotebookNode) -> bool:
+    """Whether a released cell is that of the source, outside of solutions and hidden tests."""
+    settings = [{key: each.metadata.get("nbgrader", {}).get(key) for key in SETTINGS} for each in (cell, shown)]
+    begin, end = HIDDEN if HIDDEN[0] in cell.source else SOLUTION
+    before, cut, rest = cell.source.partition(begin)
+    first, last = before.rstrip(), rest.partition(end)[2].strip()
+    text = shown.source.strip()
+    same = text.startswith(first.strip()) and text.endswith(last) if cut else text == first.strip()
+    return bool(same and settings[0] == settings[1])
+
+
 def _leaks(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
     """Lines of solutions and hidden tests that students would see."""
-    if [cell.id for cell in nb.cells] != [cell.id for cell in released.cells]:
-        yield Finding(name, "", "source and release have other cells: run `nbgrader generate_assignment --force`.")
     secret: set[str] = set()
     shown: set[str] = set()
     for cell in notebook.code_cells(nb):
@@ -197,8 +257,12 @@ def _calls(source: str) -> dict[str, set[tuple[str, str | None]]]:
 
 def _bound(source: str) -> set[str]:
     """The names that a cell binds, those of a forward pass included."""
-    body = source.split("\n", 1)[-1] if source.startswith("%%forward") else source
-    return set(cells.read(body).touches)
+    return set(cells.read(_python(source)).touches)
+
+
+def _python(source: str) -> str:
+    """A cell without the magic that records a forward pass."""
+    return source.partition("\n")[2] if source.startswith("%%forward") else source
 
 
 def _of_role(nb: NotebookNode, role: str) -> list[NotebookNode]:

@@ -41,8 +41,8 @@ class Question:
 
     @property
     def count(self) -> str:
-        """What the notebook calls the number of rows."""
-        counts = (name for name in self.tape.batch if not isinstance(self.tape.given[name], Tensor))
+        """What the notebook calls the number of rows, as code."""
+        counts = (f"`{name}`" for name in self.tape.batch if not isinstance(self.tape.given[name], Tensor))
         return next(counts, "the number of rows")
 
     def ask(self, case: Case) -> Replay:

@@ -70,6 +70,9 @@ class Session:
                 return tape
         if not self.tapes:
             raise NotReady("no forward pass has been recorded: run the `%%forward` cell, then this one again.")
+        for tape in self.tapes.values():
+            if variable in tape.state:
+                raise NotReady(f"the loss is the last line, `{tape.loss}`, and does not depend on `{variable}`.")
         known = [f"d{name}" for tape in self.tapes.values() for name in tape.variables[:-1]]
         near = get_close_matches(f"d{variable}", known, n=1)
         hint = f" Did you mean `{near[0]}`?" if near else ""

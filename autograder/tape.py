@@ -158,6 +158,9 @@ def record(source: str, namespace: Mapping[str, Any], batch: Sequence[str] = ())
         for name in sorted(step.reads - assigned - given.keys()):
             if name in namespace:
                 given[name] = private(namespace[name])
+    for name in batch:  # answers may use the count, even if no line does
+        if name in namespace and name not in assigned:
+            given.setdefault(name, private(namespace[name]))
     values: dict[str, Any] = dict(given)
     for step in steps:
         values[step.name] = _run(step, values)
@@ -165,6 +168,7 @@ def record(source: str, namespace: Mapping[str, Any], batch: Sequence[str] = ())
     _require_batch(batch, given)
     tape = Tape(steps, given, {name: private(value) for name, value in values.items()}, tuple(batch))
     _require_repeatable(tape)
+    _require_resampling(tape)
     return tape
 
 
@@ -179,7 +183,7 @@ def parse(source: str) -> tuple[Step, ...]:
     for node in lines:
         text = _written(source, node)
         if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
-            remedy = "Write every line as `name = expression`, with one new name."
+            remedy = "Write every line as `name = expression`, with one new name, and change nothing in place."
             raise ForwardError(node.lineno, text, "only assignments of a single name can be recorded.", remedy)
         name = node.targets[0].id
         reads = frozenset(child.id for child in ast.walk(node.value) if isinstance(child, ast.Name))
@@ -250,8 +254,8 @@ def _require_batch(batch: Sequence[str], given: Mapping[str, Any]) -> None:
     option = f"%%forward --batch {' '.join(batch)}"
     for name in batch:
         if name not in given or isinstance(given[name], ModuleType):
-            remedy = "Name the count and the tensors of the minibatch that the lines read."
-            raise ForwardError(0, option, f"no line reads `{name}` as data.", remedy)
+            remedy = "Name the count and the tensors of the minibatch, with spaces between them."
+            raise ForwardError(0, option, f"the notebook has no `{name}` that the forward pass starts from.", remedy)
         if not (isinstance(given[name], int) or (isinstance(given[name], Tensor) and given[name].dim())):
             problem = f"`{name}` is a {type(given[name]).__name__}, neither a count nor a tensor with rows."
             raise ForwardError(0, option, problem, "Name a number, or a tensor that has one row for each example.")
@@ -261,6 +265,17 @@ def _require_batch(batch: Sequence[str], given: Mapping[str, Any]) -> None:
         raise ForwardError(0, option, problem, "Set the count from the minibatch, for example `n = len(Xb)`.")
     if batch and not any(isinstance(given[name], Tensor) for name in batch):
         raise ForwardError(0, option, "none of these is a tensor.", "Name a tensor that has one row for each example.")
+
+
+def _require_resampling(tape: Tape) -> None:
+    if tape.rows is None or tape.rows < 2:
+        return
+    try:
+        tape.resampled(range(tape.rows - 1))
+    except Exception as error:
+        problem = f"the lines stop on fewer rows, with {type(error).__name__}: {error}"
+        remedy = "Name the count and all tensors that have one row for each example."
+        raise ForwardError(0, f"%%forward --batch {' '.join(tape.batch)}", problem, remedy) from None
 
 
 def _require_repeatable(tape: Tape) -> None:

@@ -16,8 +16,10 @@ from nbformat.v4 import new_code_cell
 
 from autograder.errors import ContentError
 
-SECONDS = 300
+SECONDS = 120
 """For one cell; a cell that takes longer fails."""
+PROBE = "probe"
+"""The id of a cell that is not in the notebook."""
 
 
 def run_all(notebooks: Iterable[NotebookNode], folder: Path) -> list[NotebookNode]:
@@ -35,10 +37,18 @@ def complaint(cell: NotebookNode) -> str:
     return next(filter(None, map(_complaint, cell.outputs)), "")
 
 
+def stopped(cell: NotebookNode) -> bool:
+    """Whether a cell ended with an error, or with what IPython says of a magic that it does not know."""
+    return any(
+        output.output_type == "error" or (output.get("name") == "stderr" and output.text.startswith("UsageError"))
+        for output in cell.outputs
+    )
+
+
 def with_probe(nb: NotebookNode, source: str) -> NotebookNode:
     """The notebook with one more cell."""
     probed = deepcopy(nb)
-    probed.cells.append(new_code_cell(source, id="probe"))
+    probed.cells.append(new_code_cell(source, id=PROBE))
     return probed
 
 
@@ -69,7 +79,11 @@ async def _run(nb: NotebookNode, folder: Path, free: asyncio.Semaphore) -> Noteb
 
 
 def _complaint(output: NotebookNode) -> str:
-    if output.output_type == "error":
-        message = output.evalue if output.ename == "NotRight" else f"{output.ename}: {output.evalue}"
-        return message.strip().partition("\n")[0].removesuffix(":")
-    return "it writes to stderr" if output.get("name") == "stderr" else ""
+    if output.get("name") == "stderr":
+        return f"it writes to stderr, {output.text.strip().partition(chr(10))[0]}"
+    if output.output_type != "error":
+        return ""
+    if output.ename == "KeyboardInterrupt":
+        return f"it did not end within {SECONDS} s."
+    message = output.evalue if output.ename == "NotRight" else f"{output.ename}: {output.evalue}"
+    return " ".join(message.split()).removesuffix(":")

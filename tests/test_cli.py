@@ -22,15 +22,15 @@ def test_lint_says_what_to_mend_and_exits_with_one(tmp_path: Path) -> None:
     result = autograder("lint", "small", "--course", tmp_path)
     assert result.exit_code == 1
     assert result.output.splitlines() == [
-        f"2-cross-entropy.ipynb: it is not in {tmp_path}/release/small: run `nbgrader generate_assignment`.",
-        "1 notebook, 1 to mend",
+        f"2-cross-entropy.ipynb: it is not in {tmp_path}/release/small: run `nbgrader generate_assignment --force`.",
+        "1 notebook, 0 tests, 0 points: 1 to mend",
     ]
 
 
 def test_lint_of_nothing_is_an_error(tmp_path: Path) -> None:
-    result = autograder("lint", "--course", tmp_path)
+    result = autograder("lint", "source/backprop", "--course", tmp_path)
     assert result.exit_code == 1
-    advice = "Give the folder of an assignment, such as source/backprop."
+    advice = "Run this in the course's folder, with the name of an assignment."
     assert result.output == f"Error: there is no notebook in {tmp_path}/source/backprop. {advice}\n"
 
 

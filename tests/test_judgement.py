@@ -380,6 +380,14 @@ def test_an_unknown_name_is_an_error(lesson: Lessons, name: str, message: str) -
     assert str(error.value) == message
 
 
+def test_a_variable_after_the_loss_is_told() -> None:
+    here = Lesson(STEPS)
+    here.run("%%forward\nwide = C * 2\nlate = C.sum()")
+    with pytest.raises(NotReady) as error:
+        judge_step(here.session, "dwide", EXAM)
+    assert str(error.value) == "the loss is the last line, `late`, and does not depend on `wide`."
+
+
 @pytest.mark.parametrize("leaf", PARAMETERS)
 @pytest.mark.parametrize("source", [None, ANOTHER_BACKWARD], ids=["model", "other style"])
 def test_a_right_backward_function_is_right(lesson: Lessons, leaf: str, source: str | None) -> None:

@@ -33,7 +33,8 @@ def course(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_the_course_is_clean_and_its_zeros_are_known() -> None:
     report = lint(SOURCE, RELEASE)
-    assert report.findings == ()
+    assert report.findings == report.remarks == ()
+    assert (report.tests, report.points) == (36, 44)
     assert {name: sorted(zero.name for zero in zeros) for name, zeros in report.zeros.items()} == {
         "1-every-gradient.ipynb": ["db1", "dlogit_maxes"],
         "2-cross-entropy.ipynb": [],
@@ -59,6 +60,10 @@ def repeat_a_grade_id(source: NotebookNode, release: NotebookNode) -> None:
 
 def rename_a_grade_id(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "dlogits").metadata.nbgrader.grade_id = "answer"
+
+
+def use_a_space_in_an_id(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "dlogits").metadata.nbgrader.grade_id = "my answer"
 
 
 def drop_the_test(source: NotebookNode, release: NotebookNode) -> None:
@@ -94,6 +99,43 @@ def break_the_model_answer(source: NotebookNode, release: NotebookNode) -> None:
 
 def warn_in_a_test(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "test-dlogits").source += "\nimport sys\nprint('careful', file=sys.stderr)"
+
+
+def give_no_points(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").metadata.nbgrader.points = 0
+
+
+def change_the_points(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").metadata.nbgrader.points = 5
+
+
+def change_a_number(source: NotebookNode, release: NotebookNode) -> None:
+    names = cell(source, "names")
+    names.source = names.source.replace("n = 32", "n = 20")
+
+
+def change_a_text(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "title").source += "\nGood luck."
+
+
+def unlock_the_names(source: NotebookNode, release: NotebookNode) -> None:
+    del cell(source, "names").metadata["nbgrader"]
+
+
+def answer_outside_the_markers(source: NotebookNode, release: NotebookNode) -> None:
+    answer = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, 27)) / n\n"
+    cell(source, "dlogits").source = f"{answer}### BEGIN SOLUTION\n### END SOLUTION"
+    cell(release, "dlogits").source = f"{answer}# YOUR CODE HERE"
+
+
+def misspell_the_magic(source: NotebookNode, release: NotebookNode) -> None:
+    forward = cell(source, "forward")
+    forward.source = forward.source.replace("%%forward", "%%foward")
+
+
+def forget_a_tensor_of_the_batch(source: NotebookNode, release: NotebookNode) -> None:
+    forward = cell(source, "forward")
+    forward.source = forward.source.replace("n Xb Yb", "n Xb").replace("view(n, -1)", "flatten(1)")
 
 
 def break_the_setup(source: NotebookNode, release: NotebookNode) -> None:
@@ -132,7 +174,8 @@ def change_the_cells(source: NotebookNode, release: NotebookNode) -> None:
 PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (bind_an_answer, "cell `forward`: a locked cell binds the answer `dlogits`."),
     (bind_an_answer_in_a_test, "cell `test-dlogits`: a locked cell binds the answer `dlogits`."),
-    (rename_a_grade_id, "cell `dlogits`: its grade_id is `answer`: they should be the same."),
+    (rename_a_grade_id, "it is not normalised: run `autograder normalise`."),
+    (use_a_space_in_an_id, "cell `dlogits`: its ID is `my answer`: use letters, digits, `-` and `_` only."),
     (repeat_a_grade_id, "two cells have the id `setup`. Give every cell an ID of its own."),
     (drop_the_test, "cell `dlogits`: no test cell is about this solution cell."),
     (drop_the_solution, "cell `test-dlogits`: there is no solution cell `dlogits`."),
@@ -144,15 +187,28 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     ),
     (
         forget_to_grade,
-        "cell `test-dlogits`: `check` before and `grade` in the hidden tests should be called with the same names.",
+        "cell `test-dlogits`: its hidden tests should stand between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.",
+    ),
+    (give_no_points, "cell `test-dlogits`: it gives no points."),
+    (unlock_the_names, "cell `names`: it binds `vocab_size`, which a locked cell or a test reads: lock it."),
+    (change_the_points, "cell `test-dlogits`: source and release differ: run `nbgrader generate_assignment --force`."),
+    (change_a_number, "cell `names`: source and release differ: run `nbgrader generate_assignment --force`."),
+    (change_a_text, "cell `title`: source and release differ: run `nbgrader generate_assignment --force`."),
+    (answer_outside_the_markers, "cell `test-dlogits`: an untouched notebook passes this test."),
+    (misspell_the_magic, "cell `forward`: it stops: it writes to stderr, UsageError: Cell magic `%%foward` not found."),
+    (
+        forget_a_tensor_of_the_batch,
+        "cell `forward`: it stops: ForwardError: the first line of the cell, `%%forward --batch n Xb`: "
+        "the lines stop on fewer rows, with ValueError: Expected input batch_size (31) to match target batch_size (32). "
+        "Name the count and all tensors that have one row for each example.",
     ),
     (unlock_the_forward_pass, "cell `forward`: a forward pass has to be locked: students could change it."),
     (
         break_the_model_answer,
         "cell `test-dlogits`: the model answer fails this test: dlogits: wrong. The values are wrong in 32 of 864 entries.",
     ),
-    (warn_in_a_test, "cell `test-dlogits`: the model answer fails this test: it writes to stderr"),
-    (break_the_setup, "cell `names`: it stops with NameError: name 'name' is not defined"),
+    (warn_in_a_test, "cell `test-dlogits`: the model answer fails this test: it writes to stderr, careful"),
+    (break_the_setup, "cell `names`: it stops: NameError: name 'name' is not defined"),
     (let_everything_pass, "cell `test-dlogits`: an untouched notebook passes this test."),
     (leak_a_line, "cell `setup`: the release shows `dlogits[range(n), Yb] -= 1`."),
     (leak_a_hidden_test, 'cell `test-dlogits`: the release shows `grade("dlogits")`.'),
@@ -160,7 +216,15 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (forget_the_markers, "cell `dlogits`: its answer should stand between `### BEGIN SOLUTION` and `### END SOLUTION`."),
     (change_the_cells, "source and release have other cells: run `nbgrader generate_assignment --force`."),
 ]
-RUNS = (break_the_model_answer, warn_in_a_test, break_the_setup, let_everything_pass)
+RUNS = (
+    break_the_model_answer,
+    warn_in_a_test,
+    break_the_setup,
+    let_everything_pass,
+    answer_outside_the_markers,
+    misspell_the_magic,
+    forget_a_tensor_of_the_batch,
+)
 
 
 @pytest.mark.parametrize(("plant", "message"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
@@ -192,14 +256,23 @@ def test_it_finds_a_notebook_that_was_not_released(course: tuple[Path, Path], mo
     monkeypatch.setattr("autograder.trial.run_all", lambda notebooks, folder: notebooks)
     (course[1] / NAME).unlink()
     (finding,) = [finding for finding in lint(*course).findings if "release" in finding.problem]
-    assert finding.problem == f"it is not in {course[1]}: run `nbgrader generate_assignment`."
+    assert finding.problem == f"it is not in {course[1]}: run `nbgrader generate_assignment --force`."
+
+
+def test_a_forward_pass_without_a_batch_is_remarked(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.trial.run_all", lambda notebooks, folder: notebooks)
+    source = notebook.read(course[0] / NAME)
+    cell(source, "forward").source = cell(source, "forward").source.replace(" --batch n Xb Yb", "")
+    notebook.write(source, course[0] / NAME)
+    (remark,) = lint(*course).remarks
+    assert remark.problem == "without `--batch` answers are accepted that have the number of rows written into them."
 
 
 def test_a_folder_without_notebooks_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ContentError) as error:
         lint(tmp_path, tmp_path)
     assert str(error.value) == (
-        f"there is no notebook in {tmp_path}. Give the folder of an assignment, such as source/backprop."
+        f"there is no notebook in {tmp_path}. Run this in the course's folder, with the name of an assignment."
     )
 
 

@@ -350,10 +350,13 @@ class TestResampled:
         assert all(torch.equal(state[name], tape.state[name]) for name in ("ix", *tape.variables))
 
 
-SINGLE = "only assignments of a single name can be recorded.\nWrite every line as `name = expression`, with one new name."
+SINGLE = (
+    "only assignments of a single name can be recorded.\n"
+    "Write every line as `name = expression`, with one new name, and change nothing in place."
+)
 TAKEN = "already stands for something else in this forward pass.\nGive every intermediate a name of its own."
 FROM_THE_TOP = "Run the cells above, from the top, then this one again."
-WHAT_TO_NAME = "Name the count and the tensors of the minibatch that the lines read."
+WHAT_TO_NAME = "Name the count and the tensors of the minibatch, with spaces between them."
 LOSS = "the last line is the loss, a floating-point tensor of shape (), but this has"
 
 REFUSED = {
@@ -453,9 +456,9 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("batch", "problem"),
         [
-            (["n", "rows"], f"no line reads `rows` as data.\n{WHAT_TO_NAME}"),
-            (["n", "torch"], f"no line reads `torch` as data.\n{WHAT_TO_NAME}"),
-            (["n", "emb"], f"no line reads `emb` as data.\n{WHAT_TO_NAME}"),
+            (["n", "rows"], f"the notebook has no `rows` that the forward pass starts from.\n{WHAT_TO_NAME}"),
+            (["n", "torch"], f"the notebook has no `torch` that the forward pass starts from.\n{WHAT_TO_NAME}"),
+            (["n", "emb"], f"the notebook has no `emb` that the forward pass starts from.\n{WHAT_TO_NAME}"),
             (["n"], "none of these is a tensor.\nName a tensor that has one row for each example."),
             (
                 ["n", "ix", "x"],
@@ -469,6 +472,19 @@ class TestRefused:
         with pytest.raises(ForwardError) as raised:
             record(lines, some_namespace(), batch)
         assert str(raised.value) == f"the first line of the cell, `%%forward --batch {' '.join(batch)}`: {problem}"
+
+    def test_a_batch_that_is_not_all_of_it_is_named(self) -> None:
+        namespace = {"x": torch.ones(4, 2), "y": torch.ones(4, 2)}
+        with pytest.raises(ForwardError) as raised:
+            record("loss = (x - y).sum()", namespace, ["x"])
+        assert str(raised.value).startswith(
+            "the first line of the cell, `%%forward --batch x`: the lines stop on fewer rows, with RuntimeError: "
+        )
+        assert str(raised.value).endswith("\nName the count and all tensors that have one row for each example.")
+
+    def test_a_count_that_no_line_reads_can_be_named(self) -> None:
+        tape = record("loss = x.mean()", {"x": torch.ones(4, 2), "n": 4}, ["n", "x"])
+        assert tape.resampled([0, 2])["n"] == 2
 
     @pytest.mark.parametrize(("count", "kind"), [(torch.tensor(5), "Tensor"), ([0, 1, 2, 3, 4], "list"), (5.0, "float")])
     def test_a_batch_of_another_type_is_named(self, count: object, kind: str) -> None:
