@@ -21,7 +21,7 @@ GRAD = re.compile(r"\.grad\b")
 def right(question: Question, replay: Replay, error: str) -> Verdict:
     """`error` is what the cell stopped with in the notebook."""
     others = f"with other numbers in {_listed(question.incoming)} too" if question.incoming else "on other minibatches too"
-    praise = f"It is right, {others}, and has the shape of `{question.variable}`, {question.shape}."
+    praise = f"It holds {others}, and has the shape of `{question.variable}`, {question.shape}."
     remarks = notes(question.name, replay)
     if error and not remarks:
         remarks = (f"In the notebook the cell stopped with {error}. Mend what it needs, then run it again.",)

@@ -23,7 +23,7 @@ def test_a_right_answer_shows_a_box_and_the_cell_passes(here: Lesson) -> None:
     assert result.success
     (box,) = shown.outputs
     assert box.data["text/plain"] == (
-        "✓ dprobs: right. It is right, with other numbers in `dlogprobs` too, and has the shape of `probs`, (32, 27)."
+        "✓ dprobs: right. It holds with other numbers in `dlogprobs` too, and has the shape of `probs`, (32, 27)."
     )
     assert box.data["text/html"].startswith('<div style="border-left: 6px solid #009E73;')
     assert shown.stdout == shown.stderr == ""
