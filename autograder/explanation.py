@@ -9,6 +9,7 @@ from dataclasses import replace
 from autograder.case import Case
 from autograder.cell import Cell
 from autograder.comparison import Difference
+from autograder.diagnosis import Cause, diagnose, evidence_of
 from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
@@ -165,7 +166,13 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
     """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
     ignored = [f"`d{name}`" for name in case.incoming if question.ignores(name, case, replay.answer)]
     advice = f"Work it out from {_listed([*question.incoming, 'the forward variables'])} alone, whatever comes in."
-    if question.right_here():
+    right_here = question.right_here()
+    if not (right_here and len(ignored) == len(case.incoming)):
+        cause = _cause(question, replay, case)
+        if cause:
+            remark = " The numbers are right for this batch, where that hardly shows." if right_here else ""
+            return replace(difference, diagnosis=cause.sentence + remark, next_step=cause.next_step)
+    if right_here:
         reason = (
             f"the cell does not use {_listed(ignored)}."
             if ignored
@@ -176,6 +183,13 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
         diagnosis = f"The answer does not depend on {_listed(ignored)}."
         return replace(difference, diagnosis=diagnosis, next_step=advice)
     return difference
+
+
+def _cause(question: Question, replay: Replay, case: Case) -> Cause | None:
+    try:
+        return diagnose(evidence_of(replay.answer, question.tape, question.variable, case))
+    except (RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
+        return None
 
 
 def _verdict(name: str, difference: Difference, replay: Replay, advice: str) -> Verdict:

@@ -51,7 +51,7 @@ def test_one_mistake_costs_one_mark(course: Path) -> None:
 
 def test_the_record_shows_the_verdicts_and_no_expected_numbers(course: Path) -> None:
     page = (course / "feedback/common-mistakes/backprop/1-every-gradient.html").read_text(encoding="utf-8")
-    assert "The answer does not depend on <code>dcounts_sum</code>." in page
+    assert "The path through <code>counts_sum</code> is missing, and the rest is right." in page
     assert "feedback.py" not in page
     assert "BEGIN HIDDEN TESTS" not in page
 

@@ -201,19 +201,25 @@ TOLD = {
     "a part that is almost zero here": (
         "dlogits",
         "dlogits = dnorm_logits - F.one_hot(logits.max(1).indices, 27) * dlogit_maxes",
-        "The numbers are right for this batch, but with other gradients coming in they are wrong: "
-        "a part that matters then is almost zero here.",
-        "Work it out from `dlogit_maxes`, `dnorm_logits` and the forward variables alone, whatever comes in.",
+        "The part through `logit_maxes` has the wrong sign, and the rest is right. "
+        "The numbers are right for this batch, where that hardly shows.",
+        "Look for a minus that is missing, or one too many: what comes back along all paths adds up.",
     ),
     "a part that is missing": (
         "dcounts",
         "dcounts = counts_sum_inv * dprobs",
+        "The path through `counts_sum` is missing, and the rest is right.",
+        "The variable is used in 2 lines: add what comes back from `dcounts_sum`.",
+    ),
+    "a part that is missing, with another mistake": (
+        "dcounts",
+        "dcounts = counts_sum_inv * dprobs.abs()",
         "The answer does not depend on `dcounts_sum`.",
         "Work it out from `dcounts_sum`, `dprobs` and the forward variables alone, whatever comes in.",
     ),
     "with another mistake": (
         "dcounts_sum",
-        "dcounts_sum = counts_sum**-2 * dcounts_sum_inv",
+        "dcounts_sum = counts_sum**-2 + dcounts_sum_inv",
         "The values are wrong in 32 of 32 entries.",
         "Look again at what the forward pass does with `counts_sum`: `counts_sum_inv = counts_sum**-1`.",
     ),
@@ -242,7 +248,7 @@ def test_the_reason_is_told(lesson: Lessons, name: str, source: str, diagnosis: 
 
 
 def test_without_a_known_reason_the_forward_lines_are_shown(lesson: Lessons) -> None:
-    verdict = lesson(STEPS).answer("dcounts", "dcounts = counts_sum_inv * dprobs + counts * dcounts_sum")
+    verdict = lesson(STEPS).answer("dcounts", "dcounts = counts_sum_inv * dprobs + counts.sqrt() * dcounts_sum")
     assert verdict.diagnosis.startswith("The values are wrong in ")
     assert verdict.next_step == (
         "Look again at what the forward pass does with `counts`: "

@@ -29,7 +29,7 @@ ORDER = [
     ("reference", "scratch"),
     ("replay",),
     ("comparison",),
-    ("question",),
+    ("diagnosis", "question"),
     ("explanation",),
     ("judgement",),
     ("extension", "feedback"),
