@@ -62,6 +62,22 @@ def evidence_of(answer: Tensor, tape: Tape, variable: str, case: Case) -> Eviden
     return Evidence(answer.detach().double(), parts, alone, incoming, factors, constants, sources)
 
 
+def evidence_of_function(answer: Tensor, tape: Tape, variable: str, case: Case) -> Evidence:
+    """The same for a gradient that a whole backward pass gives: all that is known is the truth."""
+    truth = tape.gradients(promoted(case.state))[variable]
+    return Evidence(answer.detach().double(), {tape.loss: truth}, {}, {}, {}, _constants(tape, variable, case), {})
+
+
+def mistaken_for(answer: object, tape: Tape, variable: str, case: Case) -> Cause | None:
+    """Whether an answer is the gradient of another leaf."""
+    gradients = tape.gradients(promoted(case.state))
+    for leaf in tape.leaves:
+        truth = gradients[leaf]
+        if leaf != variable and isinstance(answer, Tensor) and answer.shape == truth.shape and _near(answer.double(), truth):
+            return Cause(f"It is the gradient of `{leaf}`.", "Mind the order in which they are returned.")
+    return None
+
+
 def _constants(tape: Tape, variable: str, case: Case) -> dict[str, float]:
     """Factors that people forget or add, as code, with the values that they have in a case."""
     sizes = {name: float(case.state[name]) for name in tape.batch if isinstance(case.state[name], int)}
@@ -143,7 +159,7 @@ def _passed_on(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _nothing_comes_in(evidence: Evidence) -> Iterator[Cause]:
-    if _near(evidence.answer, torch.stack(list(evidence.alone.values())).sum(0)):
+    if evidence.alone and _near(evidence.answer, torch.stack(list(evidence.alone.values())).sum(0)):
         gradients = " and ".join(f"`d{consumer}`" for consumer in evidence.incoming)
         yield Cause("It is the derivative of the line alone.", f"Multiply it by what comes in, {gradients}.")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from autograder.case import Case
 from autograder.cell import Cell
 from autograder.comparison import Difference
-from autograder.diagnosis import Cause, diagnose, evidence_of
+from autograder.diagnosis import Cause, diagnose, evidence_of, evidence_of_function, mistaken_for
 from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
@@ -140,11 +142,13 @@ def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Ver
     return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"type `{type(answer).__name__}`{size}", expected)
 
 
-def function_wrong(name: str, by: str, difference: Difference, replay: Replay, case: Case) -> Verdict:
+def function_wrong(name: str, by: str, answer: Any, difference: Difference, replay: Replay, case: Case, tape: Tape) -> Verdict:
     if case.rows is not None:
         where = f"Right on this minibatch, but not on another one of {case.rows} rows with other parameters."
         advice = difference.next_step or _function_advice(by)
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=advice)
+    elif cause := _cause_in_function(answer, difference, case, tape, name[1:]):
+        difference = replace(difference, diagnosis=cause.sentence, next_step=cause.next_step)
     return _verdict(name, difference, replay, f"The mistake may be in any line of `{by}` from the loss back to `{name}`.")
 
 
@@ -186,10 +190,18 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
 
 
 def _cause(question: Question, replay: Replay, case: Case) -> Cause | None:
-    try:
+    with suppress(RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
         return diagnose(evidence_of(replay.answer, question.tape, question.variable, case))
-    except (RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
-        return None
+    return None
+
+
+def _cause_in_function(answer: Any, difference: Difference, case: Case, tape: Tape, variable: str) -> Cause | None:
+    with suppress(RuntimeError, TypeError):
+        if cause := mistaken_for(answer, tape, variable, case):
+            return cause
+        if difference.kind == "values":
+            return diagnose(evidence_of_function(answer, tape, variable, case))
+    return None
 
 
 def _verdict(name: str, difference: Difference, replay: Replay, advice: str) -> Verdict:

@@ -86,7 +86,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
             return explanation.incomplete(name, by, replay.answer, leaves)
         difference = compare(answer, whole_reference(tape, variable, case.state))
         if difference is not None:
-            return explanation.function_wrong(name, by, difference, replay, case)
+            return explanation.function_wrong(name, by, answer, difference, replay, case, tape)
     praise = f"`{by}` agrees with autograd, on other minibatches and with other parameters too."
     return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
 

@@ -428,6 +428,21 @@ def test_a_wrong_backward_function_is_wrong(lesson: Lessons, old: str, new: str,
     assert here.verdict(name, by="backward").outcome is Outcome.WRONG
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "name", "diagnosis"),
+    [
+        ("db2, dbngain, dbnbias", "db2, dbnbias, dbngain", "dbngain", "It is the gradient of `bnbias`."),
+        ("return dC, dW1, db1", "return dW1, dC, db1", "dC", "It is the gradient of `W1`."),
+        ("dlogits /= n", "pass", "dW2", "It is the right gradient times `n`."),
+        ("dlogits /= n", "dlogits /= -n", "dC", "The sign is wrong, and all else is right."),
+    ],
+)
+def test_the_mistake_in_a_backward_function_is_named(lesson: Lessons, old: str, new: str, name: str, diagnosis: str) -> None:
+    here = lesson("4-train")
+    here.run(here.solutions["backward"].replace(old, new))
+    assert here.verdict(name, by="backward").diagnosis == diagnosis
+
+
 FUNCTIONS = {
     "is missing": ("del backward", Outcome.NOT_ATTEMPTED),
     "returns nothing": ("def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):\n    pass", Outcome.NOT_ATTEMPTED),
