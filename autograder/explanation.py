@@ -28,6 +28,11 @@ def right(question: Question, replay: Replay, error: str) -> Verdict:
     remarks = notes(question.name, replay)
     if error and not remarks:
         remarks = (f"In the notebook the cell stopped with {error}. Mend what it needs, then run it again.",)
+    elif (culprit := question.culprit()) and f"d{culprit}" not in replay.changed:
+        other = f"because `d{culprit}` is. Mend that one first, then run this cell again."
+        itself = "because something else was changed since. Run the cells again from the top."
+        reason = itself if culprit == question.variable else other
+        remarks += (f"The numbers of `{question.name}` in the notebook are off all the same, {reason}",)
     return Verdict(question.name, Outcome.RIGHT, praise, notes=remarks)
 
 

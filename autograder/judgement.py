@@ -12,7 +12,7 @@ from autograder.case import step_cases, whole_cases
 from autograder.comparison import compare
 from autograder.errors import NotReady
 from autograder.question import Question
-from autograder.reference import step_reference, whole_reference
+from autograder.reference import step_reference, whole_references
 from autograder.replay import MISSING, Replay, run_function
 from autograder.session import Session
 from autograder.tape import Tape
@@ -84,7 +84,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
             return explanation.returns_none(name, by)
         if answer is MISSING:
             return explanation.incomplete(name, by, replay.answer, leaves)
-        difference = compare(answer, whole_reference(tape, variable, case.state))
+        difference = compare(answer, whole_references(tape, case.state)[variable])
         if difference is not None:
             return explanation.function_wrong(name, by, answer, difference, replay, case, tape)
     praise = f"`{by}` agrees with autograd, on other minibatches and with other parameters too."

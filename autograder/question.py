@@ -12,7 +12,7 @@ from torch import Tensor
 from autograder.case import Case
 from autograder.cell import Cell
 from autograder.comparison import compare
-from autograder.reference import whole_reference
+from autograder.reference import Reference, whole_references
 from autograder.replay import Replay, run_cell
 from autograder.tape import Tape
 
@@ -58,8 +58,24 @@ class Question:
 
     def right_here(self) -> bool:
         """Whether the notebook's own value is the true gradient, all the way from the loss."""
-        truth = whole_reference(self.tape, self.variable, self.tape.state)
-        return compare(self.namespace.get(self.name), truth) is None
+        return self._is_true(self.variable, whole_references(self.tape, self.tape.state))
+
+    def culprit(self) -> str:
+        """The first variable, from the loss back to this one, with a gradient in the notebook that is not true; or nothing.
+
+        A gradient without those that it is worked out from was given by the notebook, as anything it likes.
+        """
+        truth = whole_references(self.tape, self.tape.state)
+        after = {self.variable}
+        for step in self.tape.steps:
+            after |= {step.name} if step.reads & after else set()
+        there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.namespace)}
+        back = (name for name in reversed(self.tape.variables) if name in after & there and name != self.tape.loss)
+        first = next((name for name in back if not self._is_true(name, truth)), "")
+        return first if there.issuperset(self.tape.consumers(first)) else ""
+
+    def _is_true(self, variable: str, truth: Mapping[str, Reference]) -> bool:
+        return compare(self.namespace.get(f"d{variable}"), truth[variable]) is None
 
     def foreign(self) -> tuple[str, ...]:
         """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""

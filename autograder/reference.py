@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -35,31 +35,24 @@ class Reference:
 
 def step_reference(tape: Tape, variable: str, case: Case) -> Reference:
     """The vector-Jacobian product of the consumers of a variable."""
+    rounded = _product(tape, variable, case.incoming, case.state)
+    incoming = {name: gradient.double() for name, gradient in case.incoming.items()}
+    try:
+        return Reference(_product(tape, variable, incoming, promoted(case.state)).double(), rounded)
+    except (RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
+        return Reference(rounded.double(), rounded)
 
-    def exact() -> Tensor:
-        incoming = {name: gradient.double() for name, gradient in case.incoming.items()}
-        return _product(tape, variable, incoming, promoted(case.state))
 
-    return _reference(_product(tape, variable, case.incoming, case.state), exact)
-
-
-def whole_reference(tape: Tape, variable: str, state: State) -> Reference:
-    """The gradient of the loss, through the whole forward pass."""
-
-    def exact() -> Tensor:
-        given = promoted({name: state[name] for name in tape.given})
-        return tape.gradients(tape.forward(given))[variable]
-
-    return _reference(tape.gradients(state)[variable], exact)
+def whole_references(tape: Tape, state: State) -> dict[str, Reference]:
+    """The gradients of the loss with respect to all variables, through the whole forward pass."""
+    rounded = tape.gradients(state)
+    try:
+        exact = tape.gradients(tape.forward(promoted({name: state[name] for name in tape.given})))
+    except (RuntimeError, TypeError):
+        exact = rounded
+    return {name: Reference(exact[name].double(), rounded[name]) for name in tape.variables}
 
 
 def _product(tape: Tape, variable: str, incoming: Mapping[str, Tensor], state: State) -> Tensor:
     contributions = tape.products(variable, incoming, state).values()
     return torch.stack(list(contributions)).sum(0)
-
-
-def _reference(rounded: Tensor, exact: Callable[[], Tensor]) -> Reference:
-    try:
-        return Reference(exact().double(), rounded)
-    except (RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
-        return Reference(rounded.double(), rounded)

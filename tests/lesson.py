@@ -50,10 +50,15 @@ class Lesson:
     def answer(self, name: str, source: str, seed: str = EXAM.seed) -> Verdict:
         """The exam's verdict on `name` with this cell for it; the model answer is put back afterwards."""
         self.run(source)
+        notes: tuple[str, ...] = ()
         try:
-            return self.verdict(name, seed=seed)
+            verdict = self.verdict(name, seed=seed)
+            notes = verdict.notes
+            return verdict
         finally:
-            self.run(self.solutions[name])
+            for other in self.solutions:
+                if other == name or any(f"changes `{other}` in place" in note for note in notes):
+                    self.run(self.solutions[other])
 
     def verdict(self, name: str, by: str | None = None, seed: str = EXAM.seed) -> Verdict:
         """The exam's verdict on what the notebook holds."""

@@ -27,6 +27,25 @@ PARAMETERS = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
 def test_a_right_form_is_right(lesson: Lessons, notebook: str, name: str, form: str) -> None:
     verdict = lesson(notebook).answer(name, form)
     assert verdict.outcome is Outcome.RIGHT, verdict
+    assert not [note for note in verdict.notes if "off all the same" in note]
+
+
+def test_the_culprit_is_named_and_not_its_victims() -> None:
+    here = Lesson(STEPS)
+    here.run("dcounts = counts_sum_inv * dprobs", id="dcounts")
+    victims = list(here.solutions)[list(here.solutions).index("dcounts") + 1 :]
+    for name in victims:
+        here.run(here.solutions[name], id=name)
+    for name in ("dprobs", "dcounts_sum"):
+        assert here.verdict(name).notes == ()
+    assert here.verdict("dcounts").outcome is Outcome.WRONG
+    for name in victims:
+        verdict = here.verdict(name)
+        assert verdict.outcome is Outcome.RIGHT
+        assert verdict.notes == (
+            f"The numbers of `{name}` in the notebook are off all the same, because `dcounts` is. "
+            "Mend that one first, then run this cell again.",
+        )
 
 
 @pytest.mark.parametrize(("notebook", "name", "mistake", "form"), WRONG_FORMS)
