@@ -38,13 +38,15 @@ def step_cases(tape: Tape, variable: str, seed: str, own: int = 1, resampled: in
     zero everywhere it is normal everywhere.
     """
     generator = _generator(seed, variable)
+    consumers = tape.consumers(variable)
+    others = [name for name in tape.variables if name not in {variable, tape.loss, *consumers}]
     for _ in range(own):
-        yield Case(tape.state, _random(tape, tape.consumers(variable), tape.state, generator))
+        yield Case(tape.state, _random(consumers, tape.gradients(tape.state), tape.loss, generator))
     for rows in _fewer_rows(tape, resampled, generator):
         state = tape.resampled(rows)
-        incoming = _random(tape, tape.consumers(variable), state, generator)
-        others = [name for name in tape.variables if name not in {variable, tape.loss, *incoming}]
-        yield Case(state, incoming, len(rows), _random(tape, others, state, generator))
+        true = tape.gradients(state)
+        incoming, rest = (_random(names, true, tape.loss, generator) for names in (consumers, others))
+        yield Case(state, incoming, len(rows), rest)
 
 
 def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> Iterator[Case]:
@@ -92,15 +94,14 @@ def _has_a_largest_index(tape: Tape) -> Tensor:
     return found
 
 
-def _random(tape: Tape, names: Iterable[str], state: State, generator: torch.Generator) -> dict[str, Tensor]:
-    """Random gradients of these variables; that of the loss is 1."""
-    gradients = tape.gradients(state)
+def _random(names: Iterable[str], gradients: Mapping[str, Tensor], loss: str, generator: torch.Generator) -> dict[str, Tensor]:
+    """Random gradients of these variables, on the support of the true ones; that of the loss is 1."""
     drawn = {}
     for name in names:
         true = gradients[name]
         noise = torch.randn(true.shape, generator=generator, dtype=true.dtype)
         support = (true != 0) if bool(true.any()) else torch.ones_like(true, dtype=torch.bool)
-        drawn[name] = torch.ones_like(true) if name == tape.loss else noise * support
+        drawn[name] = torch.ones_like(true) if name == loss else noise * support
     return drawn
 
 

@@ -62,18 +62,15 @@ def evidence_of(answer: Tensor, tape: Tape, variable: str, case: Case) -> Eviden
     return Evidence(answer.detach().double(), parts, alone, incoming, factors, constants, sources)
 
 
-def evidence_of_function(answer: Tensor, tape: Tape, variable: str, case: Case) -> Evidence:
+def evidence_of_function(answer: Tensor, truth: Tensor, tape: Tape, variable: str, case: Case) -> Evidence:
     """The same for a gradient that a whole backward pass gives: all that is known is the truth."""
-    truth = tape.gradients(promoted(case.state))[variable]
     return Evidence(answer.detach().double(), {tape.loss: truth}, {}, {}, {}, _constants(tape, variable, case), {})
 
 
-def mistaken_for(answer: object, tape: Tape, variable: str, case: Case) -> Cause | None:
-    """Whether an answer is the gradient of another leaf."""
-    gradients = tape.gradients(promoted(case.state))
-    for leaf in tape.leaves:
-        truth = gradients[leaf]
-        if leaf != variable and isinstance(answer, Tensor) and answer.shape == truth.shape and _near(answer.double(), truth):
+def mistaken_for(answer: object, gradients: Mapping[str, Tensor]) -> Cause | None:
+    """Whether an answer is one of these gradients, of other leaves."""
+    for leaf, truth in gradients.items():
+        if isinstance(answer, Tensor) and answer.shape == truth.shape and _near(answer.double(), truth):
             return Cause(f"It is the gradient of `{leaf}`.", "Mind the order in which they are returned.")
     return None
 

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from autograder.case import Case
 from autograder.cell import Cell
 from autograder.comparison import Difference
-from autograder.diagnosis import Cause, diagnose, evidence_of, evidence_of_function, mistaken_for
+from autograder.diagnosis import Cause, diagnose, evidence_of
 from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
@@ -19,6 +18,10 @@ from autograder.verdict import Outcome, Verdict
 
 GRAD = re.compile(r"\.grad\b")
 """Where an answer looks for what autograd left."""
+
+
+WRITE = "Write it in its answer cell, run that cell, then this one."
+"""What to do about an answer that is not there."""
 
 
 def right(question: Question, replay: Replay, error: str) -> Verdict:
@@ -38,7 +41,7 @@ def right(question: Question, replay: Replay, error: str) -> Verdict:
 
 def not_attempted(name: str, misspelt: str = "", has_run: bool = False) -> Verdict:
     """Nothing is there. `misspelt` is a name in the notebook that may be meant for it; `has_run` is said of its cell."""
-    advice = "Write it in its answer cell, run that cell, then this one."
+    advice = WRITE
     if has_run:
         advice = f"Its cell was run, and gives `{name}` no value: begin a line with `{name} = `."
     if misspelt:
@@ -48,7 +51,7 @@ def not_attempted(name: str, misspelt: str = "", has_run: bool = False) -> Verdi
 
 def blank(name: str, cell: Cell) -> Verdict:
     """The answer's cell gives it no value."""
-    advice = "Write it in its answer cell, run that cell, then this one."
+    advice = WRITE
     if GRAD.search(cell.source):
         advice = "The tensors of this notebook carry no graph, so there is no `.grad`: derive it by hand."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{name}` has no value yet.", next_step=advice)
@@ -147,12 +150,12 @@ def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Ver
     return Verdict(name, Outcome.WRONG, f"`{by}` does not return them all.", f"type `{type(answer).__name__}`{size}", expected)
 
 
-def function_wrong(name: str, by: str, answer: Any, difference: Difference, replay: Replay, case: Case, tape: Tape) -> Verdict:
+def function_wrong(name: str, by: str, difference: Difference, cause: Cause | None, replay: Replay, case: Case) -> Verdict:
     if case.rows is not None:
         where = f"Right on this minibatch, but not on another one of {case.rows} rows with other parameters."
         advice = difference.next_step or _function_advice(by)
         difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=advice)
-    elif cause := _cause_in_function(answer, difference, case, tape, name[1:]):
+    elif cause:
         difference = replace(difference, diagnosis=cause.sentence, next_step=cause.next_step)
     return _verdict(name, difference, replay, f"The mistake may be in any line of `{by}` from the loss back to `{name}`.")
 
@@ -197,15 +200,6 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
 def _cause(question: Question, replay: Replay, case: Case) -> Cause | None:
     with suppress(RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
         return diagnose(evidence_of(replay.answer, question.tape, question.variable, case))
-    return None
-
-
-def _cause_in_function(answer: Any, difference: Difference, case: Case, tape: Tape, variable: str) -> Cause | None:
-    with suppress(RuntimeError, TypeError):
-        if cause := mistaken_for(answer, tape, variable, case):
-            return cause
-        if difference.kind == "values":
-            return diagnose(evidence_of_function(answer, tape, variable, case))
     return None
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import Tensor
+
 from autograder import explanation
-from autograder.case import step_cases, whole_cases
-from autograder.comparison import compare
+from autograder.case import Case, step_cases, whole_cases
+from autograder.comparison import Difference, compare
+from autograder.diagnosis import Cause, diagnose, evidence_of_function, mistaken_for
 from autograder.errors import NotReady
 from autograder.question import Question
 from autograder.reference import step_reference, whole_references
@@ -84,9 +88,12 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
             return explanation.returns_none(name, by)
         if answer is MISSING:
             return explanation.incomplete(name, by, replay.answer, leaves)
-        difference = compare(answer, whole_references(tape, case.state)[variable])
+        references = whole_references(tape, case.state)
+        difference = compare(answer, references[variable])
         if difference is not None:
-            return explanation.function_wrong(name, by, answer, difference, replay, case, tape)
+            truths = {leaf: references[leaf].exact for leaf in tape.leaves}
+            cause = _cause(answer, difference, truths, tape, variable, case) if case.rows is None else None
+            return explanation.function_wrong(name, by, difference, cause, replay, case)
     praise = f"`{by}` agrees with autograd, on other minibatches and with other parameters too."
     return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
 
@@ -119,6 +126,18 @@ def _missing(session: Session, name: str, replayed: bool = True) -> Verdict | No
     if run:
         return explanation.blank(name, run.cell)
     return explanation.not_attempted(name, session.misspelt(name), session.has_run(name))
+
+
+def _cause(
+    answer: Any, difference: Difference, truths: Mapping[str, Tensor], tape: Tape, variable: str, case: Case
+) -> Cause | None:
+    """Why one of the gradients that a function returns is wrong."""
+    with suppress(RuntimeError, TypeError):  # of an answer that is no ordinary tensor nothing is known
+        if cause := mistaken_for(answer, {leaf: truth for leaf, truth in truths.items() if leaf != variable}):
+            return cause
+        if difference.kind == "values":
+            return diagnose(evidence_of_function(answer, truths[variable], tape, variable, case))
+    return None
 
 
 def _is_blank(function: Any) -> bool:

@@ -123,13 +123,13 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
 def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
     """What can be seen without running anything."""
     try:
-        normal = notebook.as_text(nb)
+        normal = notebook.normalised(nb)
     except ContentError as error:
         yield Finding(path.name, "", str(error))
         return
-    if path.read_text(encoding="utf-8") != normal:
+    if path.read_text(encoding="utf-8") != notebook.as_text(normal):
         yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
-    if [cell.id for cell in nb.cells] != [cell["id"] for cell in notebook.normalised(nb).cells]:
+    if [cell.id for cell in nb.cells] != [cell.id for cell in normal.cells]:
         return  # what follows goes by the ids
     for cell in nb.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
@@ -204,12 +204,12 @@ def _stale(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Find
 def _agree(cell: NotebookNode, shown: NotebookNode) -> bool:
     """Whether a released cell is that of the source, outside of solutions and hidden tests."""
     settings = [{key: each.metadata.get("nbgrader", {}).get(key) for key in SETTINGS} for each in (cell, shown)]
-    begin, end = HIDDEN if HIDDEN[0] in cell.source else SOLUTION
-    before, cut, rest = cell.source.partition(begin)
-    first, last = before.rstrip(), rest.partition(end)[2].strip()
+    markers = next((each for each in (HIDDEN, SOLUTION) if each[0] in cell.source), None)
     text = shown.source.strip()
-    same = text.startswith(first.strip()) and text.endswith(last) if cut else text == first.strip()
-    return bool(same and settings[0] == settings[1])
+    if markers is None:
+        return bool(text == cell.source.strip() and settings[0] == settings[1])
+    before, _, after = _split(cell.source, markers)
+    return bool(text.startswith(before.strip()) and text.endswith(after.strip()) and settings[0] == settings[1])
 
 
 def _leaks(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
@@ -217,7 +217,7 @@ def _leaks(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Find
     secret: set[str] = set()
     shown: set[str] = set()
     for cell in notebook.code_cells(nb):
-        hidden = _lines_between(cell.source, SOLUTION) | _lines_between(cell.source, HIDDEN)
+        hidden = set[str]().union(*(_lines(_split(cell.source, markers)[1]) for markers in (SOLUTION, HIDDEN)))
         secret |= hidden
         shown |= _lines(cell.source) - hidden
     for cell in released.cells:
@@ -273,6 +273,8 @@ def _lines(source: str) -> set[str]:
     return {line.strip() for line in source.splitlines() if line.strip()}
 
 
-def _lines_between(source: str, markers: tuple[str, str]) -> set[str]:
-    _, begin, rest = source.partition(markers[0])
-    return _lines(rest.partition(markers[1])[0]) if begin else set()
+def _split(source: str, markers: tuple[str, str]) -> tuple[str, str, str]:
+    """What stands before, between and after two markers; all of it before them where they are not there."""
+    before, _, rest = source.partition(markers[0])
+    between, _, after = rest.partition(markers[1])
+    return before, between, after

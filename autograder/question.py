@@ -70,7 +70,7 @@ class Question:
         for step in self.tape.steps:
             after |= {step.name} if step.reads & after else set()
         there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.namespace)}
-        back = (name for name in reversed(self.tape.variables) if name in after & there and name != self.tape.loss)
+        back = (name for name in reversed(self.tape.variables[:-1]) if name in after & there)
         first = next((name for name in back if not self._is_true(name, truth)), "")
         return first if there.issuperset(self.tape.consumers(first)) else ""
 

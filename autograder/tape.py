@@ -33,6 +33,10 @@ class Step:
     reads: frozenset[str] = field(repr=False)
     """All names in the expression, whatever they are bound to."""
 
+    @property
+    def text(self) -> str:
+        return f"{self.name} = {self.source}"
+
 
 @dataclass(frozen=True)
 class Tape:
@@ -86,7 +90,7 @@ class Tape:
     def uses(self, name: str) -> tuple[str, ...]:
         """The lines that consume `name`, as text."""
         consumers = self.consumers(name)
-        return tuple(f"{step.name} = {step.source}" for step in self.steps if step.name in consumers)
+        return tuple(step.text for step in self.steps if step.name in consumers)
 
     def forward(self, given: Mapping[str, Any]) -> State:
         """All values of the forward pass for these `given` ones, without a graph."""
@@ -222,22 +226,21 @@ def _written(source: str, node: ast.AST) -> str:
 
 
 def _run(step: Step, values: Mapping[str, Any]) -> Any:
-    text = f"{step.name} = {step.source}"
     versions = {name: value._version for name, value in values.items() if isinstance(value, Tensor)}
     try:
         with torch.no_grad():
             value = eval(step.code, {**values})
     except Exception as error:
         problem = f"it stopped with {type(error).__name__}: {error}"
-        raise ForwardError(step.line, text, problem, "Run the cells above, from the top, then this one again.") from None
+        raise ForwardError(step.line, step.text, problem, "Run the cells above, from the top, then this one again.") from None
     for name, version in versions.items():
         if values[name]._version != version:
             problem = f"it changes `{name}` in place."
-            raise ForwardError(step.line, text, problem, "Write the result to a new name instead.")
+            raise ForwardError(step.line, step.text, problem, "Write the result to a new name instead.")
     if not isinstance(value, Tensor | int | float):
         kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
         problem = f"it gives no tensor, but something of type `{kind}`."
-        raise ForwardError(step.line, text, problem, "Pick one tensor, for example `.values` of a maximum.")
+        raise ForwardError(step.line, step.text, problem, "Pick one tensor, for example `.values` of a maximum.")
     return value
 
 
@@ -247,11 +250,11 @@ def _require_scalar(step: Step, value: Any) -> None:
         if isinstance(value, Tensor):
             seen = f"shape {tuple(value.shape)}" if value.is_floating_point() else f"dtype {value.dtype}"
         problem = f"the last line is the loss, a floating-point tensor of shape (), but this has {seen}."
-        raise ForwardError(step.line, f"{step.name} = {step.source}", problem, "End with the loss.")
+        raise ForwardError(step.line, step.text, problem, "End with the loss.")
 
 
 def _require_batch(batch: Sequence[str], given: Mapping[str, Any]) -> None:
-    option = f"%%forward --batch {' '.join(batch)}"
+    option = _option(batch)
     for name in batch:
         if name not in given or isinstance(given[name], ModuleType):
             remedy = "Name the count and the tensors of the minibatch, with spaces between them."
@@ -267,6 +270,10 @@ def _require_batch(batch: Sequence[str], given: Mapping[str, Any]) -> None:
         raise ForwardError(0, option, "none of these is a tensor.", "Name a tensor that has one row for each example.")
 
 
+def _option(batch: Sequence[str]) -> str:
+    return f"%%forward --batch {' '.join(batch)}"
+
+
 def _require_resampling(tape: Tape) -> None:
     if tape.rows is None or tape.rows < 2:
         return
@@ -275,7 +282,7 @@ def _require_resampling(tape: Tape) -> None:
     except Exception as error:
         problem = f"the lines stop on fewer rows, with {type(error).__name__}: {error}"
         remedy = "Name the count and all tensors that have one row for each example."
-        raise ForwardError(0, f"%%forward --batch {' '.join(tape.batch)}", problem, remedy) from None
+        raise ForwardError(0, _option(tape.batch), problem, remedy) from None
 
 
 def _require_repeatable(tape: Tape) -> None:
@@ -285,4 +292,4 @@ def _require_repeatable(tape: Tape) -> None:
         if first.shape != second.shape or not torch.allclose(first, second, rtol=0, atol=0, equal_nan=True):
             problem = "it gives another result when it is evaluated again."
             remedy = "Draw random numbers in a cell above, from a seeded generator."
-            raise ForwardError(step.line, f"{step.name} = {step.source}", problem, remedy)
+            raise ForwardError(step.line, step.text, problem, remedy)

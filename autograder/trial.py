@@ -80,7 +80,8 @@ async def _run(nb: NotebookNode, folder: Path, free: asyncio.Semaphore) -> Noteb
 
 def _complaint(output: NotebookNode) -> str:
     if output.get("name") == "stderr":
-        return f"it writes to stderr, {output.text.strip().partition(chr(10))[0]}"
+        first, _, _ = output.text.strip().partition("\n")
+        return f"it writes to stderr, {first}"
     if output.output_type != "error":
         return ""
     if output.ename == "KeyboardInterrupt":

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGUMENTS = (
@@ -29,18 +29,25 @@ def chromium() -> str:
 
 
 @contextmanager
-def browser_page(seconds: float, width: int = 1200, height: int = 900) -> Iterator[Page]:
-    """An empty page, in which each action, navigation and expectation has so many seconds."""
+def headless_browser(seconds: float) -> Iterator[Browser]:
+    """Chromium, which has so many seconds to start."""
     path = chromium()
-    expect.set_options(timeout=seconds * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS, timeout=seconds * 1000)
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
-            page.set_default_timeout(seconds * 1000)
-            yield page
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def browser_page(seconds: float, width: int = 1200, height: int = 900) -> Iterator[Page]:
+    """An empty page, in which each action, navigation and expectation has so many seconds."""
+    expect.set_options(timeout=seconds * 1000)
+    with headless_browser(seconds) as browser:
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(seconds * 1000)
+        yield page
 
 
 def expect_drawn(element: Locator) -> None:

@@ -11,6 +11,7 @@ from autograder import notebook
 from autograder.grading import EXAM
 from autograder.judgement import judge_function, judge_step
 from autograder.session import Session, start
+from autograder.tape import private
 from autograder.verdict import Verdict
 from scripts.submissions import SOURCE
 
@@ -49,16 +50,13 @@ class Lesson:
 
     def answer(self, name: str, source: str, seed: str = EXAM.seed) -> Verdict:
         """The exam's verdict on `name` with this cell for it; the model answer is put back afterwards."""
+        before = {other: private(self.shell.user_ns[other]) for other in self.solutions if other in self.shell.user_ns}
         self.run(source)
-        notes: tuple[str, ...] = ()
         try:
-            verdict = self.verdict(name, seed=seed)
-            notes = verdict.notes
-            return verdict
+            return self.verdict(name, seed=seed)
         finally:
-            for other in self.solutions:
-                if other == name or any(f"changes `{other}` in place" in note for note in notes):
-                    self.run(self.solutions[other])
+            self.shell.user_ns.update(before)
+            self.run(self.solutions[name])
 
     def verdict(self, name: str, by: str | None = None, seed: str = EXAM.seed) -> Verdict:
         """The exam's verdict on what the notebook holds."""

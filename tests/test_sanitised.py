@@ -26,12 +26,12 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from playwright.sync_api import Error as NowhereToGo
 
 from autograder.rendering import COLOURS, as_html
 from autograder.verdict import Outcome, Verdict
-from tests.browser import as_rgb, chromium, stop
+from tests.browser import as_rgb, chromium, headless_browser, stop
 
 CONFIG = Path(__file__).parent.parent / "nbgrader_config.py"
 UNPROTECTED = "\nc.HTMLExporter.sanitize_html = False\nc.HTMLExporter.filters = {}\n"
@@ -291,7 +291,7 @@ def pages(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     copy = Course(Path(shutil.copytree(course.root, tmp_path_factory.mktemp("unprotected") / "course")))
     copy.write("nbgrader_config.py", CONFIG.read_text() + UNPROTECTED)
     with ExitStack() as stack:
-        browser = stack.enter_context(headless_browser())
+        browser = stack.enter_context(headless_browser(SECONDS))
         servers = [stack.enter_context(server(each)) for each in (course, copy)]
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda each: each.run("generate_feedback", ASSIGNMENT), (course, copy)))
@@ -375,17 +375,6 @@ def test_a_missing_browser_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
         chromium()
-
-
-@contextmanager
-def headless_browser() -> Iterator[Browser]:
-    path = chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=SECONDS * 1000)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @contextmanager
