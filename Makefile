@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint release quality train clean
+.PHONY: help install demo test lint release quality mutation benchmark train clean
 
 help:
 	@echo "make demo      install, then grade a course of six submissions and show the marks"
@@ -13,6 +13,8 @@ help:
 	@echo "make lint      check the course's content"
 	@echo "make release   make release/ from source/"
 	@echo "make quality   write docs/quality.md"
+	@echo "make mutation  write docs/mutation.md"
+	@echo "make benchmark write docs/speed.md"
 	@echo "make train     train for 200,000 steps with the model answer"
 	@echo "make clean     remove what these commands made"
 
@@ -42,6 +44,12 @@ release: install
 
 quality: install
 	$(BIN)/python -m scripts.quality
+
+mutation: install
+	$(BIN)/python -m scripts.mutation
+
+benchmark: install
+	$(BIN)/python -m scripts.benchmark
 
 train: install
 	$(BIN)/python -m scripts.train

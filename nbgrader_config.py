@@ -25,6 +25,12 @@ if not shutil.which("alembic"):
 # The tensors are small: on a busy machine threads of torch only wait for each other. Kernels inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What hidden tests say in feedback: the "diagnosis", or the "outcome" alone. Expected numbers they never say.
+os.environ["HIDDEN_TESTS_SAY"] = "diagnosis"
+
+# The notes on a learner's progress are no part of an assignment.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json"]
+
 # Cells are fast; this is for the ones that never end.
 c.Execute.timeout = 60
 

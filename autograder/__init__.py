@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from autograder.dataset import build_dataset, load_names, vocabulary
     from autograder.feedback import check
     from autograder.grading import grade
+    from autograder.guidance import hint, solution
+    from autograder.overview import progress
 
 __version__ = "0.1.0"
-__all__ = ["build_dataset", "check", "grade", "load_names", "vocabulary"]
+__all__ = ["build_dataset", "check", "grade", "hint", "load_names", "progress", "solution", "vocabulary"]
 
 _HOMES = {
     "build_dataset": "autograder.dataset",
     "check": "autograder.feedback",
     "grade": "autograder.grading",
+    "hint": "autograder.guidance",
     "load_names": "autograder.dataset",
+    "progress": "autograder.overview",
+    "solution": "autograder.guidance",
     "vocabulary": "autograder.dataset",
 }
 

@@ -15,6 +15,10 @@ FEWEST_ROWS = 3
 """Variance over fewer rows than this is too special to judge on."""
 
 
+SMALL = 1 / 30
+"""What leaves are multiplied by, once: in the network of the course the variance is then near the constant beside it."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A forward state, and a random gradient for each consumer of the variable that is judged.
@@ -52,16 +56,18 @@ def step_cases(tape: Tape, variable: str, seed: str, own: int = 1, resampled: in
 def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> Iterator[Case]:
     """Cases for a whole backward pass: the notebook's own state, then other leaves with other numbers of rows.
 
-    Nothing comes in but the gradient of the loss. Leaves are moved by about their own size.
+    Nothing comes in but the gradient of the loss. Leaves are moved by about their own size; those of the last case are
+    small, so that a small constant in the forward pass matters.
     """
     generator = _generator(seed, tape.loss)
     for _ in range(own):
         yield Case(tape.state, {})
     if tape.rows is None:
         return
-    for rows in [*_fewer_rows(tape, resampled - 1, generator), 2 * list(range(tape.rows))]:
+    sizes = [1.0] * (resampled - 1) + [SMALL]
+    for rows, size in zip([*_fewer_rows(tape, resampled - 1, generator), 2 * list(range(tape.rows))], sizes, strict=True):
         batch = tape.resampled(rows)
-        leaves = {name: _moved(batch[name], generator) for name in tape.leaves}
+        leaves = {name: size * _moved(batch[name], generator) for name in tape.leaves}
         yield Case(tape.forward({name: batch[name] for name in tape.given} | leaves), {}, len(rows))
 
 

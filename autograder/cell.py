@@ -42,9 +42,21 @@ class Cell:
 def read(source: str) -> Cell:
     """The cell of this source, as typed in the notebook."""
     try:
-        return Cell(source, tuple(_statement(node) for node in _resolved(source).body))
+        return of(source, tree(source))
     except (SyntaxError, ValueError):
         return Cell(source, ())
+
+
+def tree(source: str) -> ast.Module:
+    """The Python of a cell, magics resolved. Raises SyntaxError or ValueError if it is none."""
+    resolved = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
+    assert isinstance(resolved, ast.Module)
+    return ast.fix_missing_locations(resolved)
+
+
+def of(source: str, tree: ast.Module) -> Cell:
+    """The cell of a tree."""
+    return Cell(source, tuple(_statement(node) for node in tree.body))
 
 
 def names_in(code: CodeType) -> frozenset[str]:
@@ -52,12 +64,6 @@ def names_in(code: CodeType) -> frozenset[str]:
     inner = (names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
     named = (step.argval for step in get_instructions(code) if step.opname.endswith(("_NAME", "_GLOBAL", "_GLOBALS")))
     return frozenset(named).union(*inner)
-
-
-def _resolved(source: str) -> ast.Module:
-    tree = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
-    assert isinstance(tree, ast.Module)
-    return ast.fix_missing_locations(tree)
 
 
 def _statement(node: ast.stmt) -> Statement:
@@ -87,7 +93,7 @@ class _Magics(ast.NodeTransformer):
         words = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
         if not words or words[0] not in RUNS_ITS_BODY:
             return ast.copy_location(ast.Pass(), node)
-        body = _resolved(str(words[-1])).body
+        body = tree(str(words[-1])).body
         return body or ast.copy_location(ast.Pass(), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autograder.cause import Mistake
 from autograder.reference import Reference
 
 COARSEST = 1e-6
 """The spacing of numbers near 1 in the coarsest dtype that can hold a right answer, but for that of the forward pass."""
+
+TINY = 1e-300
+"""Instead of a tolerance of zero."""
 
 OTHER_TYPES = {
     "ndarray": "Use torch where you use numpy, or `torch.from_numpy` at the end.",
@@ -26,13 +31,18 @@ OTHER_TYPES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """Why an answer is not the reference. `kind` is the first thing that does not fit."""
+    """Why an answer is not the reference. `kind` is the first thing that does not fit.
+
+    `off` is how far each entry is off, as a multiple of what rounding explains; None where the entries cannot be compared.
+    """
 
     kind: str
     diagnosis: str
     seen: str
     expected: str
     next_step: str = ""
+    mistake: Mistake = Mistake.UNKNOWN
+    off: Tensor | None = None
 
 
 def compare(answer: Any, reference: Reference) -> Difference | None:
@@ -42,25 +52,28 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
     if not isinstance(answer, Tensor):
         kind = type(answer).__name__
         advice = OTHER_TYPES.get(kind, "Write an expression of torch tensors, and look at what it gives.")
-        return Difference("type", "It is not a tensor.", f"type `{kind}`", expected, advice)
+        return Difference("type", "It is not a tensor.", f"type `{kind}`", expected, advice, Mistake.TYPE)
     if answer.layout != torch.strided or answer.is_nested or answer.is_quantized or answer.device != reference.exact.device:
         seen = f"a tensor of layout {answer.layout} and dtype {answer.dtype} on {answer.device}"
-        return Difference("type", "It is not an ordinary dense tensor.", seen, expected)
+        return Difference("type", "It is not an ordinary dense tensor.", seen, expected, mistake=Mistake.TYPE)
     if tuple(answer.shape) != shape:
         return _shape_difference(tuple(answer.shape), shape)
     if not answer.is_floating_point():
         seen = f"a tensor of {answer.dtype}"
         advice = "Convert it with `.float()`, or start from a floating-point tensor."
-        return Difference("dtype", "A gradient is a floating-point tensor.", seen, expected, advice)
+        return Difference("dtype", "A gradient is a floating-point tensor.", seen, expected, advice, Mistake.DTYPE)
     if torch.finfo(answer.dtype).eps > max(COARSEST, torch.finfo(reference.rounded.dtype).eps):
         advice = "Compute with float32, as the forward pass does."
-        return Difference("dtype", "It has too few digits.", f"a tensor of {answer.dtype}", "float32 or float64", advice)
+        seen = f"a tensor of {answer.dtype}"
+        return Difference("dtype", "It has too few digits.", seen, "float32 or float64", advice, Mistake.DTYPE)
     values = answer.detach().as_subclass(Tensor).double()
     if not bool(values.isfinite().all()):
         count = int((~values.isfinite()).sum())
         seen = f"{count} of {values.numel()} entries are NaN or infinite"
         advice = "Look for a division by zero, a logarithm of zero, or a large exponential."
-        return Difference("finite", "It has entries that are no numbers.", seen, "finite numbers only", advice)
+        return Difference(
+            "finite", "It has entries that are no numbers.", seen, "finite numbers only", advice, Mistake.NOT_FINITE
+        )
     distance = (values - reference.exact).abs()
     if not distance.numel() or float(distance.max()) <= reference.tolerance:
         return None
@@ -72,12 +85,24 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
         f"The values are wrong in {wrong} of {values.numel()} entries.",
         f"{float(values[tuple(place)]):.6g}{where}",
         f"{float(reference.exact[tuple(place)]):.6g}",
+        off=distance / max(reference.tolerance, TINY),
     )
+
+
+def units_off(answer: Tensor, reference: Reference) -> int:
+    """How far a right answer is from autograd's in float32, in units in the last place (ULP) of the largest entry."""
+    rounded = reference.rounded
+    if not rounded.numel() or torch.equal(answer.to(rounded.dtype), rounded):
+        return 0
+    largest = float(rounded.abs().max()) or torch.finfo(rounded.dtype).tiny
+    unit = torch.finfo(rounded.dtype).eps * 2.0 ** math.floor(math.log2(largest))
+    return math.ceil(float((answer.double() - rounded.double()).abs().max()) / unit)
 
 
 def _shape_difference(seen: tuple[int, ...], expected: tuple[int, ...]) -> Difference:
     diagnosis = "The shape is wrong: a gradient has the shape of its variable."
-    return Difference("shape", diagnosis, f"shape {seen}", f"shape {expected}", _shape_advice(seen, expected))
+    advice = _shape_advice(seen, expected)
+    return Difference("shape", diagnosis, f"shape {seen}", f"shape {expected}", advice, Mistake.SHAPE)
 
 
 def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:

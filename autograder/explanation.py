@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from autograder.case import Case
+from autograder.cause import Cause, Mistake
 from autograder.cell import Cell
 from autograder.comparison import Difference
-from autograder.diagnosis import Cause, diagnose, evidence_of
+from autograder.heat import heat_of, whereabouts
 from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
@@ -20,23 +20,40 @@ GRAD = re.compile(r"\.grad\b")
 """Where an answer looks for what autograd left."""
 
 
+ROUNDED = "Same maths, other rounding: "
+FUSED = (
+    "Neither is more right: another order of operations rounds otherwise, and so does a processor's fused multiply-add, "
+    "which rounds once where two operations round twice."
+)
+"""Said once, of the first answer that is rounded otherwise."""
+
+LARGEST = 10**6
+"""Entries of an answer to look for a reason in: one of another shape may have any number of them."""
+
 WRITE = "Write it in its answer cell, run that cell, then this one."
 """What to do about an answer that is not there."""
 
 
-def right(question: Question, replay: Replay, error: str) -> Verdict:
-    """`error` is what the cell stopped with in the notebook."""
+def rounding(units: int) -> str:
+    """`units` is how far a right answer is from autograd's, in units in the last place of its largest entry."""
+    if not units:
+        return "Equal to autograd's answer in every bit."
+    return f"{ROUNDED}at most {units} ULP (units in the last place of the largest entry) from autograd's."
+
+
+def right(question: Question, replay: Replay, units: int) -> Verdict:
+    """`units` is how far the answer is from autograd's."""
     others = f"with other numbers in {_listed(question.incoming)} too" if question.incoming else "on other minibatches too"
     praise = f"It holds {others}, and has the shape of `{question.variable}`, {question.shape}."
     remarks = notes(question.name, replay)
-    if error and not remarks:
-        remarks = (f"In the notebook the cell stopped with {error}. Mend what it needs, then run it again.",)
+    if question.error and not remarks:
+        remarks = (f"In the notebook the cell stopped with {question.error}. Mend what it needs, then run it again.",)
     elif (culprit := question.culprit()) and f"d{culprit}" not in replay.changed:
         other = f"because `d{culprit}` is. Mend that one first, then run this cell again."
         itself = "because something else was changed since. Run the cells again from the top."
         reason = itself if culprit == question.variable else other
         remarks += (f"The numbers of `{question.name}` in the notebook are off all the same, {reason}",)
-    return Verdict(question.name, Outcome.RIGHT, praise, notes=remarks)
+    return Verdict(question.name, Outcome.RIGHT, praise, notes=(rounding(units), *remarks))
 
 
 def not_attempted(name: str, misspelt: str = "", has_run: bool = False) -> Verdict:
@@ -57,10 +74,13 @@ def blank(name: str, cell: Cell) -> Verdict:
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{name}` has no value yet.", next_step=advice)
 
 
-def failed(name: str, error: str) -> Verdict:
-    """The answer's cell stopped in the notebook."""
+def failed(name: str, error: str, cause: Cause | None = None) -> Verdict:
+    """The answer's cell stopped in the notebook. `cause` is what would mend it."""
     diagnosis = f"The cell for `{name}` stopped before it had an answer."
-    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step="Mend that cell and run it again.")
+    if cause is None:
+        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step="Mend that cell and run it again.")
+    diagnosis = f"{diagnosis} {cause.sentence}"
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step=cause.next_step, mistake=cause.mistake)
 
 
 def unseen(name: str) -> Verdict:
@@ -82,22 +102,28 @@ def stopped(question: Question, replay: Replay, case: Case) -> Verdict:
     if isinstance(error, NameError) and error.name == name:
         diagnosis = f"The last cell that was run for `{name}` changes one that another cell made, and has to stand alone."
         advice = f"Work out all of `{name}` in one cell, starting from `{name} = …`; if you have that cell, run it again."
-        return Verdict(name, Outcome.WRONG, diagnosis, seen, next_step=advice)
+        return Verdict(name, Outcome.WRONG, diagnosis, seen, next_step=advice, mistake=Mistake.FOREIGN)
     if case.rows is not None:
         diagnosis = f"The cell works on this minibatch of {question.tape.rows} rows, but stops on {case.rows} of its rows."
+        diagnosis = f"{diagnosis} {_written(question)}".strip()
         expected = f"a cell for any number of rows, {question.count}"
-        return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(question))
+        mistake = Mistake.FOREIGN if question.foreign() else Mistake.BATCH
+        return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(question), mistake=mistake)
     if isinstance(error, AutogradOff) or GRAD.search(question.cell.source):
         return _autograd(question)
     diagnosis = "The cell stops when it is run again with other gradients coming in."
     advice = f"Use only {_listed([*question.incoming, 'the forward variables'])} in it."
-    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
+    if cause := question.repair(case):
+        diagnosis, advice = f"{diagnosis} {cause.sentence}", cause.next_step
+    return Verdict(
+        name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice, mistake=cause.mistake if cause else Mistake.UNKNOWN
+    )
 
 
 def _autograd(question: Question) -> Verdict:
     diagnosis = "The cell takes it from autograd, which is switched off while an answer is judged."
     advice = f"Derive it by hand, from {_listed([*question.incoming, 'the forward variables'])}."
-    return Verdict(question.name, Outcome.WRONG, diagnosis, next_step=advice)
+    return Verdict(question.name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
 
 
 def wrong(question: Question, difference: Difference, replay: Replay, case: Case) -> Verdict:
@@ -106,9 +132,14 @@ def wrong(question: Question, difference: Difference, replay: Replay, case: Case
         return _autograd(question)
     if case.rows is not None:
         where = f"Right on this minibatch of {question.tape.rows} rows, but wrong on {case.rows} of its rows."
-        difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=_rows_advice(question))
-    elif difference.kind == "values":
+        diagnosis = f"{where} {_written(question) or difference.diagnosis}"
+        mistake = Mistake.FOREIGN if question.foreign() else Mistake.BATCH
+        difference = replace(difference, diagnosis=diagnosis, next_step=_rows_advice(question), mistake=mistake)
+    elif difference.kind in {"values", "shape"} and replay.answer.numel() <= LARGEST:
         difference = _with_reason(question, difference, replay, case)
+    elif difference.kind == "finite" and (cause := question.repair(case)):
+        diagnosis = f"{difference.diagnosis} {cause.sentence}"
+        difference = replace(difference, diagnosis=diagnosis, next_step=cause.next_step, mistake=cause.mistake)
     if difference.kind == "values" and question.incoming:
         difference = replace(difference, seen=f"{difference.seen}, with random numbers in {_listed(question.incoming)}")
     lines = _listed([f"`{line}`" for line in question.tape.uses(question.variable)])
@@ -123,15 +154,19 @@ def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> 
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
 
 
-def function_stopped(name: str, by: str, error: BaseException, case: Case, tape: Tape) -> Verdict:
+def function_stopped(name: str, by: str, error: BaseException, cause: Cause | None, case: Case, tape: Tape) -> Verdict:
+    """`cause` says where the function stops."""
     if isinstance(error, AutogradOff):
         diagnosis = f"`{by}` asks autograd, which is switched off while an answer is judged."
-        return Verdict(name, Outcome.WRONG, diagnosis, next_step="Derive the gradients by hand.")
+        advice = "Derive the gradients by hand."
+        return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
+    where = f" {cause.sentence}" if cause else ""
     if case.rows is None:
-        diagnosis, advice = f"`{by}` stops before it returns anything.", "Mend the function and run its cell again."
-        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, _line(error), next_step=advice)
-    diagnosis = f"`{by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows."
-    return Verdict(name, Outcome.WRONG, diagnosis, _line(error), next_step=_function_advice(by))
+        mistake, advice = (cause.mistake, cause.next_step) if cause else (Mistake.UNKNOWN, "Mend it and run its cell again.")
+        diagnosis = f"`{by}` stops before it returns anything.{where}"
+        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, _line(error), next_step=advice, mistake=mistake)
+    diagnosis = f"`{by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows.{where}"
+    return Verdict(name, Outcome.WRONG, diagnosis, _line(error), next_step=_function_advice(by), mistake=Mistake.BATCH)
 
 
 def returns_none(name: str, by: str) -> Verdict:
@@ -151,12 +186,13 @@ def incomplete(name: str, by: str, answer: object, leaves: Sequence[str]) -> Ver
 
 
 def function_wrong(name: str, by: str, difference: Difference, cause: Cause | None, replay: Replay, case: Case) -> Verdict:
+    if cause:
+        difference = replace(difference, diagnosis=cause.sentence, next_step=cause.next_step, mistake=cause.mistake)
     if case.rows is not None:
         where = f"Right on this minibatch, but not on another one of {case.rows} rows with other parameters."
-        advice = difference.next_step or _function_advice(by)
-        difference = replace(difference, diagnosis=f"{where} {difference.diagnosis}", next_step=advice)
-    elif cause:
-        difference = replace(difference, diagnosis=cause.sentence, next_step=cause.next_step)
+        advice, mistake = difference.next_step or _function_advice(by), difference.mistake or Mistake.BATCH
+        diagnosis = f"{where} {difference.diagnosis}"
+        difference = replace(difference, diagnosis=diagnosis, next_step=advice, mistake=mistake)
     return _verdict(name, difference, replay, f"The mistake may be in any line of `{by}` from the loss back to `{name}`.")
 
 
@@ -179,34 +215,43 @@ def _with_reason(question: Question, difference: Difference, replay: Replay, cas
     ignored = [f"`d{name}`" for name in case.incoming if question.ignores(name, case, replay.answer)]
     advice = f"Work it out from {_listed([*question.incoming, 'the forward variables'])} alone, whatever comes in."
     right_here = question.right_here()
-    if not (right_here and len(ignored) == len(case.incoming)):
-        cause = _cause(question, replay, case)
-        if cause:
-            remark = " The numbers are right for this batch, where that hardly shows." if right_here else ""
-            return replace(difference, diagnosis=cause.sentence + remark, next_step=cause.next_step)
+    is_copied = right_here and len(ignored) == len(case.incoming) and bool(replay.answer.any())
+    cause = question.cause(replay.answer, case)
+    if cause and (not is_copied or (cause.mistake is Mistake.GRADIENT and question.cell.reads.issuperset(cause.about))):
+        remark = " The numbers are right for this batch, where that hardly shows." if right_here else ""
+        sentence = cause.sentence + remark
+        return replace(difference, diagnosis=sentence, next_step=cause.next_step, mistake=cause.mistake)
     if right_here:
         reason = (
             f"the cell does not use {_listed(ignored)}."
             if ignored
             else "with other gradients coming in they are wrong: a part that matters then is almost zero here."
         )
-        return replace(difference, diagnosis=f"The numbers are right for this batch, but {reason}", next_step=advice)
-    if ignored:
+        diagnosis = f"The numbers are right for this batch, but {reason}"
+        return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
+    if ignored and difference.kind == "values":
         diagnosis = f"The answer does not depend on {_listed(ignored)}."
-        return replace(difference, diagnosis=diagnosis, next_step=advice)
+        return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
     return difference
-
-
-def _cause(question: Question, replay: Replay, case: Case) -> Cause | None:
-    with suppress(RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
-        return diagnose(evidence_of(replay.answer, question.tape, question.variable, case))
-    return None
 
 
 def _verdict(name: str, difference: Difference, replay: Replay, advice: str) -> Verdict:
     """`advice` is for differences that bring none."""
     texts = (difference.diagnosis, difference.seen, difference.expected, difference.next_step or advice)
-    return Verdict(name, Outcome.WRONG, *texts, notes=notes(name, replay))
+    where, heat = "", tuple[str, ...]()
+    if difference.off is not None:
+        is_wrong = difference.off > 1
+        where = whereabouts(is_wrong)
+        heat = heat_of(difference.off) if not bool(is_wrong.all()) else ()
+    return Verdict(name, Outcome.WRONG, *texts, notes(name, replay), difference.mistake, where, heat)
+
+
+def _written(question: Question) -> str:
+    """What a number in the cell stands for, if it is that of the rows."""
+    rows = question.tape.rows or 0
+    written = {rows: question.count, rows - 1: f"{question.count} less 1"}
+    found = next((number for number in written if number in question.numbers()), None)
+    return f"`{found}` is written into the cell, where {written[found]} belongs." if found else ""
 
 
 def _rows_advice(question: Question) -> str:
@@ -214,6 +259,8 @@ def _rows_advice(question: Question) -> str:
     if foreign:
         return f"The cell reads {_listed(foreign)} from another cell: work it out in this one."
     rows, count = question.tape.rows, question.count
+    if _written(question):
+        return f"Write {count}, or take sizes from the variables' shapes."
     suspicion = f"Is {rows} written into it, a number made from it, or a size read off the data?"
     return f"{suspicion} Use {count} and the variables' shapes."
 

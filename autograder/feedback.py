@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from IPython.display import display
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from autograder import explanation
+from autograder import explanation, logbook
 from autograder.errors import NotReady, NotRight
 from autograder.judgement import Effort, judge_function, judge_step
-from autograder.rendering import as_html, as_text
+from autograder.rendering import Box, box, mimebundle
 from autograder.replay import under_way
 from autograder.session import current
 from autograder.verdict import Outcome, Verdict
@@ -21,8 +24,18 @@ def check(name: str, by: str | None = None) -> None:
     With `by`, the gradient is the one that the function of that name returns. Shows the verdict, and raises NotRight
     for anything but a right answer, so that the cell fails; raises NotReady where nothing can be judged yet.
     """
-    if not under_way():
-        conclude(judge(name, by, PRACTICE))
+    if under_way():
+        return
+    verdict = judge(name, by, PRACTICE)
+    if any(note.startswith(explanation.ROUNDED) for note in verdict.notes) and current().first_time("rounding", name):
+        verdict = replace(verdict, notes=(verdict.notes[0], explanation.FUSED, *verdict.notes[1:]))
+    remember(verdict, by)
+    conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
+
+
+def without_numbers(verdict: Verdict) -> Verdict:
+    """A verdict for a graded record: what is wrong, and not what would be right."""
+    return replace(verdict, expected="")
 
 
 def judge(name: str, by: str | None, effort: Effort) -> Verdict:
@@ -36,8 +49,28 @@ def judge(name: str, by: str | None, effort: Effort) -> Verdict:
         return explanation.judge_failed(name, error)
 
 
+def remember(verdict: Verdict, by: str | None) -> None:
+    """Keeps a verdict for the hints of this kernel and, beside the notebook, for the next one."""
+    session = current()
+    session.verdicts[verdict.name] = verdict
+    if run := session.answering(by or verdict.name):
+        logbook.note(Path(), session.source(verdict.name[1:]), verdict, run.cell.source)
+
+
 def conclude(verdict: Verdict) -> None:
     """Shows a verdict, and raises NotRight for anything but a right answer."""
-    display({"text/plain": as_text(verdict), "text/html": as_html(verdict)}, raw=True)
+    show(box(verdict), mimebundle(verdict))
     if verdict.outcome is not Outcome.RIGHT:
         raise NotRight(verdict.headline)
+
+
+def show(shown: Box, bundle: dict[str, Any] | None = None) -> None:
+    """Shows a box in the notebook, or in a terminal in colour, where colours are wanted."""
+    from IPython.display import display
+
+    if type(current().shell).__name__ == "TerminalInteractiveShell":
+        from rich.console import Console
+
+        Console(highlight=False, soft_wrap=True).print(shown.for_terminal())
+        return
+    display(bundle or {"text/plain": shown.as_text(), "text/html": shown.as_html()}, raw=True)

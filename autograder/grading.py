@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
 
 from autograder.errors import NotRight
-from autograder.feedback import conclude, judge
+from autograder.feedback import conclude, judge, without_numbers
 from autograder.judgement import Effort
 from autograder.replay import under_way
-from autograder.verdict import Outcome
+from autograder.verdict import Outcome, Verdict
+
+SAYS = "HIDDEN_TESTS_SAY"
+"""The environment variable for what hidden tests say of an answer: "diagnosis", or the "outcome" alone."""
 
 EXAM = Effort("grade", own=2, resampled=2)
 
 
 def grade(name: str, by: str | None = None) -> None:
-    """Judges like `check`, on more and other cases, and shows no expected numbers.
+    """Judges like `check`, on more and other cases, and shows no expected numbers; where SAYS so, no diagnosis either.
 
     Returns only if the answer is right, and then shows nothing: `check` before it has said so. Everything else, a fault
     in the judge included, raises, because nbgrader gives full marks to a test cell that ends without an error.
@@ -29,4 +32,8 @@ def grade(name: str, by: str | None = None) -> None:
     except BaseException as error:
         raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
     if verdict.outcome is not Outcome.RIGHT:
-        conclude(replace(verdict, expected=""))
+        conclude(without_numbers(verdict) if _may_explain() else Verdict(name, verdict.outcome, ""))
+
+
+def _may_explain() -> bool:
+    return os.environ.get(SAYS, "diagnosis") == "diagnosis"

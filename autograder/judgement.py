@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor
-
 from autograder import explanation
+from autograder.body import Body
 from autograder.case import Case, step_cases, whole_cases
-from autograder.comparison import Difference, compare
-from autograder.diagnosis import Cause, diagnose, evidence_of_function, mistaken_for
+from autograder.cell import Cell
+from autograder.comparison import compare, units_off
+from autograder.diagnosis import mistaken_for
 from autograder.errors import NotReady
 from autograder.question import Question
 from autograder.reference import step_reference, whole_references
-from autograder.replay import MISSING, Replay, run_function
+from autograder.replay import MISSING, Replay, locals_of, run_function
 from autograder.session import Session
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
@@ -37,25 +37,28 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
 
     Raises NotReady if the notebook has no forward pass with that variable.
     """
-    variable, tape = _subject(session, name)
+    variable, tape = subject(session, name)
     missing = _missing(session, name)
     if missing:
         return missing
     run = session.answering(name)
     if run is None:
         return explanation.unseen(name)
-    question = Question(name, tape, run.cell, session.namespace)
-    replay = Replay(MISSING)
+    question = Question(name, tape, run.cell, session.namespace, run.error)
+    replay, units = Replay(MISSING), 0
     for case in step_cases(tape, variable, effort.seed, effort.own, effort.resampled):
         replay = question.ask(case)
         if replay.answer is MISSING or replay.unfinished:
             if run.error and case.rows is None:
-                return explanation.failed(name, run.error)
+                return explanation.failed(name, run.error, question.repair(case))
             return explanation.stopped(question, replay, case)
-        difference = compare(replay.answer, step_reference(tape, variable, case))
+        reference = step_reference(tape, variable, case)
+        difference = compare(replay.answer, reference)
         if difference is not None:
             return explanation.wrong(question, difference, replay, case)
-    return explanation.right(question, replay, run.error)
+        if case.rows is None:
+            units = max(units, units_off(replay.answer, reference))
+    return explanation.right(question, replay, units)
 
 
 def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verdict:
@@ -65,7 +68,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     that order, or as a mapping by name. It is called on other parameters and other numbers of rows too.
     Raises NotReady if the notebook has no forward pass with that variable.
     """
-    variable, tape = _subject(session, name)
+    variable, tape = subject(session, name)
     missing = _missing(session, by, replayed=False)
     if missing:
         return replace(missing, name=name)
@@ -74,13 +77,14 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     if variable not in takes or not tape.given.keys() >= set(takes):
         return explanation.not_callable(name, by, function, takes)
     leaves = [parameter for parameter in takes if parameter in tape.leaves]
-    replay = Replay(MISSING)
+    replay, units = Replay(MISSING), 0
     for case in whole_cases(tape, effort.seed, effort.own, effort.resampled):
         replay = run_function(function, {key: case.state[key] for key in takes}, session.namespace)
         if isinstance(replay.error, NotImplementedError) or (replay.answer is None and _is_blank(function)):
             return replace(explanation.not_attempted(by), name=name)
         if replay.error is not None:
-            return explanation.function_stopped(name, by, replay.error, case, tape)
+            body = _body(session, by, tape, case, takes, replay)
+            return explanation.function_stopped(name, by, replay.error, body.cause_of_stop(replay.error), case, tape)
         if replay.answer is None:
             return explanation.returns_nothing(name, by)
         answer = _picked(replay.answer, variable, leaves)
@@ -91,17 +95,21 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
         references = whole_references(tape, case.state)
         difference = compare(answer, references[variable])
         if difference is not None:
-            truths = {leaf: references[leaf].exact for leaf in tape.leaves}
-            cause = _cause(answer, difference, truths, tape, variable, case) if case.rows is None else None
+            others = {leaf: references[leaf].exact for leaf in tape.leaves if leaf != variable}
+            body = _body(session, by, tape, case, takes, replay)
+            swapped = mistaken_for(answer, others)
+            cause = swapped if swapped and body.is_right(variable) else body.cause(variable, answer) or swapped
             return explanation.function_wrong(name, by, difference, cause, replay, case)
+        if case.rows is None:
+            units = max(units, units_off(answer, references[variable]))
     praise = f"`{by}` agrees with autograd, on other minibatches and with other parameters too."
-    return Verdict(name, Outcome.RIGHT, praise, notes=explanation.notes(name, replay))
+    return Verdict(name, Outcome.RIGHT, praise, notes=(explanation.rounding(units), *explanation.notes(name, replay)))
 
 
-def _subject(session: Session, name: str) -> tuple[str, Tape]:
-    """The variable that a gradient is of, and its forward pass."""
+def subject(session: Session, name: str) -> tuple[str, Tape]:
+    """The variable that a gradient is of, and its forward pass. Raises NotReady for what is no gradient of the notebook."""
     if not isinstance(name, str):
-        raise NotReady('the name of the gradient goes in quotes, such as check("dprobs").')
+        raise NotReady('the name of the gradient goes in quotes, such as "dprobs".')
     if not name.startswith("d"):
         raise NotReady(f"`{name}` is not the name of a gradient: that is `d` and the name of a variable.")
     variable = name[1:]
@@ -128,16 +136,14 @@ def _missing(session: Session, name: str, replayed: bool = True) -> Verdict | No
     return explanation.not_attempted(name, session.misspelt(name), session.has_run(name))
 
 
-def _cause(
-    answer: Any, difference: Difference, truths: Mapping[str, Tensor], tape: Tape, variable: str, case: Case
-) -> Cause | None:
-    """Why one of the gradients that a function returns is wrong."""
-    with suppress(RuntimeError, TypeError):  # of an answer that is no ordinary tensor nothing is known
-        if cause := mistaken_for(answer, {leaf: truth for leaf, truth in truths.items() if leaf != variable}):
-            return cause
-        if difference.kind == "values":
-            return diagnose(evidence_of_function(answer, truths[variable], tape, variable, case))
-    return None
+def _body(session: Session, by: str, tape: Tape, case: Case, takes: Sequence[str], replay: Replay) -> Body:
+    """What was in a function when it ended on a case; empty if the cell that defines it is not known."""
+    run = session.answering(by)
+    cell = run.cell if run else Cell("", ())
+    local: dict[str, Any] = {}
+    with suppress(Exception):  # the function is run again without what is around it
+        local = locals_of(cell, by, {key: case.state[key] for key in takes}, session.namespace, replay.error)
+    return Body(by, tape, case.state, cell, session.namespace, local, whole_references(tape, case.state))
 
 
 def _is_blank(function: Any) -> bool:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
 from autograder import cell as cells
-from autograder import notebook, trial
+from autograder import content, notebook, trial
 from autograder.errors import ContentError
+from autograder.exercise import SOLUTION, calls_in
+from autograder.lesson import FILE, read
 from autograder.session import current
 from autograder.zeros import Zero, structural_zeros, zero_would_pass
 
-SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+
+NOTHING = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": []})
+"""The report of a notebook that stopped before it."""
 
 REGENERATE = "run `nbgrader generate_assignment --force`."
 SETTINGS = ("grade_id", "grade", "locked", "points", "solution")
@@ -79,11 +84,13 @@ def lint(source: Path, release: Path) -> Report:
         untouched.append(_unsolved(nb, released))
     executed = trial.run_all([*solved, *untouched], source)
     zeros: dict[str, tuple[Zero, ...]] = {}
+    reports = []
     for path, run in zip(paths, executed[: len(solved)], strict=True):
         findings += _failing(path.name, run)
-        found, passing = _reported(run)
-        zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in found)
-        findings += [Finding(path.name, f"test-{name}", "literal zeros would pass this test.") for name in passing]
+        reports.append(told := json.loads(trial.printed(run) or NOTHING))
+        zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in _zeros(told))
+        findings += [Finding(path.name, f"test-{name}", "literal zeros would pass this test.") for name in told["passing"]]
+    findings += _worded(source / FILE, reports)
     names = [path.name for path in paths if (release / path.name).is_file()]
     for name, run in zip(names, executed[len(solved) :], strict=True):
         passing = [test.id for test in _of_role(run, "test") if not trial.complaint(test)]
@@ -95,17 +102,31 @@ def lint(source: Path, release: Path) -> Report:
 def report(names: list[str]) -> str:
     """Run in the kernel of a solved notebook: which gradients are zero, and which tests of these would accept zeros."""
     session = current()
-    zeros = [asdict(zero) for tape in session.tapes.values() for zero in structural_zeros(tape)]
+    tapes = session.tapes.values()
+    zeros = [asdict(zero) for tape in tapes for zero in structural_zeros(tape)]
+    known = [row for tape in tapes for row in content.rows(tape)]
+    try:
+        faults = [fault for tape in tapes for fault in content.faults(tape, Path())]
+    except ContentError as error:
+        faults = [("", str(error))]
     passing = [name for name in names if zero_would_pass(session.tape(name[1:]), name[1:])]
-    return json.dumps({"zeros": zeros, "passing": passing})
+    return json.dumps({"zeros": zeros, "passing": passing, "rows": known, "faults": faults})
 
 
-def _reported(run: NotebookNode) -> tuple[list[Zero], list[str]]:
-    text = trial.printed(run)
-    if not text:
-        return [], []
-    found = json.loads(text)
-    return [Zero(**zero) for zero in found["zeros"]], found["passing"]
+def _zeros(told: dict[str, Any]) -> list[Zero]:
+    return [Zero(**zero) for zero in told["zeros"]]
+
+
+def _worded(path: Path, reports: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Rows of the lesson that no notebook has use for, and those with faults."""
+    if not path.is_file():
+        return
+    yield from (Finding(path.name, *fault) for fault in sorted({tuple(fault) for told in reports for fault in told["faults"]}))
+    known = {(name, frozenset(through)) for told in reports for name, through in told["rows"]}
+    with suppress(ContentError):  # one of the faults
+        for row in read(path):
+            if known and (row.name, row.through) not in known:
+                yield Finding(path.name, row.name, f"no forward pass has this gradient through {sorted(row.through)}.")
 
 
 def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
@@ -162,7 +183,7 @@ def _unlocked(name: str, nb: NotebookNode) -> Iterator[Finding]:
 def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
     solutions = _of_role(nb, "solution")
     tests = _of_role(nb, "test")
-    judged = {test.id: _calls(test.source) for test in tests}
+    judged = {test.id: calls_in(test.source) for test in tests}
     counts = Counter(call for calls in judged.values() for call in {*calls["check"], *calls["grade"]})
     for test in tests:
         calls = judged[test.id]
@@ -237,22 +258,11 @@ def _unsolved(nb: NotebookNode, released: NotebookNode) -> NotebookNode:
 
 
 def _judged(nb: NotebookNode) -> set[tuple[str, str | None]]:
-    return {call for test in _of_role(nb, "test") for call in _calls(test.source)["check"]}
+    return {call for test in _of_role(nb, "test") for call in calls_in(test.source)["check"]}
 
 
 def _tested(nb: NotebookNode, name: str) -> str:
     return next(("whole" if by else "alone" for answer, by in _judged(nb) if answer == name), "")
-
-
-def _calls(source: str) -> dict[str, set[tuple[str, str | None]]]:
-    """What `check` and `grade` are called with in a cell: the name, and `by` where it is given."""
-    calls: dict[str, set[tuple[str, str | None]]] = {"check": set(), "grade": set()}
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Call(func=ast.Name(id="check" | "grade" as verb), args=[ast.Constant(value=str(name))], keywords=keywords):
-                by = (keyword.value.value for keyword in keywords if isinstance(keyword.value, ast.Constant))
-                calls[verb].add((name, next(by, None)))  # type: ignore[arg-type]
-    return calls
 
 
 def _bound(source: str) -> set[str]:

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from autograder.case import Case
-from autograder.cell import Cell
+from autograder.cause import Cause
+from autograder.cell import Cell, tree
 from autograder.comparison import compare
-from autograder.reference import Reference, whole_references
+from autograder.diagnosis import diagnose
+from autograder.errors import ContentError
+from autograder.evidence import evidence_of
+from autograder.lesson import KnownMistake, advice
+from autograder.reference import Reference, step_reference, whole_references
+from autograder.repair import alternatives, repair
 from autograder.replay import Replay, run_cell
 from autograder.tape import Tape
 
 
 @dataclass(frozen=True)
 class Question:
-    """The gradient `name` of a variable on the tape, the cell that answers it, and the notebook's namespace."""
+    """The gradient `name` of a variable on the tape, the cell that answers it, and the notebook's namespace.
+
+    `error` is what the cell stopped with in the notebook.
+    """
 
     name: str
     tape: Tape
     cell: Cell
     namespace: Mapping[str, Any]
+    error: str = ""
 
     @property
     def variable(self) -> str:
@@ -49,6 +62,33 @@ class Question:
         """What the cell answers on a case."""
         return run_cell(self.cell, self.name, case, self.namespace)
 
+    def cause(self, answer: Tensor, case: Case) -> Cause | None:
+        """The mistake in an answer to a case: by what the answer is, or else by what change of the code would mend it."""
+        known: tuple[KnownMistake, ...] = ()
+        with suppress(ContentError):  # what is wrong with the file is for the linter to say
+            known = advice(Path(), self.tape, self.variable).mistakes
+        found = None
+        if answer.is_complex():
+            return self.repair(case)
+        with suppress(RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
+            evidence = evidence_of(answer, self.tape, self.variable, case, self.namespace, self.cell.source)
+            found, is_credible = diagnose(evidence, known)
+            if is_credible:
+                return found
+        return self.repair(case) or found
+
+    def repair(self, case: Case) -> Cause | None:
+        """The mistake that one small change of the code mends."""
+        gradients = {f"d{name}": gradient for name, gradient in case.incoming.items() if name != self.tape.loss}
+        truth = step_reference(self.tape, self.variable, case)
+
+        def is_right(cell: Cell) -> bool:
+            again = replace(self, cell=cell).ask(case)
+            return again.error is None and compare(again.answer, truth) is None
+
+        others = alternatives(self.tape, self.variable, {**case.state, **gradients})
+        return repair(self.cell.source, others, is_right)
+
     def ignores(self, consumer: str, case: Case, answer: object) -> bool:
         """Whether the answer stays the same when the gradient that comes in from one consumer is another."""
         if consumer == self.tape.loss or not isinstance(answer, Tensor):
@@ -57,8 +97,8 @@ class Question:
         return isinstance(again, Tensor) and torch.equal(again, answer)
 
     def right_here(self) -> bool:
-        """Whether the notebook's own value is the true gradient, all the way from the loss."""
-        return self._is_true(self.variable, whole_references(self.tape, self.tape.state))
+        """Whether the cell's own value in the notebook is the true gradient, all the way from the loss."""
+        return not self.error and self._is_true(self.variable, whole_references(self.tape, self.tape.state))
 
     def culprit(self) -> str:
         """The first variable, from the loss back to this one, with a gradient in the notebook that is not true; or nothing.
@@ -76,6 +116,13 @@ class Question:
 
     def _is_true(self, variable: str, truth: Mapping[str, Reference]) -> bool:
         return compare(self.namespace.get(f"d{variable}"), truth[variable]) is None
+
+    def numbers(self) -> set[float]:
+        """The numbers that are written into the cell."""
+        with suppress(SyntaxError, ValueError):
+            constants = [node.value for node in ast.walk(tree(self.cell.source)) if isinstance(node, ast.Constant)]
+            return {constant for constant in constants if isinstance(constant, int | float)}
+        return set()
 
     def foreign(self) -> tuple[str, ...]:
         """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""

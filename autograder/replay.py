@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import random
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +18,16 @@ from IPython.utils.capture import capture_output
 from torch import Tensor
 
 from autograder.case import Case
-from autograder.cell import Cell
+from autograder.cell import Cell, tree
 from autograder.errors import AutograderError
 from autograder.scratch import Scratch
 from autograder.tape import private
 
 MISSING = object()
 """Stands for an answer that the code did not bind."""
+
+KEEP = "_keep_locals"
+"""What a function is given to keep its local names."""
 
 ENGINES = ((torch.autograd.Variable, "_execution_engine"), (torch.autograd.forward_ad, "make_dual"))
 """What all ways to differentiate come down to: backward, `grad`, `torch.func` and `torch.autograd.functional`."""
@@ -34,13 +39,15 @@ class AutogradOff(AutograderError, RuntimeError):
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of it: the answer, the error that stopped the code, and the given names that it changed in place."""
+    """What came of it: the answer, the error that stopped the code, and the given names that it changed in place.
+
+    `unfinished` says whether the error came in a statement that works on the answer.
+    """
 
     answer: Any
     error: BaseException | None = None
     changed: tuple[str, ...] = ()
     unfinished: bool = False
-    """Whether the error came in a statement that works on the answer."""
 
 
 def run_cell(cell: Cell, name: str, case: Case, namespace: Mapping[str, Any]) -> Replay:
@@ -81,6 +88,40 @@ def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], nam
     answers: list[Any] = [MISSING]
     error = _attempt(lambda: answers.append(function(**given.values)))
     return Replay(answers[-1], error, given.changed())
+
+
+def locals_of(
+    cell: Cell, by: str, arguments: Mapping[str, Any], namespace: Mapping[str, Any], error: BaseException | None
+) -> dict[str, Any]:
+    """The names that a function which a cell defines has when it returns, or when it stops with this error."""
+    kept: dict[str, Any] = {}
+    if error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_name == by:
+                kept.update(frame.f_locals)
+        return kept
+    for node in tree(cell.source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == by:
+            node.body = [_Keeping().visit(statement) for statement in node.body]
+            node.decorator_list = []  # what they do was done once
+            names = {**namespace, KEEP: kept.update}
+            exec(compile(ast.fix_missing_locations(ast.Module([node], [])), "<your function>", "exec"), names)
+            run_function(names[by], arguments, names)
+    return kept
+
+
+class _Keeping(ast.NodeTransformer):
+    """Keeps the local names before every `return` of a function; those of functions inside of it are their own."""
+
+    def visit_Return(self, node: ast.Return) -> ast.If:
+        keep = ast.parse(f"{KEEP}(locals())").body[0]
+        return ast.If(ast.Constant(True), [keep, node], [])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        return node
 
 
 class _Given:
@@ -127,7 +168,7 @@ def _undisturbed() -> Iterator[None]:
         warnings.simplefilter("ignore")
         random.seed(0)  # so that a regrade of code that draws numbers gives the same verdict
         np.random.seed(0)
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # `torch.manual_seed` also asks about GPUs, which takes a millisecond
         try:
             yield
         finally:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from autograder import cell
 from autograder.errors import NotReady
-from autograder.tape import Tape, private, record
+from autograder.tape import Tape, is_variable, private, record
+from autograder.verdict import Verdict
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -35,6 +36,9 @@ class Session:
         self.shell = shell
         self.tapes: dict[str, Tape] = {}
         self.runs: list[Run] = []
+        self.verdicts: dict[str, Verdict] = {}
+        self.told: dict[str, list[str]] = {}
+        """What was said already: hints by gradient, remarks by subject."""
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -71,12 +75,25 @@ class Session:
         if not self.tapes:
             raise NotReady("no forward pass has been recorded: run the `%%forward` cell, then this one again.")
         for tape in self.tapes.values():
+            if variable in tape.state and not is_variable(tape.state[variable]):
+                raise NotReady(f"`{variable}` is no floating-point tensor, so it has no gradient.")
             if variable in tape.state:
                 raise NotReady(f"the loss is the last line, `{tape.loss}`, and does not depend on `{variable}`.")
         known = [f"d{name}" for tape in self.tapes.values() for name in tape.variables[:-1]]
         near = get_close_matches(f"d{variable}", known, n=1)
         hint = f" Did you mean `{near[0]}`?" if near else ""
         raise NotReady(f"the forward pass has no `{variable}`, so there is no gradient `d{variable}`.{hint}")
+
+    def source(self, variable: str) -> str:
+        """The lines of the newest forward pass that has this variable."""
+        tape = self.tape(variable)
+        return next(source for source, each in self.tapes.items() if each is tape)
+
+    def first_time(self, subject: str, name: str) -> bool:
+        """Whether nothing was said on a subject before; from now on it was, of this gradient."""
+        said = self.told.setdefault(subject, [])
+        said.append(name)
+        return len(said) == 1
 
     def answering(self, name: str) -> Run | None:
         """The run that last bound or changed `name`, in a cell that still does."""

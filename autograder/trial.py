@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder.errors import ContentError
+from autograder.logbook import NBGRADER
 
 SECONDS = 120
 """For one cell; a cell that takes longer fails."""
@@ -72,7 +73,10 @@ async def _run(nb: NotebookNode, folder: Path, free: asyncio.Semaphore) -> Noteb
     )
     async with free:
         try:
-            await client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log, not what cells print
+            surroundings = {**os.environ, NBGRADER: "validate"}
+            await client.async_execute(
+                stderr=subprocess.DEVNULL, env=surroundings
+            )  # the kernel's own log, not what cells print
         except DeadKernelError:
             raise ContentError(f"the kernel died in cell `{started[-1]}`. Mend that cell, then run this again.") from None
     return copy

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from autograder.cause import Mistake
+
 
 class Outcome(StrEnum):
     RIGHT = "right"
@@ -17,8 +19,10 @@ class Outcome(StrEnum):
 class Verdict:
     """What was judged, and what to say about it. All texts are plain sentences, `code` in backticks.
 
-    `diagnosis` is what is the matter, in a sentence or two; `seen` and `expected` are the facts behind it;
-    `next_step` is what to do; `notes` are remarks that change nothing about the outcome.
+    `diagnosis` is what is the matter, in a sentence or two, and `mistake` is that for tools; `seen` and `expected` are the
+    facts behind it; `next_step` is what to do; `notes` are remarks that change nothing about the outcome.
+    `where` says which entries are wrong, and `heat` shows it: a string of digits for each row of the answer (or for some
+    rows together), 0 where it is right and 9 where it is most wrong.
     """
 
     name: str
@@ -28,10 +32,13 @@ class Verdict:
     expected: str = ""
     next_step: str = ""
     notes: tuple[str, ...] = ()
+    mistake: Mistake = Mistake.UNKNOWN
+    where: str = ""
+    heat: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
-        return f"{self.name}: {self.outcome}. {self.diagnosis}"
+        return f"{self.name}: {self.outcome}. {self.diagnosis}".rstrip()
 
     def as_dict(self) -> dict[str, object]:
         """The verdict in types that JSON knows."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from autograder import notebook
-from autograder.lint import SOLUTION
+from autograder.exercise import SOLUTION
 from tests.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parent.parent

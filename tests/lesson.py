@@ -49,13 +49,17 @@ class Lesson:
         return result, shown
 
     def answer(self, name: str, source: str, seed: str = EXAM.seed) -> Verdict:
-        """The exam's verdict on `name` with this cell for it; the model answer is put back afterwards."""
-        before = {other: private(self.shell.user_ns[other]) for other in self.solutions if other in self.shell.user_ns}
+        """The exam's verdict on `name` with this cell for it; afterwards all is as it was before."""
+        names = self.shell.user_ns
+        kept = {*self.solutions, *self.session.tape(name[1:]).state}
+        before = {other: private(value) if other in kept else value for other, value in names.items()}
         self.run(source)
         try:
             return self.verdict(name, seed=seed)
         finally:
-            self.shell.user_ns.update(before)
+            for new in [other for other in names if other not in before and not other.startswith("_")]:
+                del names[new]
+            names.update({other: value for other, value in before.items() if not other.startswith("_")})
             self.run(self.solutions[name])
 
     def verdict(self, name: str, by: str | None = None, seed: str = EXAM.seed) -> Verdict:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autograder.case import Case, step_cases, whole_cases
 from autograder.tape import Tape, record
+from tests.lesson import Lesson
 
 ROWS = 10
 
@@ -150,12 +151,25 @@ class TestWholePasses:
         assert all(case.incoming == {} for case in whole_cases(tape, "seed"))
 
     def test_the_leaves_are_moved_by_about_their_own_size(self, tape: Tape) -> None:
-        _, *others = whole_cases(tape, "seed")
+        _, *others, small = whole_cases(tape, "seed", resampled=4)
         for case in others:
             for name in ("C", "W"):
                 distance = float((case.state[name] - tape.given[name]).abs().mean())
                 size = float(tape.given[name].abs().mean())
                 assert 0.1 * size < distance < size
+                assert float(small.state[name].abs().mean()) < 0.1 * size
+
+    @pytest.mark.parametrize("seed", ["one", "another"])
+    def test_the_leaves_of_the_last_make_the_constant_of_the_course_matter(self, seed: str) -> None:
+        """The variance of some unit is near the constant beside it, and elsewhere far from it."""
+        (tape,) = Lesson("4-train", solved=False).session.tapes.values()
+        nearest = [float((case.state["hprebn"].var(0) / 1e-5).min()) for case in whole_cases(tape, seed)]
+        assert nearest[-1] < 5 < 1000 < min(nearest[:-1])
+
+    @pytest.mark.parametrize(("resampled", "rows"), [(1, [20]), (2, [None, 20]), (3, [None, None, 20])])
+    def test_the_last_of_any_number_has_twice_as_many_rows(self, tape: Tape, resampled: int, rows: list[int | None]) -> None:
+        found = [case.rows for case in whole_cases(tape, "seed", own=0, resampled=resampled)]
+        assert [count if count == 20 else None for count in found] == rows
 
     def test_leaves_of_zeros_are_moved_too(self) -> None:
         tape = record("y = x * b\nloss = y.sum() / n", {"x": torch.arange(8), "b": torch.zeros(1), "n": 8}, ["n", "x"])

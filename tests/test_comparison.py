@@ -3,12 +3,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from autograder.cause import Mistake
 from autograder.comparison import Difference, compare
 from autograder.reference import Reference
 
@@ -118,41 +120,73 @@ class TestMessages:
         ],
     )
     def test_what_is_no_tensor_is_named_by_its_type(self, answer: object, kind: str, advice: str) -> None:
-        assert found(answer) == Difference("type", "It is not a tensor.", f"type `{kind}`", EXPECTED, advice)
+        assert found(answer) == Difference("type", "It is not a tensor.", f"type `{kind}`", EXPECTED, advice, Mistake.TYPE)
 
     def test_a_tensor_that_is_not_dense_is_named_by_its_layout(self) -> None:
         seen = "a tensor of layout torch.sparse_coo and dtype torch.float32 on cpu"
-        assert found(TRUE.to_sparse()) == Difference("type", "It is not an ordinary dense tensor.", seen, EXPECTED)
+        expected = Difference("type", "It is not an ordinary dense tensor.", seen, EXPECTED, mistake=Mistake.TYPE)
+        assert found(TRUE.to_sparse()) == expected
 
     def test_a_tensor_of_integers_is_named_by_its_dtype(self) -> None:
         advice = "Convert it with `.float()`, or start from a floating-point tensor."
-        expected = Difference("dtype", "A gradient is a floating-point tensor.", "a tensor of torch.int64", EXPECTED, advice)
+        seen = "a tensor of torch.int64"
+        expected = Difference("dtype", "A gradient is a floating-point tensor.", seen, EXPECTED, advice, Mistake.DTYPE)
         assert found(TRUE.long()) == expected
+
+    def test_a_tensor_of_too_few_digits_is_named_by_its_dtype(self) -> None:
+        advice = "Compute with float32, as the forward pass does."
+        seen, expected = "a tensor of torch.float16", "float32 or float64"
+        assert found(TRUE.half()) == Difference("dtype", "It has too few digits.", seen, expected, advice, Mistake.DTYPE)
 
     def test_entries_that_are_no_numbers_are_counted(self) -> None:
         answer = TRUE.clone()
         answer[0, 0], answer[1, 2] = float("nan"), float("-inf")
         advice = "Look for a division by zero, a logarithm of zero, or a large exponential."
         seen = "2 of 12 entries are NaN or infinite"
-        assert found(answer) == Difference("finite", "It has entries that are no numbers.", seen, "finite numbers only", advice)
+        diagnosis, expected = "It has entries that are no numbers.", "finite numbers only"
+        assert found(answer) == Difference("finite", diagnosis, seen, expected, advice, Mistake.NOT_FINITE)
 
     def test_wrong_values_are_counted_and_the_worst_is_shown(self) -> None:
         answer = torch.ones(4, 3)
         answer[1, 2], answer[3, 0] = 1.5, -2
         seen = "-2 at [3, 0], where the difference is largest"
         expected = Difference("values", "The values are wrong in 2 of 12 entries.", seen, "1")
-        assert found(answer, torch.ones(4, 3)) == expected
+        assert replace(found(answer, torch.ones(4, 3)), off=None) == expected
 
     def test_a_wrong_number_has_no_place(self) -> None:
-        assert found(torch.tensor(2.5), torch.tensor(1.0)) == Difference(
-            "values", "The values are wrong in 1 of 1 entries.", "2.5", "1"
-        )
+        expected = Difference("values", "The values are wrong in 1 of 1 entries.", "2.5", "1")
+        assert replace(found(torch.tensor(2.5), torch.tensor(1.0)), off=None) == expected
 
     def test_a_wrong_shape_is_told_with_the_rule(self) -> None:
         difference = found(torch.ones(7), torch.ones(3))
         assert difference.kind == "shape"
         assert difference.diagnosis == "The shape is wrong: a gradient has the shape of its variable."
         assert (difference.seen, difference.expected) == ("shape (7,)", "shape (3,)")
+        assert difference.mistake is Mistake.SHAPE
+
+
+class TestHowFarItIsOff:
+    """Each entry by itself, as a multiple of what rounding explains."""
+
+    def test_entries_are_off_by_more_than_one_exactly_where_they_are_wrong(self) -> None:
+        answer = torch.ones(4, 3)
+        answer[1, 2], answer[3, 0] = 1.5, -2
+        off = found(answer, torch.ones(4, 3)).off
+        assert off is not None
+        assert (off > 1).nonzero().tolist() == [[1, 2], [3, 0]]
+        assert float(off[3, 0] / off[1, 2]) == pytest.approx(6)
+
+    def test_where_nothing_but_zero_is_right_the_distances_are_finite(self) -> None:
+        off = found(torch.tensor([0.0, 1.0]), torch.zeros(2)).off
+        assert off is not None
+        assert off[0] == 0
+        assert 1 < off[1] < float("inf")
+
+    @pytest.mark.parametrize(
+        "answer", [[1.0], TRUE.T, TRUE.long(), TRUE.half(), TRUE / 0], ids=["type", "shape", "int", "half", "inf"]
+    )
+    def test_entries_that_cannot_be_compared_are_not_off(self, answer: object) -> None:
+        assert found(answer).off is None
 
 
 class TestOrder:

@@ -34,9 +34,13 @@ SETTINGS = {
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17, 17)"}
+"""Of a notebook, in JupyterLab's themes."""
 SIGNS_OF_A_STACK = ("Traceback", "autograder/", "site-packages", "Cell In[", ".py")
 
 WRONG_SIGN = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = 1.0 / n"
+WHOLE_COLUMNS = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n"
 ANSWERS = {
     "dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / n",
     "dprobs": "dprobs = dlogprobs / probs",
@@ -114,6 +118,47 @@ def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
         check(lesson, "dprobs", Outcome.NOT_ATTEMPTED, screenshots)
 
 
+@pytest.mark.parametrize("theme", THEMES)
+def test_everything_can_be_read_in_a_theme(tmp_path: Path, theme: str) -> None:
+    course = Path(shutil.copytree(RELEASE, tmp_path / "course" / "release" / "backprop"))
+    settings = {"@jupyterlab/apputils-extension:themes": {"theme": THEMES[theme]}}
+    with browser.browser_page(SECONDS) as page, jupyterlab(course, tmp_path / "home", settings) as (url, token):
+        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
+        lesson = OpenNotebook(page, course / LESSON)
+        screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or tmp_path / "screenshots") / theme
+        run_the_forward_pass(lesson)
+
+        lesson.write("dlogprobs", WHOLE_COLUMNS)
+        lesson.run("dlogprobs")
+        check(lesson, "dlogprobs", Outcome.WRONG, screenshots)
+        heat = verdict_box(lesson, "dlogprobs").locator("img")
+        expect(heat).to_have_attribute("alt", "Wrong in 448 of 864 entries.")
+        assert_drawn(heat)
+
+        lesson.write("dprobs", ANSWERS["dprobs"] + '\nhint("dcounts")')
+        lesson.run("dprobs")
+        expect(lesson.output("dprobs")).to_contain_text("hint 1 of 5")
+        check(lesson, "dprobs", Outcome.RIGHT, screenshots)
+        check(lesson, "dcounts", Outcome.NOT_ATTEMPTED, screenshots)
+
+        lesson.run("progress")
+        chart = lesson.output("progress")
+        expect(chart).to_contain_text("gradient map: 1 of 26 right, 1 wrong, 24 not attempted")
+        assert_drawn(chart.locator("img"))
+        page.set_viewport_size({"width": 1200, "height": 1900})
+        chart.screenshot(path=screenshots / "progress.png")
+        lesson.cell("dprobs").screenshot(path=screenshots / "hint.png")
+
+        assert lesson.panel.locator(".jp-Notebook").evaluate("e => getComputedStyle(e).backgroundColor") == GROUNDS[theme]
+
+
+def assert_drawn(picture: Locator) -> None:
+    """Fails for a picture that the browser could not read, or that has no alternative text."""
+    expect(picture).to_have_count(1)
+    assert picture.evaluate("e => e.complete && e.naturalWidth > 40")
+    assert picture.get_attribute("alt")
+
+
 def test_a_missing_browser_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
@@ -147,12 +192,15 @@ def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
 
 
 @contextmanager
-def jupyterlab(root: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """The address and the token of a JupyterLab that serves `root`, and keeps everything of its own in `home`."""
+def jupyterlab(root: Path, home: Path, settings: dict[str, dict[str, str]] | None = None) -> Iterator[tuple[str, str]]:
+    """The address and the token of a JupyterLab that serves `root`, and keeps everything of its own in `home`.
+
+    `settings` are further ones for its extensions.
+    """
     port, token = free_port(), secrets.token_hex()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={root}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    environment = os.environ | surroundings(home) | {"JUPYTER_TOKEN": token}
+    environment = os.environ | surroundings(home, settings or {}) | {"JUPYTER_TOKEN": token}
     with (home / "log").open("w") as log:
         server = subprocess.Popen(command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -162,11 +210,11 @@ def jupyterlab(root: Path, home: Path) -> Iterator[tuple[str, str]]:
         browser.stop(server, SECONDS)
 
 
-def surroundings(home: Path) -> dict[str, str]:
-    """Environment variables for a JupyterLab that has never run before, with the SETTINGS."""
+def surroundings(home: Path, more: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Environment variables for a JupyterLab that has never run before, with the SETTINGS and more of them."""
     settings = home / "config" / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(SETTINGS))
+    settings.write_text(json.dumps(SETTINGS | more))
     return {
         "HOME": str(home),
         "IPYTHONDIR": str(home / "ipython"),

@@ -290,3 +290,28 @@ def test_a_kernel_that_dies_is_an_error(course: tuple[Path, Path]) -> None:
     with pytest.raises(ContentError) as error:
         lint(*course)
     assert str(error.value) == "the kernel died in cell `names`. Mend that cell, then run this again."
+
+
+ROW = '[[gradient]]\nname = "{name}"\nthrough = ["{through}"]\nhints = ["Try."]\n'
+MISTAKE = '[[gradient.mistake]]\nformula = "{}"\nsentence = "So it is."\nnext = "Think."\n'
+
+
+def test_words_that_nobody_can_use_are_found(course: tuple[Path, Path]) -> None:
+    right = "(F.softmax(logits, 1) - F.one_hot(Yb, 27)) / n"
+    fine = ROW.format(name="dh", through="logits") + MISTAKE.format("dlogits @ W2.T / n")
+    with_faults = ROW.format(name="dlogits", through="loss").replace('"Try."', '"a", "b", "c", "d"') + MISTAKE.format(right)
+    rows = [with_faults, fine, ROW.format(name="dprobs", through="logprobs"), ROW.format(name="dW2", through="h")]
+    (course[0] / "lesson.toml").write_text("".join(rows))
+    assert [str(finding) for finding in lint(*course).findings] == [
+        "lesson.toml, cell `dlogits`: it has 4 hints: 3 are enough.",
+        f"lesson.toml, cell `dlogits`: the formula `{right}` is right.",
+        "lesson.toml, cell `dprobs`: no forward pass has this gradient through ['logprobs'].",
+        "lesson.toml, cell `dW2`: no forward pass has this gradient through ['h'].",
+    ]
+
+
+def test_words_that_cannot_be_read_are_found(course: tuple[Path, Path]) -> None:
+    (course[0] / "lesson.toml").write_text("[[gradient")
+    (finding,) = lint(*course).findings
+    assert finding.notebook == "lesson.toml"
+    assert "Every [[gradient]] has name, through, hints, and [[gradient.mistake]]." in finding.problem

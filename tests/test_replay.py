@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autograder.case import Case
 from autograder.cell import read
-from autograder.replay import MISSING, AutogradOff, Replay, run_cell, run_function, under_way
+from autograder.replay import MISSING, AutogradOff, Replay, locals_of, run_cell, run_function, under_way
 from autograder.tape import record
 
 LINES = "a = x * 2\nb = a.exp()\nc = a + b\nloss = c.sum()"
@@ -480,3 +480,43 @@ def test_the_module_does_not_import_matplotlib_for_its_own_sake(
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     assert answered("da = dc * 1", "da", case, namespace) == [-1, -2, -3]
     assert "matplotlib.pyplot" not in sys.modules
+
+
+class TestLocals:
+    """The names that a function has in the end."""
+
+    @staticmethod
+    def found(source: str, error: BaseException | None = None, **names: Any) -> dict[str, Any]:
+        return locals_of(read(source), "f", {"x": torch.ones(2)}, {"torch": torch, **names}, error)
+
+    def test_they_are_those_at_the_return(self) -> None:
+        found = self.found("def f(x):\n    y = x * 2\n    z = 3\n    return y")
+        assert found["y"].tolist() == [2, 2]
+        assert found["z"] == 3
+
+    def test_they_are_those_at_the_return_that_is_reached(self) -> None:
+        assert self.found("def f(x):\n    y = 1\n    if x.sum() > 0:\n        return y\n    y = 2\n    return y")["y"] == 1
+
+    def test_they_are_those_at_the_line_that_stops(self) -> None:
+        names: dict[str, Any] = {}
+        exec("def f(x):\n    y = 5\n    return y + None", names)
+        with pytest.raises(TypeError) as error:
+            names["f"](1)
+        assert self.found("", error.value)["y"] == 5
+
+    def test_they_are_not_those_of_a_function_that_it_calls(self) -> None:
+        names: dict[str, Any] = {}
+        exec("def g(x):\n    y = 7\n    return y + None\ndef f(x):\n    y = 5\n    return g(y)", names)
+        with pytest.raises(TypeError) as error:
+            names["f"](1)
+        assert self.found("", error.value) == {"x": 1, "y": 5}
+
+    @pytest.mark.parametrize("source", ["", "f = lambda x: x", "def g(x):\n    y = 1\n    return x", "def f(x):\n    y = 1"])
+    def test_there_are_none_without_a_return_of_the_function(self, source: str) -> None:
+        assert self.found(source) == {}
+
+    def test_a_notebook_stays_as_it_is(self) -> None:
+        seen: list[int] = []
+        names = {"seen": seen, "f": None}
+        self.found("def f(x):\n    seen.append(1)\n    x += 1\n    return x", **names)
+        assert (seen, names["f"]) == ([], None)

@@ -1,0 +1,75 @@
+"""What students call when they are stuck, or done: `hint` and `solution`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from autograder.errors import ContentError, NotReady
+from autograder.feedback import show
+from autograder.judgement import subject
+from autograder.ladder import rungs
+from autograder.lesson import advice
+from autograder.model import model_answer
+from autograder.rendering import NEUTRAL, Box
+from autograder.replay import under_way
+from autograder.session import Session, current
+from autograder.tape import Tape
+from autograder.verdict import Outcome
+
+LONGEST = 1500
+"""Of a hint, in characters."""
+
+
+def hint(name: str) -> None:
+    """Shows the next hint for the gradient `name`: each call says a little more.
+
+    If the last check named a mistake, the hint is about that first. Raises NotReady for a name without a gradient.
+    """
+    if under_way():
+        return
+    session = current()
+    variable, tape = subject(session, name)
+    ladder = _ladder(session, tape, variable)
+    told = session.told.setdefault(name, [])
+    left = [rung for rung in ladder if rung not in told]
+    rung = left[0] if left else ladder[-1]
+    told += [rung] * bool(left)
+    facts = [("next", f'`hint("{name}")` says more.' if len(left) > 1 else "This was the last one.")]
+    word = f"hint {ladder.index(rung) + 1} of {len(ladder)}"
+    show(Box("→", name, word, rung, facts, NEUTRAL, longest=LONGEST))
+
+
+def solution(name: str, anyway: bool = False) -> None:
+    """Shows the model answer for `name`, and other forms of it, from the instructor's notebook where that is at hand.
+
+    Raises NotReady if the answer was not found right by a check yet, unless it is wanted `anyway`.
+    """
+    if under_way():
+        return
+    session = current()
+    variable, _ = subject(session, name)
+    verdict = session.verdicts.get(name)
+    if not anyway and (verdict is None or verdict.outcome is not Outcome.RIGHT):
+        raise NotReady(
+            f'the model answer is there when yours is right: run `check("{name}")`, or ask `hint("{name}")`. '
+            f'If you want to see it all the same: `solution("{name}", anyway=True)`.'
+        )
+    found = None
+    with suppress(OSError):  # a working folder that is gone
+        found = model_answer(Path().resolve(), session.source(variable), name)
+    if found is None:
+        raise NotReady(f"the model answer for `{name}` is not at hand: it is in your instructor's notebook, in `source/`.")
+    show(Box("→", name, "model answer", "", (), NEUTRAL, code=str(found)))
+
+
+def _ladder(session: Session, tape: Tape, variable: str) -> list[str]:
+    """All hints as things stand now."""
+    words: tuple[str, ...] = ()
+    with suppress(ContentError):  # what is wrong with the file is for the linter to say
+        words = advice(Path(), tape, variable).hints
+    ladder = list(rungs(tape, variable, session.namespace, words))
+    verdict = session.verdicts.get(f"d{variable}")
+    if verdict and verdict.outcome is Outcome.WRONG:
+        ladder.insert(0, f"Your last check said: {verdict.diagnosis} {verdict.next_step}")
+    return ladder

@@ -1,0 +1,70 @@
+"""The generator of wrong answers, and what the judge makes of them: the figures of docs/mutation.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from autograder.mutation import MANY, mutants
+from autograder.rewrites import FACTORS, Change
+from autograder.verdict import Outcome
+from scripts.mutation import REPORT, Trial, report, trials
+from scripts.submissions import SOURCE, model_answers
+
+PRODUCT = "da = (b * dc).sum(1, keepdim=True)"
+OTHERS = {"b": ["x", "y", "z"], FACTORS: ["dc", "b", "c"]}
+
+
+@pytest.fixture(scope="module")
+def found() -> Iterator[list[Trial]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(SOURCE)
+        yield list(trials())
+
+
+def test_every_mutant_that_differs_is_rejected(found: list[Trial]) -> None:
+    accepted = [trial for trial in found if trial.verdict.outcome is Outcome.RIGHT]
+    assert [trial.edit.source for trial in accepted if not trial.is_same] == []
+    assert len(found) - len(accepted) >= 300
+    assert {trial.notebook for trial in found} == set(model_answers())
+
+
+def test_the_planted_cause_is_named_and_a_wrong_one_hardly_ever(found: list[Trial]) -> None:
+    named = [trial.named for trial in found if trial.is_rejected]
+    assert named.count("right") / len(named) >= 0.9
+    assert named.count("wrong") / len(named) <= 0.02
+
+
+def test_the_report_has_these_figures(found: list[Trial]) -> None:
+    written = REPORT.read_text(encoding="utf-8").splitlines()
+    assert report(found).splitlines()[:-1] == written[:-1], "run `make mutation`"
+    assert written[-1].startswith("Measured with torch ")
+    assert torch.__version__.split("+")[0] in report(found)
+
+
+def test_a_mutant_that_is_the_model_answer_in_another_form_is_no_mistake(found: list[Trial]) -> None:
+    same = {trial.edit.source for trial in found if trial.is_same}
+    assert "dcounts = counts_sum_inv * dprobs\ndcounts += dcounts_sum" in same
+    assert not any("dbnvar" in source and "mean" in source for source in same)
+
+
+def test_mutants_differ_from_the_source_and_from_each_other() -> None:
+    sources = [edit.source for edit in mutants(PRODUCT, OTHERS)]
+    assert len(sources) == len(set(sources)) > 15
+    assert ast.unparse(ast.parse(PRODUCT)) not in sources
+    for source in sources:
+        ast.parse(source)
+
+
+def test_a_change_that_can_be_made_in_many_ways_is_made_in_few() -> None:
+    names = [edit for edit in mutants(PRODUCT, OTHERS) if edit.change is Change.NAME and edit.before == "b"]
+    assert [edit.after for edit in names] == ["x", "y"]
+    assert len(names) == MANY[Change.NAME]
+
+
+def test_a_source_that_is_no_python_has_no_mutants() -> None:
+    with pytest.raises(SyntaxError):
+        list(mutants("da = (", {}))
