@@ -80,7 +80,7 @@ def constants_of(evidence: Evidence) -> dict[str, float]:
     for name, size in evidence.sizes.items():
         constants |= {name: size, f"1 / {name}": 1 / size}
     for name, size in evidence.sizes.items():
-        if size == evidence.tape.rows:
+        if size == evidence.tape.rows and size > 2:
             constants |= {f"{name} / ({name} - 1)": size / (size - 1), f"({name} - 1) / {name}": (size - 1) / size}
             constants |= {f"({name} - 1)": size - 1, f"1 / ({name} - 1)": 1 / (size - 1)}
             constants |= {f"{name}**2": size**2, f"1 / {name}**2": 1 / size**2}

@@ -309,6 +309,16 @@ def test_autograd_in_an_answer_is_told(before: str, source: str) -> None:
     assert verdict.next_step == "Derive it by hand, from `dlogprobs` and the forward variables."
 
 
+def test_a_fault_in_the_diagnosis_costs_no_verdict(lesson: Lessons, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("autograder.question.diagnose", fail)
+    verdict = lesson(STEPS).answer("dcounts", "dcounts = counts_sum_inv * dprobs")
+    assert verdict.outcome is Outcome.WRONG
+    assert verdict.diagnosis == "The answer does not depend on `dcounts_sum`."
+
+
 @pytest.mark.parametrize(
     ("divisor", "told", "next_step"),
     [
