@@ -105,7 +105,7 @@ def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
         lesson.write("dlogprobs", WRONG_SIGN)
         lesson.run("dlogprobs")
         check(lesson, "dlogprobs", Outcome.WRONG, screenshots)
-        expect(verdict_box(lesson, "dlogprobs")).to_contain_text("The sign is wrong, and all else is right.")
+        expect(verdict_box(lesson, "dlogprobs")).to_contain_text("It has the wrong sign.")
         expect(verdict_box(lesson, "dlogprobs")).to_contain_text("expected: -0.03125")
 
         for name, answer in ANSWERS.items():
