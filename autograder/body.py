@@ -47,6 +47,15 @@ class Body:
         advice = f"Mend `d{culprit}`: what comes after rests on it."
         return Cause(Mistake.EARLIER, sentence, advice) if sentence else None
 
+    def written(self, case: Case) -> Cause | None:
+        """The number of rows, if it is written into the function and the case has another."""
+        rows = self.tape.rows
+        nodes = (node for each in self._body() for node in ast.walk(each))
+        if case.rows is None or not any(isinstance(node, ast.Constant) and node.value == rows for node in nodes):
+            return None
+        sentence = f"`{rows}` is written into `{self.by}`, where the number of rows belongs."
+        return Cause(Mistake.BATCH, sentence, "Take it from the minibatch itself.")
+
     def cause_of_stop(self, error: BaseException) -> Cause | None:
         """Why the function stopped: the first of its names that is off, or what would mend the line, or the line."""
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.name == self.by]

@@ -9,6 +9,7 @@ from dis import get_instructions
 from types import CodeType
 
 from IPython.core.inputtransformer2 import TransformerManager
+from torch import Tensor
 
 RUNS_ITS_BODY = frozenset({"capture", "prun", "time"})
 """Magics whose text is Python that binds names in the notebook."""
@@ -33,6 +34,15 @@ class Cell:
     @property
     def reads(self) -> frozenset[str]:
         return frozenset().union(*(names_in(statement.code) for statement in self.statements))
+
+    @property
+    def lost(self) -> list[str]:
+        """The expressions of torch in it whose value goes nowhere, as code."""
+        try:
+            nodes = list(ast.walk(tree(self.source)))
+        except (SyntaxError, ValueError):
+            return []
+        return [ast.unparse(node.value) for node in nodes if isinstance(node, ast.Expr) and _is_lost(node.value)]
 
     @property
     def touches(self) -> frozenset[str]:
@@ -105,6 +115,16 @@ def _magic(node: ast.AST) -> ast.Call | None:
         case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython")))):
             return node
     return None
+
+
+def _is_lost(value: ast.expr) -> bool:
+    """Whether an expression alone on its line does nothing: it computes, or calls a method that has a form in place."""
+    match value:
+        case ast.BinOp():
+            return True
+        case ast.Call(func=ast.Attribute(attr=method)):
+            return hasattr(Tensor, f"{method}_")
+    return False
 
 
 def _made(node: ast.stmt) -> set[str]:

@@ -16,6 +16,8 @@ from autograder.reference import Reference
 COARSEST = 1e-6
 """The spacing of numbers near 1 in the coarsest dtype that can hold a right answer, but for that of the forward pass."""
 
+NOTHING = 1e-3
+"""A gradient this much smaller than what rounding explains is zero."""
 TINY = 1e-300
 """Instead of a tolerance of zero."""
 
@@ -89,9 +91,14 @@ def compare(answer: Any, reference: Reference) -> Difference | None:
     )
 
 
-def units_off(answer: Tensor, reference: Reference) -> int:
-    """How far a right answer is from autograd's in float32, in units in the last place (ULP) of the largest entry."""
+def units_off(answer: Tensor, reference: Reference) -> int | None:
+    """How far a right answer is from autograd's in float32, in units in the last place (ULP) of the largest entry.
+
+    None where the true gradient is zero, and all digits of both are rounding.
+    """
     rounded = reference.rounded
+    if rounded.numel() and bool(rounded.any()) and float(reference.exact.abs().max()) < NOTHING * reference.tolerance:
+        return None
     if not rounded.numel() or torch.equal(answer.to(rounded.dtype), rounded):
         return 0
     largest = float(rounded.abs().max()) or torch.finfo(rounded.dtype).tiny
@@ -117,11 +124,11 @@ def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:
         stretched = [axis for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if b == 1 and a != 1]
         if stretched and all(a == b for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if axis not in stretched):
             axis, it = (stretched[0], "it") if len(stretched) == 1 else (tuple(stretched), "them")
-            return f"Broadcasting stretched axis {axis} in the forward pass, so sum over {it}: `.sum({axis}, keepdim=True)`."
+            return f"Axis {axis} should have size 1. If broadcasting stretched it, sum over {it}: `.sum({axis}, keepdim=True)`."
     added = len(seen) - len(expected)
     if added == 1 and seen[1:] == expected:
-        return "Broadcasting added the leading axis in the forward pass, so sum over it: `.sum(0)`."
+        return "There is a leading axis too many: sum over it, by `.sum(0)`."
     if added > 1 and seen[added:] == expected:
         axes = tuple(range(added))
-        return f"Broadcasting added the leading axes in the forward pass, so sum over them: `.sum({axes})`."
+        return f"There are leading axes too many: sum over them, by `.sum({axes})`."
     return "Print the shapes of what you combine, and compare them with the forward line."

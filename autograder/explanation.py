@@ -34,14 +34,16 @@ WRITE = "Write it in its answer cell, run that cell, then this one."
 """What to do about an answer that is not there."""
 
 
-def rounding(units: int) -> str:
+def rounding(units: int | None) -> str:
     """`units` is how far a right answer is from autograd's, in units in the last place of its largest entry."""
+    if units is None:
+        return "It is zero but for rounding, as it should be."
     if not units:
         return "Equal to autograd's answer in every bit."
     return f"{ROUNDED}at most {units} ULP (units in the last place of the largest entry) from autograd's."
 
 
-def right(question: Question, replay: Replay, units: int) -> Verdict:
+def right(question: Question, replay: Replay, units: int | None) -> Verdict:
     """`units` is how far the answer is from autograd's."""
     others = f"with other numbers in {_listed(question.incoming)} too" if question.incoming else "on other minibatches too"
     praise = f"It holds {others}, and has the shape of `{question.variable}`, {question.shape}."
@@ -49,7 +51,7 @@ def right(question: Question, replay: Replay, units: int) -> Verdict:
     if question.error and not remarks:
         remarks = (f"In the notebook the cell stopped with {question.error}. Mend what it needs, then run it again.",)
     elif (culprit := question.culprit()) and f"d{culprit}" not in replay.changed:
-        other = f"because `d{culprit}` is. Mend that one first, then run this cell again."
+        other = f"because `d{culprit}` is. Check that one, run its cell again, then this one."
         itself = "because something else was changed since. Run the cells again from the top."
         reason = itself if culprit == question.variable else other
         remarks += (f"The numbers of `{question.name}` in the notebook are off all the same, {reason}",)
@@ -100,9 +102,9 @@ def stopped(question: Question, replay: Replay, case: Case) -> Verdict:
     name, error = question.name, replay.error
     seen = "no error, but no answer either" if error is None else _line(error)
     if isinstance(error, NameError) and error.name == name:
-        diagnosis = f"The last cell that was run for `{name}` changes one that another cell made, and has to stand alone."
-        advice = f"Work out all of `{name}` in one cell, starting from `{name} = …`; if you have that cell, run it again."
-        return Verdict(name, Outcome.WRONG, diagnosis, seen, next_step=advice, mistake=Mistake.FOREIGN)
+        diagnosis = f"The cell goes on from a `{name}` of an earlier run or of another cell, and has to stand alone."
+        advice = f"Work out all of `{name}` in one cell, which begins with `{name} = …`."
+        return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.FOREIGN)
     if case.rows is not None:
         diagnosis = f"The cell works on this minibatch of {question.tape.rows} rows, but stops on {case.rows} of its rows."
         diagnosis = f"{diagnosis} {_written(question)}".strip()
@@ -142,6 +144,10 @@ def wrong(question: Question, difference: Difference, replay: Replay, case: Case
         difference = replace(difference, diagnosis=diagnosis, next_step=cause.next_step, mistake=cause.mistake)
     if difference.kind == "values" and question.incoming:
         difference = replace(difference, seen=f"{difference.seen}, with random numbers in {_listed(question.incoming)}")
+    if question.cell.lost or question.near():
+        kept = [f"The result of `{code}` is not kept: give it a name, or use the form with `_`." for code in question.cell.lost]
+        kept += [f"It also makes `{other}`: is that meant to be `{question.name}`?" for other in question.near()]
+        difference = replace(difference, diagnosis=f"{difference.diagnosis} {' '.join(kept)}")
     lines = _listed([f"`{line}`" for line in question.tape.uses(question.variable)])
     advice = f"Look again at what the forward pass does with `{question.variable}`: {lines}."
     return _verdict(question.name, difference, replay, advice)
@@ -203,7 +209,8 @@ def notes(name: str, replay: Replay) -> tuple[str, ...]:
 
 def _notes(name: str, replay: Replay) -> Iterator[str]:
     for changed in replay.changed:
-        yield f"Your code changes `{changed}` in place, and other cells that use it now see that. Change a `.clone()` of it."
+        remedy = "Change a `.clone()` of it, and run the cell that makes it again."
+        yield f"Your code changes `{changed}` in place, and other cells that use it now see that. {remedy}"
     if isinstance(replay.error, NotImplementedError):
         yield "Your cell still has the line `raise NotImplementedError()`: delete it."
     elif replay.error is not None:

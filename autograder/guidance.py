@@ -21,8 +21,8 @@ LONGEST = 1500
 """Of a hint, in characters."""
 
 
-def hint(name: str) -> None:
-    """Shows the next hint for the gradient `name`: each call says a little more.
+def hint(name: str, by: str | None = None) -> None:
+    """Shows the next hint for the gradient `name`: each call says a little more. `by` is as in `check`.
 
     If the last check named a mistake, the hint is about that first. Raises NotReady for a name without a gradient.
     """
@@ -35,13 +35,18 @@ def hint(name: str) -> None:
     left = [rung for rung in ladder if rung not in told]
     rung = left[0] if left else ladder[-1]
     told += [rung] * bool(left)
-    facts = [("next", f'`hint("{name}")` says more.' if len(left) > 1 else "This was the last one.")]
+    verdict = session.verdicts.get(name)
+    done = "Your answer is right already." if verdict and verdict.outcome is Outcome.RIGHT else ""
+    more = "This was the last one." if rung == ladder[-1] else f'`hint("{name}")` says more.'
+    facts = [("next", more), ("note", done)]
     word = f"hint {ladder.index(rung) + 1} of {len(ladder)}"
     show(Box("→", name, word, rung, facts, NEUTRAL, longest=LONGEST))
 
 
-def solution(name: str, anyway: bool = False) -> None:
+def solution(name: str, anyway: bool = False, by: str | None = None) -> None:
     """Shows the model answer for `name`, and other forms of it, from the instructor's notebook where that is at hand.
+
+    `by` is as in `check`.
 
     Raises NotReady if the answer was not found right by a check yet, unless it is wanted `anyway`.
     """
@@ -59,7 +64,8 @@ def solution(name: str, anyway: bool = False) -> None:
     with suppress(OSError):  # a working folder that is gone
         found = model_answer(Path().resolve(), session.source(variable), name)
     if found is None:
-        raise NotReady(f"the model answer for `{name}` is not at hand: it is in your instructor's notebook, in `source/`.")
+        where = "it is in the notebook in `source/` of the course, which your instructor has."
+        raise NotReady(f"the model answer for `{name}` is not at hand: {where}")
     show(Box("→", name, "model answer", "", (), NEUTRAL, code=str(found)))
 
 

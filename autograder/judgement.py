@@ -45,7 +45,8 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
     if run is None:
         return explanation.unseen(name)
     question = Question(name, tape, run.cell, session.namespace, run.error)
-    replay, units = Replay(MISSING), 0
+    replay = Replay(MISSING)
+    units: int | None = 0
     for case in step_cases(tape, variable, effort.seed, effort.own, effort.resampled):
         replay = question.ask(case)
         if replay.answer is MISSING or replay.unfinished:
@@ -57,7 +58,7 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
         if difference is not None:
             return explanation.wrong(question, difference, replay, case)
         if case.rows is None:
-            units = max(units, units_off(replay.answer, reference))
+            units = _worse(units, units_off(replay.answer, reference))
     return explanation.right(question, replay, units)
 
 
@@ -77,14 +78,16 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     if variable not in takes or not tape.given.keys() >= set(takes):
         return explanation.not_callable(name, by, function, takes)
     leaves = [parameter for parameter in takes if parameter in tape.leaves]
-    replay, units = Replay(MISSING), 0
+    replay = Replay(MISSING)
+    units: int | None = 0
     for case in whole_cases(tape, effort.seed, effort.own, effort.resampled):
         replay = run_function(function, {key: case.state[key] for key in takes}, session.namespace)
         if isinstance(replay.error, NotImplementedError) or (replay.answer is None and _is_blank(function)):
             return replace(explanation.not_attempted(by), name=name)
         if replay.error is not None:
             body = _body(session, by, tape, case, takes, replay)
-            return explanation.function_stopped(name, by, replay.error, body.cause_of_stop(replay.error), case, tape)
+            cause = body.written(case) or body.cause_of_stop(replay.error)
+            return explanation.function_stopped(name, by, replay.error, cause, case, tape)
         if replay.answer is None:
             return explanation.returns_nothing(name, by)
         answer = _picked(replay.answer, variable, leaves)
@@ -99,9 +102,10 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
             body = _body(session, by, tape, case, takes, replay)
             swapped = mistaken_for(answer, others)
             cause = swapped if swapped and body.is_right(variable) else body.cause(variable, answer) or swapped
+            cause = body.written(case) or cause
             return explanation.function_wrong(name, by, difference, cause, replay, case)
         if case.rows is None:
-            units = max(units, units_off(answer, references[variable]))
+            units = _worse(units, units_off(answer, references[variable]))
     praise = f"`{by}` agrees with autograd, on other minibatches and with other parameters too."
     return Verdict(name, Outcome.RIGHT, praise, notes=(explanation.rounding(units), *explanation.notes(name, replay)))
 
@@ -134,6 +138,10 @@ def _missing(session: Session, name: str, replayed: bool = True) -> Verdict | No
     if run:
         return explanation.blank(name, run.cell)
     return explanation.not_attempted(name, session.misspelt(name), session.has_run(name))
+
+
+def _worse(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else max(one, other)
 
 
 def _body(session: Session, by: str, tape: Tape, case: Case, takes: Sequence[str], replay: Replay) -> Body:

@@ -30,8 +30,8 @@ def misfits(evidence: Evidence) -> Iterator[Cause]:
                 advice = "Swap the two axes, or the order of the matrix product."
                 yield Cause(Mistake.SHAPE, sentence, advice)
     if answer.dim() == 2 and len(set(answer.shape)) == 1 and near(answer.diagonal(), truth.flatten()):
-        sentence = "It is a matrix product, with the right numbers on its diagonal."
-        yield Cause(Mistake.OPERATION, sentence, "The line multiplies entry by entry: use `*`, then sum.")
+        sentence = "It holds every entry against every other, with the right numbers on its diagonal."
+        yield Cause(Mistake.OPERATION, sentence, "The line goes entry by entry: look for a `@` or a transpose too many.")
     for path, _ in evidence.parts:
         unsummed = evidence.unsummed(path)
         if unsummed is not None:

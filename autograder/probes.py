@@ -39,8 +39,10 @@ def _along_paths(claims: Callable[[Evidence, Target, Path], Iterator[Claim]]) ->
 
 def _all_zeros(evidence: Evidence) -> Iterator[Cause]:
     if not bool(evidence.answer.any()):
-        advice = "Work it out: here the numbers that come in are not zero."
-        yield Cause(Mistake.ZEROS, "It is zero everywhere, whatever comes in.", advice)
+        comes_in = any(name != evidence.tape.loss for name in evidence.incoming)
+        sentence = "It is zero everywhere, whatever comes in." if comes_in else "It is zero everywhere."
+        advice = "Work it out: here the numbers that come in are not zero." if comes_in else "Work it out: it is not zero."
+        yield Cause(Mistake.ZEROS, sentence, advice)
 
 
 def _missing_paths(evidence: Evidence) -> Iterator[Cause]:
@@ -196,6 +198,21 @@ def _another_tensor(evidence: Evidence, target: Target, path: Path) -> Iterator[
                     yield evidence.along(path, others={factor: tensor}), cause
 
 
+def _a_factor_from_elsewhere(evidence: Evidence) -> Iterator[Cause]:
+    """A variable is missing, or one too many, that the line does not read: in a formula that goes over several lines.
+
+    Only if nothing else explains the answer: products of forward variables are forward variables too.
+    """
+    for target in targets(evidence):
+        for name in evidence.tape.variables:
+            factor = evidence.state[name]
+            if _fits(factor, target.truth):
+                many = target.cause(Mistake.FACTOR, f"has a factor `{name}` too many", f"Look at the power of `{name}`.", name)
+                few = target.cause(Mistake.FACTOR, f"lacks the factor `{name}`", f"Multiply by `{name}`.", name)
+                yield from explaining(evidence, target, target.truth * factor, many)
+                yield from explaining(evidence, target, target.truth / factor, few)
+
+
 @_along_paths
 def _a_line_without_its_constant(evidence: Evidence, target: Target, path: Path) -> Iterator[Claim]:
     for shorter, constant in path.without_constants():
@@ -303,13 +320,10 @@ def _rows_cause(name: str, axis: int, kept: Tensor, verbs: tuple[str, str]) -> C
 
 def _a_term_too_many(evidence: Evidence) -> Iterator[Cause]:
     whole = next(targets(evidence))
+    advice = "Leave it out; what is filled up entry by entry starts from zeros."
     for name, tensor in evidence.tensors.items():
-        if _fits(tensor, evidence.truth):
-            cause = Cause(
-                Mistake.OPERATION, f"It is the right gradient, and `{name}` added to it.", "Start from zeros.", (name,)
-            )
-            if whole.is_explained(evidence.truth + tensor):
-                yield cause
+        if _fits(tensor, evidence.truth) and whole.is_explained(evidence.truth + tensor):
+            yield Cause(Mistake.OPERATION, f"It is the right gradient, and `{name}` added to it.", advice, (name,))
 
 
 def _rearranged(evidence: Evidence) -> Iterator[Cause]:
@@ -334,6 +348,7 @@ PROBES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
     _an_expression,
     _another_tensor,
     _a_line_without_its_constant,
+    _a_factor_from_elsewhere,
     _repeats,
     _empty_rows,
     _some_rows,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,33 @@ class Question:
     def cause(self, answer: Tensor, case: Case) -> Cause | None:
         """The mistake in an answer to a case: by what the answer is, or else by what change of the code would mend it."""
         known: tuple[KnownMistake, ...] = ()
+        if not answer.is_floating_point():
+            return self.repair(case)
         with suppress(ContentError):  # what is wrong with the file is for the linter to say
             known = advice(Path(), self.tape, self.variable).mistakes
         found = None
-        if answer.is_complex():
-            return self.repair(case)
-        with suppress(Exception):  # such as of a forward pass that fixes its dtype: an answer is wrong, whyever it is
-            evidence = evidence_of(answer, self.tape, self.variable, case, self.namespace, self.cell.source)
-            found, is_credible = diagnose(evidence, known)
-            if is_credible:
-                return found
+        for asked, given in (*self._densely(case), (answer, case)):
+            with suppress(Exception):  # such as of a forward pass that fixes its dtype: an answer is wrong, whyever it is
+                evidence = evidence_of(asked, self.tape, self.variable, given, self.namespace, self.cell.source)
+                cause, is_credible = diagnose(evidence, known)
+                if is_credible:
+                    return cause
+                found = cause or found
         return self.repair(case) or found
+
+    def _densely(self, case: Case) -> Iterator[tuple[Tensor, Case]]:
+        """The same with something in every entry that comes in, if there are zeros: among these a mistake may not show."""
+        if not any(bool((gradient == 0).any()) for gradient in case.incoming.values()):
+            return
+        generator = torch.Generator().manual_seed(0)
+        incoming = {
+            name: torch.where(gradient == 0, torch.randn(gradient.shape, generator=generator), gradient).to(gradient.dtype)
+            for name, gradient in case.incoming.items()
+        }
+        dense = replace(case, incoming=incoming)
+        again = self.ask(dense).answer
+        if isinstance(again, Tensor) and again.is_floating_point():
+            yield again, dense
 
     def repair(self, case: Case) -> Cause | None:
         """The mistake that one small change of the code mends."""
@@ -116,6 +133,11 @@ class Question:
 
     def _is_true(self, variable: str, truth: Mapping[str, Reference]) -> bool:
         return compare(self.namespace.get(f"d{variable}"), truth[variable]) is None
+
+    def near(self) -> list[str]:
+        """Names that the cell makes and that are nearly its own."""
+        others = sorted(self.cell.touches - {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)})
+        return get_close_matches(self.name, others, n=1, cutoff=0.85)
 
     def numbers(self) -> set[float]:
         """The numbers that are written into the cell."""

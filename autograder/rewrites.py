@@ -125,6 +125,8 @@ def _power(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]
             except ValueError:  # not a number
                 return
             yield from (ast.BinOp(left, ast.Pow(), ast.Constant(other)) for other in (power + 1, power - 1, -power))
+        case ast.BinOp(left=ast.Name() as left, op=ast.Mult(), right=ast.Constant(value=2) as right):
+            yield ast.BinOp(left, ast.Pow(), right)
         case ast.Name(ctx=ast.Load()) if isinstance(parent, ast.BinOp) and not isinstance(parent.op, ast.Pow | ast.MatMult):
             yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
 
@@ -266,6 +268,7 @@ def _function(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.A
 
 
 def _brackets(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    yield from _precedence(node)
     match node:
         case ast.BinOp(
             left=left,
@@ -291,6 +294,33 @@ def _brackets(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.A
             right=ast.BinOp(left=middle, op=ast.Add() | ast.Sub() as sum_, right=right),
         ):
             yield ast.BinOp(ast.BinOp(left, product, middle), sum_, right)
+
+
+def _precedence(node: ast.AST) -> Iterator[ast.AST]:
+    """What binds tighter than was meant: `a / b - 1 * c` for `a / (b - 1) * c`, and `a**-3 / 2` for `a**(-3 / 2)`."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=left, op=ast.Mult() | ast.Div() as product, right=middle),
+            op=ast.Add() | ast.Sub() as sum_,
+            right=ast.BinOp(op=ast.Mult() | ast.Div()) as chain,
+        ):
+            first = chain
+            while isinstance(first.left, ast.BinOp) and isinstance(first.left.op, ast.Mult | ast.Div):
+                first = first.left
+            changed = deepcopy(chain)
+            place = changed
+            while isinstance(place.left, ast.BinOp) and isinstance(place.left.op, ast.Mult | ast.Div):
+                place = place.left
+            place.left = ast.BinOp(left, product, ast.BinOp(middle, sum_, first.left))
+            yield changed
+        case ast.BinOp(left=ast.BinOp(left=left, op=ast.Pow(), right=middle), op=ast.Div(), right=right):
+            yield ast.BinOp(left, ast.Pow(), ast.BinOp(middle, ast.Div(), right))
+        case ast.BinOp(
+            left=ast.BinOp(left=first, op=ast.Mult(), right=ast.BinOp(left=left, op=ast.Pow(), right=middle)),
+            op=ast.Div(),
+            right=right,
+        ):
+            yield ast.BinOp(first, ast.Mult(), ast.BinOp(left, ast.Pow(), ast.BinOp(middle, ast.Div(), right)))
 
 
 def _extra(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:

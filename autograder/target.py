@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from torch import Tensor
@@ -19,7 +19,9 @@ NOTHING = 1e-3
 """What is smaller than this, relative to the truth, is too near zero to look like anything."""
 FEWEST = 4
 """Entries of an answer with which a constant factor on top of another mistake is believed."""
-EXACT = {Mistake.GRADIENT, Mistake.PASSED}
+AND_REST = ", and the rest is right."
+
+EXACT = {Mistake.ALONE, Mistake.GRADIENT, Mistake.PASSED}
 """Mistakes that are so simple that a constant on top of them is more likely a coincidence."""
 
 
@@ -35,8 +37,8 @@ class Target:
 
     def cause(self, mistake: Mistake, predicate: str, next_step: str, *about: str) -> Cause:
         subject = f"The part through `{self.path.label}`" if self.is_part and self.path else "It"
-        rest = ", and the rest is right" if self.is_part else ""
-        return Cause(mistake, f"{subject} {predicate}{rest}.", next_step, about)
+        rest = AND_REST if self.is_part else "."
+        return Cause(mistake, f"{subject} {predicate}{rest}", next_step, about)
 
     def is_explained(self, candidate: Tensor) -> bool:
         if candidate.shape != self.seen.shape or not bool(candidate.isfinite().all()):
@@ -69,9 +71,18 @@ def explaining(evidence: Evidence, target: Target, candidate: Tensor | None, cau
         return
     for name, constant in {"-1": -1.0, **constants_of(evidence)}.items():
         if is_about(factor, constant) and (name == "-1" or cause.mistake not in EXACT):
-            besides = "the sign is wrong" if name == "-1" else f"it is `{name}` times what it should be"
-            yield Cause(cause.mistake, f"{cause.sentence} Besides, {besides}.", cause.next_step, cause.about)
+            besides = "has the wrong sign" if name == "-1" else f"is `{name}` times what it should be"
+            yield replace(cause, sentence=_with_another(cause.sentence, besides))
             return
+
+
+def _with_another(sentence: str, besides: str) -> str:
+    """A sentence about a mistake, and another one about the same part."""
+    if sentence.endswith(AND_REST) and sentence.startswith("The part"):
+        return f"{sentence.removesuffix(AND_REST)}, and {besides}; the rest is right."
+    if sentence.endswith(AND_REST):
+        return f"{sentence.removesuffix(AND_REST)}, and the rest {besides}."
+    return f"{sentence} Besides, it {besides}."
 
 
 def constants_of(evidence: Evidence) -> dict[str, float]:

@@ -254,6 +254,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
             M.TERM,
         ),
     ],
+    "_a_factor_from_elsewhere": [
+        (
+            "layer norm",
+            "centred",
+            "((variance + 1e-2) ** -0.5 * dscaled + 2 / 5 * centred * dvariance) * gain",
+            "It has a factor `gain` too many.",
+            M.FACTOR,
+        ),
+    ],
     "_repeats": [
         (
             "picked",
@@ -449,7 +458,7 @@ class TestKnownWrongFormulas:
     def test_it_is_named_with_a_wrong_factor_besides(self) -> None:
         cause, _ = diagnose(evidence("attention", "scores", f"-{self.FORMULA}"), [self.KNOWN])
         assert cause is not None
-        assert cause.sentence == "Only the diagonal is there. Besides, the sign is wrong."
+        assert cause.sentence == "Only the diagonal is there. Besides, it has the wrong sign."
         cause, _ = diagnose(evidence("attention", "scores", f"{self.FORMULA} / n"), [self.KNOWN])
         assert cause is not None
         assert cause.sentence == "Only the diagonal is there. Besides, it is `1 / n` times what it should be."

@@ -54,7 +54,9 @@ def shown(lesson: Lesson, call: str) -> str:
 def hinted(lesson: Lesson, name: str = NAME) -> tuple[str, str, str]:
     """Of the next hint: which one it is, what it says, and what comes next."""
     text = shown(lesson, f'hint("{name}")')
-    found = re.fullmatch(rf"→ {name}: hint (\d+ of \d+)\. (.*)\n  next: (.*)", text)
+    found = re.fullmatch(
+        rf"→ {name}: hint (\d+ of \d+)\. (.*)\n  next: (.*?)(?:\n  note: Your answer is right already\.)?", text
+    )
     assert found, text
     return found[1], found[2], found[3]
 
@@ -322,7 +324,8 @@ class TestSolution:
 
     def test_where_there_is_no_source_it_is_not_at_hand(self, here: Lesson) -> None:
         assert refused(here, f'solution("{NAME}", anyway=True)') == (
-            f"the model answer for `{NAME}` is not at hand: it is in your instructor's notebook, in `source/`."
+            f"the model answer for `{NAME}` is not at hand: "
+            "it is in the notebook in `source/` of the course, which your instructor has."
         )
 
     def test_a_gradient_that_no_cell_answers_has_none(self, here: Lesson, course: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_culprit_is_named_and_not_its_victims() -> None:
         assert verdict.outcome is Outcome.RIGHT
         assert remarks(verdict) == (
             f"The numbers of `{name}` in the notebook are off all the same, because `dcounts` is. "
-            "Mend that one first, then run this cell again.",
+            "Check that one, run its cell again, then this one.",
         )
 
 
@@ -203,7 +203,8 @@ def test_a_cell_that_changes_another_gradient_in_place_is_told_so() -> None:
     verdict = Lesson(STEPS).answer("dhprebn", "dhprebn = dbndiff\ndhprebn += dbnmeani / n")
     assert verdict.outcome is Outcome.RIGHT
     assert remarks(verdict) == (
-        "Your code changes `dbndiff` in place, and other cells that use it now see that. Change a `.clone()` of it.",
+        "Your code changes `dbndiff` in place, and other cells that use it now see that. "
+        "Change a `.clone()` of it, and run the cell that makes it again.",
     )
 
 
@@ -260,8 +261,8 @@ TOLD = {
     "two cells for one gradient": (
         "dcounts",
         "dcounts += dcounts_sum",
-        "The last cell that was run for `dcounts` changes one that another cell made, and has to stand alone.",
-        "Work out all of `dcounts` in one cell, starting from `dcounts = …`; if you have that cell, run it again.",
+        "The cell goes on from a `dcounts` of an earlier run or of another cell, and has to stand alone.",
+        "Work out all of `dcounts` in one cell, which begins with `dcounts = …`.",
     ),
 }
 

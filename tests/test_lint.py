@@ -205,7 +205,8 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (unlock_the_forward_pass, "cell `forward`: a forward pass has to be locked: students could change it."),
     (
         break_the_model_answer,
-        "cell `test-dlogits`: the model answer fails this test: dlogits: wrong. The number `2` is wrong in `dlogits[range(n), Yb] -= 2`.",
+        "cell `test-dlogits`: the model answer fails this test: dlogits: wrong. "
+        "The number `2` is wrong in `dlogits[range(n), Yb] -= 2`.",
     ),
     (warn_in_a_test, "cell `test-dlogits`: the model answer fails this test: it writes to stderr, careful"),
     (break_the_setup, "cell `names`: it stops: NameError: name 'name' is not defined"),

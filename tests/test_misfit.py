@@ -93,8 +93,8 @@ REASONS = [
     (
         "bias",
         "torch.diag(dout.sum((0, 1)))",
-        "It is a matrix product, with the right numbers on its diagonal.",
-        "The line multiplies entry by entry: use `*`, then sum.",
+        "It holds every entry against every other, with the right numbers on its diagonal.",
+        "The line goes entry by entry: look for a `@` or a transpose too many.",
         M.OPERATION,
     ),
     ("bias", "dout", f"It is not summed: {BIAS}.", "Sum over what was stretched: `.sum((0, 1))`.", M.AXIS),
