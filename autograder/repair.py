@@ -16,8 +16,8 @@ from autograder.edits import Edit, edits
 from autograder.rewrites import CONSTANTS, FACTORS, Alternatives, Change
 from autograder.tape import Tape
 
-SECONDS = 1.0
-"""How long to look. Most cells take a tenth of this; one with long loops is not worth more."""
+SECONDS = 3.0
+"""How long to look. Most cells take a tenth of a second; one with long loops is not worth more."""
 MOST = 600
 """Changes to try."""
 LONGEST = 60
