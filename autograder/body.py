@@ -14,7 +14,7 @@ from autograder.case import Case
 from autograder.cause import Cause, Mistake
 from autograder.cell import Cell, of, tree
 from autograder.comparison import compare
-from autograder.question import Question
+from autograder.question import Question, downstream
 from autograder.reference import Reference
 from autograder.tape import State, Tape
 
@@ -93,9 +93,7 @@ class Body:
 
     def _first_wrong_gradient(self, variable: str = "") -> str:
         """The first variable, on the way back to this one or at all, whose gradient is wrong in the function."""
-        after = {variable} if variable else set(self.tape.variables)
-        for step in self.tape.steps:
-            after |= {step.name} if step.reads & after else set()
+        after = downstream(self.tape, {variable}) if variable else set(self.tape.variables)
         for name in reversed(self.tape.variables[:-1]):
             value = self.local.get(f"d{name}")
             if name in after and isinstance(value, Tensor) and compare(value, self.truth[name]) is not None:

@@ -12,7 +12,7 @@ from autograder.cause import Cause, Mistake
 from autograder.evidence import Evidence
 from autograder.lesson import KnownMistake
 from autograder.misfit import misfits, near
-from autograder.probes import PROBES
+from autograder.probes import PROBES, reduced
 from autograder.target import explaining, targets
 
 
@@ -64,12 +64,7 @@ def _fitting(evidence: Evidence) -> Tensor | None:
     answer, shape = evidence.answer, evidence.truth.shape
     if answer.numel() == evidence.truth.numel():
         return answer.T if answer.dim() == 2 and answer.T.shape == shape else answer.reshape(shape)
-    for change in (answer.sum_to_size, answer.expand):
-        try:
-            return change(shape)
-        except RuntimeError:
-            continue
-    return None
+    return next(reduced(answer, shape), None)
 
 
 def _words(source: str) -> set[str]:

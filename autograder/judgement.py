@@ -16,7 +16,7 @@ from autograder.comparison import compare, units_off
 from autograder.diagnosis import mistaken_for
 from autograder.errors import NotReady
 from autograder.question import Question
-from autograder.reference import step_reference, whole_references
+from autograder.reference import Reference, step_reference, whole_references
 from autograder.replay import MISSING, Replay, locals_of, run_function
 from autograder.session import Session
 from autograder.tape import Tape
@@ -85,7 +85,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
         if isinstance(replay.error, NotImplementedError) or (replay.answer is None and _is_blank(function)):
             return replace(explanation.not_attempted(by), name=name)
         if replay.error is not None:
-            body = _body(session, by, tape, case, takes, replay)
+            body = _body(session, by, tape, case, takes, replay, whole_references(tape, case.state))
             cause = body.written(case) or body.cause_of_stop(replay.error)
             return explanation.function_stopped(name, by, replay.error, cause, case, tape)
         if replay.answer is None:
@@ -99,7 +99,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
         difference = compare(answer, references[variable])
         if difference is not None:
             others = {leaf: references[leaf].exact for leaf in tape.leaves if leaf != variable}
-            body = _body(session, by, tape, case, takes, replay)
+            body = _body(session, by, tape, case, takes, replay, references)
             swapped = mistaken_for(answer, others)
             cause = swapped if swapped and body.is_right(variable) else body.cause(variable, answer) or swapped
             cause = body.written(case) or cause
@@ -144,14 +144,22 @@ def _worse(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else max(one, other)
 
 
-def _body(session: Session, by: str, tape: Tape, case: Case, takes: Sequence[str], replay: Replay) -> Body:
+def _body(
+    session: Session,
+    by: str,
+    tape: Tape,
+    case: Case,
+    takes: Sequence[str],
+    replay: Replay,
+    truth: Mapping[str, Reference],
+) -> Body:
     """What was in a function when it ended on a case; empty if the cell that defines it is not known."""
     run = session.answering(by)
     cell = run.cell if run else Cell("", ())
     local: dict[str, Any] = {}
     with suppress(Exception):  # the function is run again without what is around it
         local = locals_of(cell, by, {key: case.state[key] for key in takes}, session.namespace, replay.error)
-    return Body(by, tape, case.state, cell, session.namespace, local, whole_references(tape, case.state))
+    return Body(by, tape, case.state, cell, session.namespace, local, truth)
 
 
 def _is_blank(function: Any) -> bool:

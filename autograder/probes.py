@@ -90,7 +90,7 @@ def _wrong_entries(evidence: Evidence, target: Target, path: Path) -> Iterator[C
     if target.is_explained(torch.where(belongs, target.truth, target.seen)):
         yield target.seen, more
     others = target.cause(Mistake.MASK, "reaches the wrong entries", advice)
-    for spread in _reduced(evidence.incoming[path.consumer], target.seen.shape):
+    for spread in reduced(evidence.incoming[path.consumer], target.seen.shape):
         if torch.equal(torch.where(belongs, spread, 0), target.truth):
             yield torch.where(target.seen.abs() > NOTHING * target.scale, spread, 0), others
 
@@ -113,7 +113,7 @@ def _passed_on(evidence: Evidence, target: Target, path: Path) -> Iterator[Claim
     gradient = evidence.incoming[path.consumer]
     how = "" if gradient.shape == target.seen.shape else ", summed" if gradient.numel() > target.seen.numel() else ", repeated"
     cause = target.cause(Mistake.PASSED, f"is `{come}` as it came in{how}, without the derivative of the line", advice, come)
-    for candidate in _reduced(gradient, target.seen.shape):
+    for candidate in reduced(gradient, target.seen.shape):
         yield candidate, cause
 
 
@@ -369,7 +369,7 @@ def _sources(evidence: Evidence, path: Path) -> Tensor | None:
     return picked.long() if bool((picked == picked.round()).all()) and torch.equal(moved, picked + 0.25) else None
 
 
-def _reduced(gradient: Tensor, shape: torch.Size) -> Iterator[Tensor]:
+def reduced(gradient: Tensor, shape: torch.Size) -> Iterator[Tensor]:
     """A gradient summed, or repeated, to another shape, if it can be."""
     for change in (gradient.sum_to_size, gradient.expand):
         try:

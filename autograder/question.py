@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -123,9 +123,7 @@ class Question:
         A gradient without those that it is worked out from was given by the notebook, as anything it likes.
         """
         truth = whole_references(self.tape, self.tape.state)
-        after = {self.variable}
-        for step in self.tape.steps:
-            after |= {step.name} if step.reads & after else set()
+        after = downstream(self.tape, {self.variable})
         there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.namespace)}
         back = (name for name in reversed(self.tape.variables[:-1]) if name in after & there)
         first = next((name for name in back if not self._is_true(name, truth)), "")
@@ -151,3 +149,11 @@ class Question:
         known = {*self.tape.state, *(f"d{variable}" for variable in self.tape.variables), *self.cell.touches}
         names = sorted(self.cell.reads & self.namespace.keys() - known)
         return tuple(f"`{name}`" for name in names if isinstance(self.namespace[name], Tensor))
+
+
+def downstream(tape: Tape, names: Set[str]) -> set[str]:
+    """These names, and the lines of a forward pass that depend on any of them."""
+    found = set(names)
+    for step in tape.steps:
+        found |= {step.name} if step.reads & found else set()
+    return found
