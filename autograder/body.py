@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,9 @@ from autograder.cell import Cell, of, tree
 from autograder.comparison import compare
 from autograder.question import Question, downstream
 from autograder.reference import Reference
+from autograder.replay import Replay
 from autograder.tape import State, Tape
+from autograder.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Body:
     tape: Tape
     state: State
     cell: Cell
-    namespace: Mapping[str, Any]
+    workspace: Workspace
     local: Mapping[str, Any]
     truth: Mapping[str, Reference]
 
@@ -56,10 +57,9 @@ class Body:
         sentence = f"`{rows}` is written into `{self.by}`, where the number of rows belongs."
         return Cause(Mistake.BATCH, sentence, "Take it from the minibatch itself.")
 
-    def cause_of_stop(self, error: BaseException) -> Cause | None:
+    def cause_of_stop(self, replay: Replay) -> Cause | None:
         """Why the function stopped: the first of its names that is off, or what would mend the line, or the line."""
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.name == self.by]
-        node = next((node for node in self._body() if lines and _spans(node, lines[-1])), None)
+        node = next((node for node in self._body() if _spans(node, replay.lines.get(self.by))), None)
         if node is None:
             return None
         stop = f"It stops at `{ast.unparse(node).partition(chr(10))[0]}`."
@@ -74,7 +74,8 @@ class Body:
         for name in of("", ast.Module([node], [])).touches:
             if name[1:] in self.tape.variables and (cause := self._question(name[1:]).repair(self._case(name[1:]))):
                 return replace(cause, sentence=f"{stop} {cause.sentence}")
-        advice = "Print the shapes of what stands in that line." if isinstance(error, RuntimeError) else "Mend that line."
+        is_of_torch = isinstance(replay.error, RuntimeError)
+        advice = "Print the shapes of what stands in that line." if is_of_torch else "Mend that line."
         return Cause(Mistake.STOPS, stop, advice)
 
     def _first_wrong_value(self) -> str:
@@ -110,7 +111,7 @@ class Body:
         name = f"d{variable}"
         kept = [node for node in self._body() if name in of("", ast.Module([node], [])).touches]
         module = ast.fix_missing_locations(ast.Module(kept, []))
-        return Question(name, self.tape, of(ast.unparse(module), module), {**self.namespace, **self.local})
+        return Question(name, self.tape, of(ast.unparse(module), module), self.workspace.beside(self.local))
 
     def _case(self, variable: str) -> Case:
         return Case(self.state, {consumer: self.truth[consumer].rounded for consumer in self.tape.consumers(variable)})

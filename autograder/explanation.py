@@ -15,6 +15,7 @@ from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
+from autograder.workspace import Function
 
 GRAD = re.compile(r"\.grad\b")
 """Where an answer looks for what autograd left."""
@@ -153,8 +154,8 @@ def wrong(question: Question, difference: Difference, replay: Replay, case: Case
     return _verdict(question.name, difference, replay, advice)
 
 
-def not_callable(name: str, by: str, function: object, takes: Sequence[str]) -> Verdict:
-    seen = f"`{by}({', '.join(takes)})`" if callable(function) else f"type `{type(function).__name__}`"
+def not_callable(name: str, by: str, function: Function) -> Verdict:
+    seen = f"type `{function.kind}`" if function.kind else f"`{by}({', '.join(function.parameters)})`"
     diagnosis = f"`{by}` is called with its arguments by name, and has no such names."
     advice = f"Put the first line, `def {by}(…):`, back as it was released."
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from autograder.diagnosis import mistaken_for
 from autograder.errors import NotReady
 from autograder.question import Question
 from autograder.reference import Reference, step_reference, whole_references
-from autograder.replay import MISSING, Replay, locals_of, run_function
+from autograder.replay import MISSING, Replay
 from autograder.session import Session
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
@@ -44,7 +43,7 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
     run = session.answering(name)
     if run is None:
         return explanation.unseen(name)
-    question = Question(name, tape, run.cell, session.namespace, run.error)
+    question = Question(name, tape, run.cell, session.workspace, run.error)
     replay = Replay(MISSING)
     units: int | None = 0
     for case in step_cases(tape, variable, effort.seed, effort.own, effort.resampled):
@@ -73,20 +72,20 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
     missing = _missing(session, by, replayed=False)
     if missing:
         return replace(missing, name=name)
-    function = session.namespace[by]
-    takes = _parameters(function)
+    function = session.workspace.function(by)
+    takes = function.parameters
     if variable not in takes or not tape.given.keys() >= set(takes):
-        return explanation.not_callable(name, by, function, takes)
+        return explanation.not_callable(name, by, function)
     leaves = [parameter for parameter in takes if parameter in tape.leaves]
     replay = Replay(MISSING)
     units: int | None = 0
     for case in whole_cases(tape, effort.seed, effort.own, effort.resampled):
-        replay = run_function(function, {key: case.state[key] for key in takes}, session.namespace)
-        if isinstance(replay.error, NotImplementedError) or (replay.answer is None and _is_blank(function)):
+        replay = session.workspace.call(by, {key: case.state[key] for key in takes})
+        if isinstance(replay.error, NotImplementedError) or (replay.answer is None and function.is_blank):
             return replace(explanation.not_attempted(by), name=name)
         if replay.error is not None:
             body = _body(session, by, tape, case, takes, replay, whole_references(tape, case.state))
-            cause = body.written(case) or body.cause_of_stop(replay.error)
+            cause = body.written(case) or body.cause_of_stop(replay)
             return explanation.function_stopped(name, by, replay.error, cause, case, tape)
         if replay.answer is None:
             return explanation.returns_nothing(name, by)
@@ -129,7 +128,7 @@ def _missing(session: Session, name: str, replayed: bool = True) -> Verdict | No
     A cell that stopped may do well with what comes in at random: perhaps an earlier gradient was not there.
     """
     run = session.answering(name)
-    value = session.namespace.get(name, MISSING if run and replayed else None)
+    value = session.workspace.names.get(name, MISSING if run and replayed else None)
     if value is not None and value is not Ellipsis and not session.dropped(name):
         return None
     failure = session.failure(name)
@@ -158,21 +157,8 @@ def _body(
     cell = run.cell if run else Cell("", ())
     local: dict[str, Any] = {}
     with suppress(Exception):  # the function is run again without what is around it
-        local = locals_of(cell, by, {key: case.state[key] for key in takes}, session.namespace, replay.error)
-    return Body(by, tape, case.state, cell, session.namespace, local, truth)
-
-
-def _is_blank(function: Any) -> bool:
-    """Whether the body of a function does nothing at all."""
-    code = getattr(function, "__code__", None)
-    return code is not None and not code.co_names and code.co_nlocals == code.co_argcount
-
-
-def _parameters(function: Any) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return ()
+        local = session.workspace.locals_of(cell, by, {key: case.state[key] for key in takes}, replay)
+    return Body(by, tape, case.state, cell, session.workspace, local, truth)
 
 
 def _picked(answer: Any, variable: str, leaves: list[str]) -> Any:

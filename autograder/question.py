@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,13 +22,14 @@ from autograder.evidence import evidence_of
 from autograder.lesson import KnownMistake, advice
 from autograder.reference import Reference, step_reference, whole_references
 from autograder.repair import alternatives, repair
-from autograder.replay import Replay, run_cell
+from autograder.replay import Replay
 from autograder.tape import Tape
+from autograder.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Question:
-    """The gradient `name` of a variable on the tape, the cell that answers it, and the notebook's namespace.
+    """The gradient `name` of a variable on the tape, the cell that answers it, and the workspace that it stands in.
 
     `error` is what the cell stopped with in the notebook.
     """
@@ -37,7 +37,7 @@ class Question:
     name: str
     tape: Tape
     cell: Cell
-    namespace: Mapping[str, Any]
+    workspace: Workspace
     error: str = ""
 
     @property
@@ -61,7 +61,7 @@ class Question:
 
     def ask(self, case: Case) -> Replay:
         """What the cell answers on a case."""
-        return run_cell(self.cell, self.name, case, self.namespace)
+        return self.workspace.replay(self.cell, self.name, case)
 
     def cause(self, answer: Tensor, case: Case) -> Cause | None:
         """The mistake in an answer to a case: by what the answer is, or else by what change of the code would mend it."""
@@ -73,7 +73,7 @@ class Question:
         found = None
         for asked, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as of a forward pass that fixes its dtype: an answer is wrong, whyever it is
-                evidence = evidence_of(asked, self.tape, self.variable, given, self.namespace, self.cell.source)
+                evidence = evidence_of(asked, self.tape, self.variable, given, self.workspace.names, self.cell.source)
                 cause, is_credible = diagnose(evidence, known)
                 if is_credible:
                     return cause
@@ -124,13 +124,13 @@ class Question:
         """
         truth = whole_references(self.tape, self.tape.state)
         after = downstream(self.tape, {self.variable})
-        there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.namespace)}
+        there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.workspace.names)}
         back = (name for name in reversed(self.tape.variables[:-1]) if name in after & there)
         first = next((name for name in back if not self._is_true(name, truth)), "")
         return first if there.issuperset(self.tape.consumers(first)) else ""
 
     def _is_true(self, variable: str, truth: Mapping[str, Reference]) -> bool:
-        return compare(self.namespace.get(f"d{variable}"), truth[variable]) is None
+        return compare(self.workspace.names.get(f"d{variable}"), truth[variable]) is None
 
     def near(self) -> list[str]:
         """Names that the cell makes and that are nearly its own."""
@@ -147,8 +147,9 @@ class Question:
     def foreign(self) -> tuple[str, ...]:
         """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""
         known = {*self.tape.state, *(f"d{variable}" for variable in self.tape.variables), *self.cell.touches}
-        names = sorted(self.cell.reads & self.namespace.keys() - known)
-        return tuple(f"`{name}`" for name in names if isinstance(self.namespace[name], Tensor))
+        there = self.workspace.names
+        names = sorted(self.cell.reads & there.keys() - known)
+        return tuple(f"`{name}`" for name in names if isinstance(there[name], Tensor))
 
 
 def downstream(tape: Tape, names: Set[str]) -> set[str]:

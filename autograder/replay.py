@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
@@ -41,13 +41,15 @@ class AutogradOff(AutograderError, RuntimeError):
 class Replay:
     """What came of it: the answer, the error that stopped the code, and the given names that it changed in place.
 
-    `unfinished` says whether the error came in a statement that works on the answer.
+    `unfinished` says whether the error came in a statement that works on the answer; `lines` are those that the functions
+    on the way to the error had reached, by the names of the functions.
     """
 
     answer: Any
     error: BaseException | None = None
     changed: tuple[str, ...] = ()
     unfinished: bool = False
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_cell(cell: Cell, name: str, case: Case, namespace: Mapping[str, Any]) -> Replay:
@@ -87,7 +89,8 @@ def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], nam
     function = Scratch(namespace).copied(function)
     answers: list[Any] = [MISSING]
     error = _attempt(lambda: answers.append(function(**given.values)))
-    return Replay(answers[-1], error, given.changed())
+    frames = traceback.walk_tb(error.__traceback__) if error else ()
+    return Replay(answers[-1], error, given.changed(), lines={frame.f_code.co_name: line for frame, line in frames})
 
 
 def locals_of(

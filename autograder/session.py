@@ -11,6 +11,7 @@ from autograder import cell
 from autograder.errors import NotReady
 from autograder.tape import Tape, is_variable, private, record
 from autograder.verdict import Verdict
+from autograder.workspace import Notebook, Workspace
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -34,6 +35,7 @@ class Session:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
+        self.workspace: Workspace = Notebook(shell.user_ns)
         self.tapes: dict[str, Tape] = {}
         self.runs: list[Run] = []
         self.verdicts: dict[str, Verdict] = {}

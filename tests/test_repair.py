@@ -21,6 +21,7 @@ from autograder.repair import ALONE, LONGEST, SENTENCES, alternatives, repair
 from autograder.rewrites import CONSTANTS, FACTORS, Change
 from autograder.tape import record
 from autograder.verdict import Outcome
+from autograder.workspace import Notebook
 from tests.lesson import Lesson
 
 M = Mistake
@@ -243,7 +244,7 @@ class TestOfAQuestion:
     def question(self, source: str) -> tuple[Question, Case]:
         tape = record("y = x * w\nz = y.exp()\nloss = z.sum()", {"x": normal(0, 4, 3), "w": normal(1, 4, 3)})
         (case,) = step_cases(tape, "x", "seed", own=1, resampled=0)
-        return Question("dx", tape, read(source), {"torch": torch, "time": time}), case
+        return Question("dx", tape, read(source), Notebook({"torch": torch, "time": time})), case
 
     @pytest.mark.parametrize(
         ("source", "sentence"),
@@ -293,7 +294,7 @@ class TestOfAQuestion:
         counter: list[int] = []
         names = {"torch": torch, "counter": counter, "w": torch.zeros(1)}
         before = {name: value.clone() for name, value in case.incoming.items()}
-        assert Question("dx", question.tape, question.cell, names).repair(case) is not None
+        assert Question("dx", question.tape, question.cell, Notebook(names)).repair(case) is not None
         assert (counter, float(names["w"])) == ([], 0.0)  # type: ignore[arg-type]
         assert all(case.incoming[name].equal(value) for name, value in before.items())
 
