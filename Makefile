@@ -27,10 +27,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
+	@sh scripts/system.sh bwrap
 	$(BIN)/python -m scripts.demo
 
 test: install
-	@sh scripts/system.sh
+	@sh scripts/system.sh bwrap chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

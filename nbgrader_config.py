@@ -31,7 +31,28 @@ os.environ["HIDDEN_TESTS_SAY"] = "diagnosis"
 # The notes on a learner's progress are no part of an assignment.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json"]
 
-# Cells are fast; this is for the ones that never end.
+# Students' cells run in rooms, and tests where no student's code ever is; docs/security.md says what that holds.
+c.Autograde.exporter_class = "autograder.restoring.Lenient"
+c.Autograde.sanitize_preprocessors = [
+    "autograder.restoring.Restore",
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.DeduplicateIds",
+    "nbgrader.preprocessors.OverwriteKernelspec",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.Autograde.autograde_preprocessors = [
+    "autograder.examining.Examine",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+
+# Cells are fast; this is for the ones that never end, here and where nbgrader runs notebooks itself.
+c.Examine.cell_seconds = 60
 c.Execute.timeout = 60
 
 # What students wrote is shown in the instructor's browser, in formgrader and in feedback: nothing in it may run there.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dis import get_instructions
 from types import CodeType
 
@@ -26,10 +26,16 @@ class Statement:
 
 @dataclass(frozen=True)
 class Cell:
-    """What was run. A cell that is not Python has no statements."""
+    """What was run. A cell that is not Python has no statements; `edited` is the tree of one that was changed since."""
 
     source: str
     statements: tuple[Statement, ...]
+    edited: ast.Module | None = None
+
+    @property
+    def code(self) -> str:
+        """What it is now."""
+        return self.source if self.edited is None else ast.unparse(self.edited)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -52,8 +58,8 @@ class Cell:
 def read(source: str) -> Cell:
     """The cell of this source, as typed in the notebook."""
     try:
-        return of(source, tree(source))
-    except (SyntaxError, ValueError):
+        return replace(of(source, tree(source)), edited=None)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Cell(source, ())
 
 
@@ -66,7 +72,7 @@ def tree(source: str) -> ast.Module:
 
 def of(source: str, tree: ast.Module) -> Cell:
     """The cell of a tree."""
-    return Cell(source, tuple(_statement(node) for node in tree.body))
+    return Cell(source, tuple(_statement(node) for node in tree.body), tree)
 
 
 def names_in(code: CodeType) -> frozenset[str]:

@@ -29,3 +29,7 @@ class NotRight(AutograderError):
 
 class ContentError(AutograderError):
     """Course content that cannot be read."""
+
+
+class Died(AutograderError):
+    """The process that ran a student's cells is gone, or might as well be."""

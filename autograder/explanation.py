@@ -10,6 +10,7 @@ from autograder.case import Case
 from autograder.cause import Cause, Mistake
 from autograder.cell import Cell
 from autograder.comparison import Difference
+from autograder.errors import Died
 from autograder.heat import heat_of, whereabouts
 from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
@@ -90,6 +91,12 @@ def unseen(name: str) -> Verdict:
     """The answer's cell ran before the extension was loaded, or in another way than as a cell."""
     diagnosis = f"`{name}` is in the notebook, but the cell that made it was not seen."
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step="Run that cell again, then this one.")
+
+
+def ended(name: str, death: Died) -> Verdict:
+    """The answer's code ended the process that it ran in."""
+    advice = "Take out what ends the process, or what takes so much time or memory."
+    return Verdict(name, Outcome.COULD_NOT_TELL, "The process ended while your answer ran.", str(death), next_step=advice)
 
 
 def judge_failed(name: str, error: Exception) -> Verdict:

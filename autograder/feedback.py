@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import explanation, logbook
-from autograder.errors import NotReady, NotRight
+from autograder.errors import Died, NotReady, NotRight
 from autograder.judgement import Effort, judge_function, judge_step
 from autograder.rendering import Box, box, mimebundle
 from autograder.replay import under_way
@@ -45,6 +45,8 @@ def judge(name: str, by: str | None, effort: Effort) -> Verdict:
         return judge_function(session, name, by, effort) if by else judge_step(session, name, effort)
     except NotReady:
         raise
+    except Died as death:
+        return explanation.ended(name, death)
     except Exception as error:
         return explanation.judge_failed(name, error)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -69,7 +68,7 @@ class Question:
         if not answer.is_floating_point():
             return self.repair(case)
         with suppress(ContentError):  # what is wrong with the file is for the linter to say
-            known = advice(Path(), self.tape, self.variable).mistakes
+            known = advice(self.workspace.folder, self.tape, self.variable).mistakes
         found = None
         for asked, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as of a forward pass that fixes its dtype: an answer is wrong, whyever it is

@@ -39,6 +39,8 @@ class Session:
         self.tapes: dict[str, Tape] = {}
         self.runs: list[Run] = []
         self.verdicts: dict[str, Verdict] = {}
+        self.seed = ""
+        """What the cases of hidden tests come from besides; students do not have it."""
         self.told: dict[str, list[str]] = {}
         """What was said already: hints by gradient, remarks by subject."""
 
@@ -57,17 +59,20 @@ class Session:
 
     def remember(self, info: ExecutionInfo) -> None:
         """Called by IPython before every cell, so that a cell may check its own answer."""
+        self.note(info.raw_cell, info.cell_id)
+
+    def note(self, source: str, id: str | None, error: str = "") -> None:
+        """Takes note of a cell that runs, here or elsewhere, and of what it stopped with."""
         for run in self.runs:
-            run.current &= run.id is None or run.id != info.cell_id
-        self.runs.append(Run(cell.read(info.raw_cell), info.cell_id))
+            run.current &= run.id is None or run.id != id
+        self.runs.append(Run(cell.read(source), id, error))
 
     def remember_failure(self, result: ExecutionResult) -> None:
         """Called by IPython after every cell."""
         error = result.error_before_exec or result.error_in_exec
         run = result.info and next((run for run in reversed(self.runs) if run.cell.source == result.info.raw_cell), None)
         if run and error is not None:
-            message = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
-            run.error = f"{type(error).__name__}: {message}"
+            run.error = in_words(error)
 
     def tape(self, variable: str) -> Tape:
         """The newest forward pass that has this variable. Raises NotReady where there is none."""
@@ -124,6 +129,14 @@ class Session:
         known = {known for tape in self.tapes.values() for name in tape.state for known in (name, f"d{name}")}
         made = {made for run in self.runs if run.current for made in run.cell.touches}
         return next(iter(get_close_matches(name, sorted(made - known), n=1, cutoff=0.8)), "")
+
+
+def in_words(error: BaseException) -> str:
+    """What a cell stopped with. An error of a student's own class may not even have words."""
+    message: object = error
+    if isinstance(error, SyntaxError):
+        message = f"{error.msg}, in line {error.lineno}"
+    return f"{type(error).__name__}: {message}"
 
 
 _sessions: dict[InteractiveShell, Session] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from autograder.case import Case
@@ -25,10 +26,13 @@ class Function:
 
 
 class Workspace(Protocol):
-    """`names` is what the cells have made."""
+    """`names` is what the cells have made; `folder` is where the course's own files are, among them `lesson.toml`."""
 
     @property
     def names(self) -> Mapping[str, Any]: ...
+
+    @property
+    def folder(self) -> Path: ...
 
     def replay(self, cell: Cell, name: str, case: Case) -> Replay:
         """What a cell computes for `name` on a case."""
@@ -51,6 +55,7 @@ class Notebook:
     """The workspace of the running notebook."""
 
     names: Mapping[str, Any]
+    folder: Path = Path()
 
     def replay(self, cell: Cell, name: str, case: Case) -> Replay:
         return run_cell(cell, name, case, self.names)

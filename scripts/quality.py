@@ -11,6 +11,7 @@ from rich.progress import track
 from torch import Tensor
 
 from autograder.verdict import Outcome
+from scripts import blast
 from scripts.submissions import ROOT, model_answers
 from tests.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 from tests.lesson import Lesson
@@ -92,6 +93,7 @@ def main() -> None:
         seeds=SEEDS,
         rows="\n".join(f"| {title} | {accepts} | {rejects} |" for title, accepts, rejects in rows),
         torch=torch.__version__.split("+")[0],
+        blast=blast.report(),
     )
     (ROOT / "docs" / "quality.md").write_text(text, encoding="utf-8")
     print(text)
@@ -119,7 +121,8 @@ A comparison with the true gradient gives the same every time.
 
 The forms are those of the suite: they were collected to be hard, and the tolerance was chosen with them at hand.
 Measured with torch {torch} on a CPU.
-"""
+
+{blast}"""
 
 
 if __name__ == "__main__":

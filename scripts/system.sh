@@ -1,12 +1,20 @@
 #!/bin/sh
-# Installs the system packages that the test suite needs, or says which these are.
+# Installs the system packages that are named by the commands they bring, or says which these are.
+# Usage: sh scripts/system.sh bwrap chromium
 set -eu
 
-PACKAGES=chromium
-command -v chromium >/dev/null 2>&1 && exit 0
+PACKAGES=
+for command in "$@"; do
+    command -v "$command" >/dev/null 2>&1 && continue
+    case $command in
+        bwrap) PACKAGES="$PACKAGES bubblewrap" ;;
+        *) PACKAGES="$PACKAGES $command" ;;
+    esac
+done
+[ -z "$PACKAGES" ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "The test suite opens the notebooks in Chromium. Install it so that the command 'chromium' is there." >&2
+    echo "These packages are needed, so that the commands '$*' are there:$PACKAGES" >&2
     exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
@@ -14,8 +22,9 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
     sudo=sudo
 else
-    echo "The test suite opens the notebooks in Chromium. Install it with: sudo apt-get install $PACKAGES" >&2
+    echo "These packages are needed. Install them with: sudo apt-get install$PACKAGES" >&2
     exit 1
 fi
 $sudo apt-get update -q
+# shellcheck disable=SC2086  # they are words
 $sudo apt-get install -y -q --no-install-recommends $PACKAGES

@@ -1,0 +1,187 @@
+"""Submitted notebooks examined: the students' cells run in rooms, and the tests where no student's code ever is."""
+
+from __future__ import annotations
+
+import ast
+import hmac
+import os
+import secrets
+from atexit import register
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import output_from_msg
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
+from traitlets import Bool, Float, Integer, Unicode
+
+from autograder import cell as cells
+from autograder import integrity, notebook
+from autograder.errors import ContentError
+from autograder.grader import Grader, GradingFailed
+from autograder.limits import Limits
+from autograder.paper import Paper, Role, Task
+from autograder.restoring import NOTES, Original, known
+from autograder.room import RoomError, unavailable
+from autograder.scope import bound
+
+SKIPPED = "skip-execution"
+"""The tag of a cell that is not run; it counts in a student's own cells only."""
+
+NOWHERE = "/nonexistent"
+"""A folder without files, for a converter without a course."""
+
+
+class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
+    """Takes the place of Execute in `Autograde.autograde_preprocessors`. The limits are for each notebook."""
+
+    sandbox = Bool(
+        True,
+        help="Whether students' cells run in rooms made by bubblewrap. Without, they can read your files and use the network.",
+    ).tag(config=True)
+    key_file = Unicode(
+        "examiner.key", help="The file in the course with the secret from which the cases of hidden tests are drawn."
+    ).tag(config=True)
+    cell_seconds = Float(Limits.cell_seconds, help="How long a cell or a question about it may take.").tag(config=True)
+    notebook_seconds = Float(Limits.notebook_seconds, help="How long all of it may take.").tag(config=True)
+    memory = Integer(Limits.memory, help="Bytes that all processes of a student may take together.").tag(config=True)
+    processes = Integer(Limits.processes, help="How many processes and threads a student may have.").tag(config=True)
+    file_size = Integer(Limits.file_size, help="Bytes of the largest file that may be written.").tag(config=True)
+    scratch = Integer(Limits.scratch, help="Bytes of all files that may be written.").tag(config=True)
+    cell_output = Integer(Limits.cell_output, help="Bytes that a cell may show; the rest is cut off.").tag(config=True)
+    output = Integer(Limits.output, help="Bytes that all cells may show.").tag(config=True)
+    answer = Integer(Limits.answer, help="Bytes of the largest answer.").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Fills in the outputs. Raises RoomError where no room can be built; all else is this submission's own affair."""
+        if self.sandbox and (reason := _unavailable()):
+            raise RoomError(reason)
+        language = nb.metadata.get("kernelspec", {}).get("language", "python")
+        if language != "python":
+            raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
+        about = resources["nbgrader"]
+        course = getattr(getattr(self.parent, "parent", None), "coursedir", None)  # of the exporter's converter
+        with Gradebook(about["db_url"]) as gradebook:
+            originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
+        source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
+        own = _instructors(source, about["notebook"])
+        tasks, places = self._tasks(nb, originals, _answers(own))
+        folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
+        key = _key(Path(course.root if course else folder, self.key_file))
+        name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
+        limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
+        paper = Paper(tasks, _imports(own), hmac.digest(key, name.encode(), "sha256").hex(), limits)
+        notes = self._examined(nb, paper, places, folder, source)
+        flags = integrity.scan((task.id, task.source) for task in tasks if task.role is Role.STUDENT)
+        notes += [f"Look at {line}" for line in integrity.summary(flags)]
+        for note in notes:
+            self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
+        report = {**nb.metadata.get(NOTES, {}), "notes": notes, "flags": [{**vars(flag)} for flag in flags]}
+        nb.metadata[NOTES] = NotebookNode(report)
+        return nb, resources
+
+    def _tasks(
+        self, nb: NotebookNode, originals: Mapping[str, Original], answers: Mapping[str, frozenset[str]]
+    ) -> tuple[list[Task], list[NotebookNode]]:
+        """What is run, and the cells in which it is recorded."""
+        tasks, places = [], []
+        for number, cell in enumerate(notebook.code_cells(nb)):
+            cell.outputs, cell.execution_count = [], None
+            name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+            original = originals.get(name)
+            role = _role(original)
+            source = cell.source if role is Role.STUDENT or original is None else original.source
+            skipped = role is Role.STUDENT and SKIPPED in cell.metadata.get("tags", ())
+            if not source.strip() or skipped:
+                continue
+            expected = answers.get(name, cells.read(original.source).touches if original else frozenset())
+            hidden = self._hidden(source) if role is Role.TEST else ""
+            tasks.append(Task(name or cell.get("id") or f"cell-{number}", role, source, hidden, expected))
+            places.append(cell)
+        return tasks, places
+
+    def _hidden(self, source: str) -> str:
+        """The lines of a test that students do not see."""
+        clear = ClearHiddenTests(parent=self)
+        lines, hidden = source.split("\n"), False
+        found = []
+        for line in lines:
+            hidden = (hidden or clear.begin_test_delimeter in line) and clear.end_test_delimeter not in line
+            found += [line] * hidden
+        return "\n".join(found)
+
+    def _examined(self, nb: NotebookNode, paper: Paper, places: list[NotebookNode], folder: Path, source: Path) -> list[str]:
+        """Writes the outputs into the cells, and gives the notes. What cannot be examined gets an error in every test."""
+        notes = [] if self.sandbox else ["Graded without a sandbox: the student's code could read files and use the network."]
+        try:
+            told = _grader(self.sandbox).examine(paper, folder, source, os.environ)
+        except GradingFailed as failure:
+            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in paper.tasks], "notes": []}
+            notes.append(f"This notebook could not be examined: {failure}. Grade it again, or by hand.")
+        for count, (cell, outputs) in enumerate(zip(places, told["outputs"], strict=True), 1):
+            cell.execution_count = count
+            cell.outputs = [NotebookNode(output) for output in outputs]
+        return [*notes, *told["notes"]]
+
+
+def _role(original: Original | None) -> Role:
+    if original is not None and original.is_test:
+        return Role.TEST
+    return Role.LOCKED if original is not None and original.locked and not original.solution else Role.STUDENT
+
+
+def _failure(failure: GradingFailed) -> list[dict[str, Any]]:
+    error = {"ename": "GradingFailed", "evalue": str(failure), "traceback": [f"GradingFailed: {failure}"]}
+    return [output_from_msg({"header": {"msg_type": "error"}, "content": error})]
+
+
+def _instructors(source: Path, name: str) -> list[NotebookNode]:
+    """The instructor's own cells, where the source of the course is at hand."""
+    try:
+        return list(notebook.code_cells(notebook.read(source / f"{name}.ipynb")))
+    except ContentError:
+        return []
+
+
+def _answers(own: Iterable[NotebookNode]) -> dict[str, frozenset[str]]:
+    """The names that the instructor's solution cells bind, by their ids."""
+    solutions = (cell for cell in own if notebook.role(cell) == "solution")
+    return {cell.metadata["nbgrader"]["grade_id"]: cells.read(cell.source).touches for cell in solutions}
+
+
+def _imports(own: Iterable[NotebookNode]) -> dict[str, str]:
+    """The import statements of the instructor's cells, by what they bind."""
+    found: dict[str, str] = {}
+    for cell in own:
+        with suppress(SyntaxError, ValueError):
+            for node in cells.tree(cell.source).body:
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    code = ast.unparse(node)
+                    found |= dict.fromkeys(bound(node), code)
+    return found
+
+
+def _key(path: Path) -> bytes:
+    """The secret of a course, made when it is first needed."""
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_bytes()
+
+
+@cache
+def _unavailable() -> str:
+    return unavailable()
+
+
+@cache
+def _grader(sandbox: bool) -> Grader:
+    """One for all notebooks of this process: its warm process stays."""
+    grader = Grader(sandbox)
+    register(grader.close)
+    return grader

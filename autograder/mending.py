@@ -1,0 +1,137 @@
+"""Malformed notebooks made ones that nbformat accepts, with as much of them as can be kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from itertools import count
+from re import fullmatch
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode, ValidationError
+
+from autograder.notebook import CELL_ID
+
+MINOR = 5
+
+
+def read_leniently(content: bytes) -> tuple[NotebookNode, list[str]]:
+    """The notebook of a file, whatever is in the file, and a note if that is not what nbformat reads."""
+    try:
+        nb = nbformat.reads(content.decode(), as_version=4)
+        str.lower(nb.metadata.get("language", ""))  # nbconvert does so
+        return deepcopy(nb), []  # so does it do this, which has less depth than reading
+    except Exception:  # nbformat raises whatever its parts raise
+        return _salvaged(content), ["The file was malformed: only the text of its cells was kept."]
+
+
+def mend(nb: NotebookNode) -> list[str]:
+    """Changes the notebook in place, and says what it changed. One that nbformat accepts stays as it is."""
+    notes = _mend_text(nb)
+    if type(nb.get("nbformat_minor")) is not int:
+        nb.nbformat_minor = MINOR
+        notes.append(f"The notebook did not say its version: it is 4.{MINOR} now.")
+    notes += mend_ids(nb)
+    return notes if _is_valid(nb) else notes + _mend_shape(nb)
+
+
+def mend_ids(nb: NotebookNode) -> list[str]:
+    """Gives every cell an id of its own, if the version has ids."""
+    if nb.nbformat_minor < MINOR:
+        return []
+    taken = {cell["id"] for cell in nb.cells if isinstance(cell.get("id"), str)}
+    spare = (name for number in count(1) if (name := f"cell-{number}") not in taken)
+    seen = set[str]()
+    changed = 0
+    for cell in nb.cells:
+        given = cell.get("id")
+        if not isinstance(given, str) or not fullmatch(CELL_ID, given) or given in seen:
+            cell["id"] = next(spare)
+            changed += 1
+        seen.add(cell["id"])
+    return [f"Cells without an id of their own: {changed}. They were given one."] if changed else []
+
+
+def set_type(cell: NotebookNode, cell_type: str) -> None:
+    """Makes a cell with nothing but text of it, and metadata."""
+    cell["cell_type"] = cell_type
+    for key in ("attachments", "outputs", "execution_count"):
+        cell.pop(key, None)
+    if cell_type == "code":
+        cell.update(outputs=[], execution_count=None)
+
+
+def _salvaged(content: bytes) -> NotebookNode:
+    try:
+        file = json.loads(content.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        file = None
+    cells = file.get("cells") if isinstance(file, dict) else None
+    plain = [_plain(cell) for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else []
+    nb = NotebookNode(nbformat=4, nbformat_minor=MINOR, metadata=NotebookNode(), cells=plain)
+    mend_ids(nb)  # nbconvert would draw them
+    return nb
+
+
+def _mend_text(nb: NotebookNode) -> list[str]:
+    """Halves of characters cannot be written to a file."""
+    try:
+        json.dumps(nb, ensure_ascii=False).encode()
+        return []
+    except UnicodeEncodeError:
+        nb.update(nbformat.from_dict(_writable(nb)))
+        return ["The notebook had text that is no Unicode: each such character is a question mark now."]
+
+
+def _writable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case list():
+            return [_writable(item) for item in value]
+        case dict():
+            return {_writable(key): _writable(item) for key, item in value.items()}
+    return value
+
+
+def _mend_shape(nb: NotebookNode) -> list[str]:
+    notes = []
+    kept = {key: value for key, value in nb.metadata.items() if _is_valid(_only(nb, {key: value}))}
+    if kept != nb.metadata:
+        nb.metadata = NotebookNode(kept)
+        notes.append("The notebook's metadata was malformed: what is no metadata was removed.")
+    for index, cell in enumerate(nb.cells):
+        if not _is_valid(_only(nb, {}, cell)):
+            nb.cells[index] = _plain(cell)
+            notes.append(f"Cell {index + 1} of the submission was malformed: only its text was kept.")
+    return notes
+
+
+def _only(nb: NotebookNode, metadata: dict[str, Any], *cells: NotebookNode) -> NotebookNode:
+    """A notebook of the same version."""
+    return nbformat.from_dict({**nb, "metadata": metadata, "cells": cells})
+
+
+def _is_valid(nb: NotebookNode) -> bool:
+    try:
+        nbformat.validate(nb, relax_add_props=True)
+        return True
+    except (ValidationError, LookupError, TypeError, AttributeError):  # nbformat looks into what may be anything
+        return False
+
+
+def _plain(cell: Mapping[str, Any]) -> NotebookNode:
+    """The text of a cell, and what it says about itself."""
+    source, metadata, kind = (cell.get(key) for key in ("source", "metadata", "cell_type"))
+    text = "".join(map(str, source)) if isinstance(source, list) else source
+    plain = NotebookNode(source=text if isinstance(text, str) else "", metadata=NotebookNode())
+    set_type(plain, kind if kind in ("code", "markdown") else "raw")
+    if isinstance(cell.get("id"), str):
+        plain["id"] = cell["id"]
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    if isinstance(nbgrader, dict):
+        scalars = {key: value for key, value in nbgrader.items() if isinstance(value, str | int | float)}
+        plain.metadata["nbgrader"] = NotebookNode(scalars)
+    return plain

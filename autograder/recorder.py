@@ -1,0 +1,146 @@
+"""A notebook's shell without a kernel: what cells show is recorded in the messages that a kernel would send."""
+
+from __future__ import annotations
+
+import builtins
+import getpass
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.error import StdinNotImplementedError
+from jupyter_client.session import Session
+from traitlets.config import Config
+
+Message = dict[str, Any]
+
+QUIET = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"autoindent": False}})
+"""No history on disk, whose thread would be lost in a fork."""
+
+
+class Recorder(Session):
+    """Keeps the messages of one cell, up to a number of bytes; `cut` says whether there were more."""
+
+    def begin(self, largest: int) -> None:
+        self.messages: list[Message] = []
+        self.left = largest
+        self.cut = False
+
+    def msg(self, msg_type: str, content: Message | None = None, *_: Any, **__: Any) -> Message:
+        return {"msg_type": msg_type, "content": content or {}}
+
+    def send(self, stream: object, msg_or_type: Message | str, content: Any = None, *_: Any, **__: Any) -> None:
+        """Called by the shell, with a message or with its type and content."""
+        message = self.msg(msg_or_type, content) if isinstance(msg_or_type, str) else msg_or_type
+        size = len(json.dumps(message["content"], default=str))
+        if size > self.left and message["msg_type"] != "error":
+            self.cut = True
+            return
+        self.left -= size
+        self.messages.append({"msg_type": message["msg_type"], "content": message["content"]})
+
+    def write(self, name: str, text: str) -> None:
+        """What is written to a stream is put together while nothing else comes between."""
+        if len(text) > self.left:
+            self.cut, text = True, text[: max(self.left, 0)]
+        if not text:
+            return
+        self.left -= len(text)
+        last = self.messages[-1] if self.messages else None
+        if last is not None and last["msg_type"] == "stream" and last["content"]["name"] == name:
+            last["content"]["pieces"].append(text)
+        else:
+            self.messages.append({"msg_type": "stream", "content": {"name": name, "pieces": [text]}})
+
+    def end(self) -> list[Message]:
+        """The messages since the beginning."""
+        messages, self.messages = self.messages, []
+        for message in messages:
+            if message["msg_type"] == "stream":
+                message["content"] = {"name": message["content"]["name"], "text": "".join(message["content"]["pieces"])}
+        return messages
+
+
+@dataclass
+class Shell:
+    """A shell that records, and the notebook's names in it.
+
+    `files` are what the process itself writes into past Python, by the names of the streams.
+    """
+
+    shell: ZMQInteractiveShell
+    recorder: Recorder = field(default_factory=Recorder)
+    files: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> dict[str, Any]:
+        names: dict[str, Any] = self.shell.user_ns
+        return names
+
+    def take_streams(self) -> None:
+        """What is printed is recorded from now on."""
+        sys.stdout, sys.stderr = (_Stream(self.recorder, name) for name in ("stdout", "stderr"))
+
+    def run(self, source: str, id: str | None, count: int, largest: int) -> tuple[list[Message], BaseException | None, bool]:
+        """Runs a cell: what it showed, at most so many bytes; the error it stopped with; whether it showed more."""
+        self.shell.execution_count = count
+        self.recorder.begin(largest)
+        result = self.shell.run_cell(source, store_history=True, cell_id=id)  # type: ignore[no-untyped-call]
+        for name, descriptor in self.files.items():
+            self.recorder.write(name, _written(descriptor))
+        return self.recorder.end(), result.error_before_exec or result.error_in_exec, self.recorder.cut
+
+
+def start(ipython_dir: str) -> Shell:
+    """Makes the one shell of this process, and takes over its output streams, input and display."""
+    config = Config(QUIET)
+    shell = ZMQInteractiveShell.instance(config=config, ipython_dir=ipython_dir, kernel=SimpleNamespace(eventloop=None))
+    shell.enable_gui = lambda gui=None: None  # no event loop: figures are drawn when a cell ends
+    shell.enable_matplotlib("inline")
+    recording = Shell(shell)
+    recording.recorder.begin(0)
+    for publisher in (shell.displayhook, shell.display_pub):
+        publisher.session, publisher.pub_socket = recording.recorder, None
+    recording.take_streams()
+    builtins.input = getpass.getpass = _no_input
+    return recording
+
+
+def _written(descriptor: int) -> str:
+    """What was written into a file, which is empty afterwards."""
+    size = os.fstat(descriptor).st_size
+    text = os.pread(descriptor, size, 0)
+    os.ftruncate(descriptor, 0)
+    return text.decode(errors="replace")
+
+
+class _Stream(io.TextIOBase):
+    """Stands for stdout or stderr of a cell."""
+
+    def __init__(self, recorder: Recorder, name: str) -> None:
+        self._recorder, self.name = recorder, name
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text)}")
+        self._recorder.write(self.name, text)
+        return len(text)
+
+    def fileno(self) -> int:
+        return 1 if self.name == "stdout" else 2
+
+
+def _no_input(prompt: object = "", stream: object = None) -> NoReturn:
+    raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")

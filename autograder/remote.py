@@ -1,0 +1,199 @@
+"""What a student made, as the examiner sees it: data, and objects that stay in the room."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partialmethod
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from autograder import faults
+from autograder.case import Case
+from autograder.cell import Cell
+from autograder.operations import Counts
+from autograder.replay import MISSING, Replay
+from autograder.student import Refused, Student
+from autograder.wire import Malformed
+from autograder.workspace import Function
+
+CASES = 4
+"""How many cases a room remembers."""
+
+OPERATORS: tuple[str, ...] = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
+OPERATORS += tuple(f"r{name}" for name in OPERATORS)
+OPERATORS += ("lt", "le", "gt", "ge", "neg", "pos", "abs", "invert")
+"""What is done in the room, as methods without their underscores."""
+
+NAMED = {"__name__", "__qualname__", "__annotations__", "__defaults__"}
+"""What tests ask of functions and classes; whatever else has such a name is asked by Python itself."""
+
+
+class Remote:
+    """An object of the room, by its number. What is done with it is done there.
+
+    It is never equal to a value of this side, whatever its class says: an answer that equals everything earns nothing.
+    """
+
+    def __init__(self, student: Student, number: int) -> None:
+        self._student = student
+        self._number = number
+
+    def _do(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        return self._student.operate(operation, self._number, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in NAMED:
+            raise AttributeError(name)
+        return self._do("attribute", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in {"_student", "_number"}:
+            object.__setattr__(self, name, value)
+        else:
+            self._do("set", name, value)
+
+    def __eq__(self, other: object) -> Any:
+        return self._do("eq", other) if isinstance(other, Remote) and type(other) is type(self) else self is other
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, Remote) and bool(instance._do("is", self))
+
+    def __len__(self) -> int:
+        return int(self._do("length"))
+
+    def __bool__(self) -> bool:
+        return bool(self._do("truth"))
+
+    __iter__ = partialmethod(_do, "iterate")
+    __next__ = partialmethod(_do, "next")
+    __getitem__ = partialmethod(_do, "item")
+    __setitem__ = partialmethod(_do, "put")
+    __contains__ = partialmethod(_do, "contains")
+    __str__ = partialmethod(_do, "text")
+    __repr__ = partialmethod(_do, "form")
+
+
+for _name in OPERATORS:
+    setattr(Remote, f"__{_name}__", partialmethod(Remote._do, _name))
+
+
+def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
+    """The object of a room with this description; its class has the name of the one there."""
+    number, kind = description.get("number"), description.get("kind")
+    if not (type(number) is int and isinstance(kind, str)):
+        raise Malformed("an object without a number and a kind")
+    members = {"__call__": partialmethod(Remote._do, "call")} if description.get("callable") is True else {}
+    remote: Remote = type(kind if kind.isidentifier() else "object", (Remote,), members)(student, number)
+    return remote
+
+
+class Names(Mapping[str, Any]):
+    """The notebook's names in the room. What is asked for is kept until `forget`."""
+
+    def __init__(self, student: Student) -> None:
+        self._student = student
+        self.forget()
+
+    def forget(self) -> None:
+        self._listed: Mapping[str, Any] | None = None
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        listed = self._list()[name]
+        if isinstance(listed, dict) and "value" in listed:
+            return listed["value"]
+        if name not in self._values:
+            self.bring([name])
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._list())
+
+    def __len__(self) -> int:
+        return len(self._list())
+
+    def items(self) -> Any:
+        """Only what is small: all the rest is fetched by name."""
+        return {name: listed["value"] for name, listed in self._list().items() if "value" in listed}.items()
+
+    def bring(self, names: Iterable[str]) -> dict[str, Any]:
+        """The values of those names that are there."""
+        missing = [name for name in names if name not in self._values]
+        if missing:
+            self._values.update(self._student.ask("values", names=missing))
+        return {name: self._values[name] for name in names if name in self._values}
+
+    def _list(self) -> Mapping[str, Any]:
+        if self._listed is None:
+            told = self._student.ask("names")
+            self._listed = {name: listed for name, listed in told.items() if isinstance(listed, dict)}
+        return self._listed
+
+
+@dataclass(frozen=True)
+class RemoteWorkspace:
+    """The workspace of a room, which may die on the way. `endless` are the sources of cells that did not end in time.
+
+    `folder` is not the submission's: formulas of a `lesson.toml` are evaluated here. `counts` are the operations that the
+    first replay of each answer ran, by the source of its cell and its name, or by the name of a function.
+    """
+
+    student: Student
+    names: Mapping[str, Any]
+    folder: Path
+    counts: dict[tuple[str, str], Counts]
+    endless: frozenset[str] = frozenset()
+    is_beside: bool = False
+    cases: list[tuple[int, Case]] = field(default_factory=list)
+
+    def replay(self, cell: Cell, name: str, case: Case) -> Replay:
+        if cell.source in self.endless:
+            return Replay(MISSING, faults.Interrupted("it did not end in time in the notebook"), unfinished=True)
+        number, given = self._number(case)
+        return self._replay(
+            "replay", code=cell.code, name=name, case=number, given=given, beside=self.is_beside, about=(cell.source, name)
+        )
+
+    def function(self, by: str) -> Function:
+        told = self.student.ask("function", by=by)
+        return Function(tuple(map(str, told["parameters"])), told["is_blank"], told["kind"])
+
+    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
+        return self._replay("call", by=by, arguments=dict(arguments), about=("", by))
+
+    def locals_of(self, cell: Cell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
+        return self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments))
+
+    def beside(self, local: Mapping[str, Any]) -> RemoteWorkspace:
+        return replace(self, names=ChainMap(dict(local), self.names), is_beside=True)  # type: ignore[arg-type]
+
+    def _replay(self, question: str, about: tuple[str, str], **details: Any) -> Replay:
+        try:
+            told = self.student.ask(question, **details, counted=about not in self.counts)
+        except Refused as refusal:
+            return Replay(MISSING, refusal.error)
+        self.counts.setdefault(about, {name: count for name, count in told["counts"].items() if type(count) is int})
+        return Replay(
+            MISSING if told["missing"] else told["answer"],
+            None if told["error"] is None else faults.rebuilt(told["error"]),
+            tuple(name for name in told["changed"] if isinstance(name, str)),
+            told["unfinished"],
+            {name: line for name, line in told["lines"].items() if isinstance(name, str) and type(line) is int},
+        )
+
+    def _number(self, case: Case) -> tuple[int, dict[str, Any] | None]:
+        """The number under which the room knows a case, and what it has to be sent if it does not know it."""
+        known = next((number for number, each in self.cases if each is case), None)
+        if known is not None:
+            return known, None
+        number = self.cases[-1][0] + 1 if self.cases else 0
+        self.cases[:] = [*self.cases, (number, case)][-CASES:]
+        state = {name: value for name, value in case.state.items() if not (isinstance(value, ModuleType) or callable(value))}
+        parts = (state, dict(case.incoming), dict(case.others))
+        return number, dict(zip(("state", "incoming", "others"), parts, strict=True), rows=case.rows)

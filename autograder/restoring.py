@@ -1,0 +1,288 @@
+"""Submitted notebooks brought back to the structure of the release, so that what students did to it costs and earns nothing.
+
+What a cell is comes from the gradebook alone, never from the submission. The text of locked cells and the kernel are left
+to nbgrader's own OverwriteCells and OverwriteKernelspec. A notebook that is as it should be stays as it is, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any, TextIO
+
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from autograder.mending import mend, mend_ids, read_leniently, set_type
+
+NOTES = "autograder"
+"""Where the notes are in the notebook's metadata: `metadata["autograder"]["restored"]`, a list of sentences."""
+
+EXECUTION_TAGS = {"skip-execution", "raises-exception"}
+KEYS = {"schema_version", "grade", "locked", "solution", "task", "grade_id", "points", "checksum", "cell_type"}
+MISSING = "This cell (`{name}`) was missing from the submission. It was put back as it was released."
+
+
+@dataclass(frozen=True)
+class Original:
+    """A cell of the release. `tags` is None where the release is not at hand to say; `points` is None where it has none."""
+
+    grade_id: str
+    cell_type: str
+    source: str
+    checksum: str
+    grade: bool
+    solution: bool
+    task: bool
+    locked: bool
+    points: float | None
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def is_test(self) -> bool:
+        return self.grade and not self.solution
+
+    def metadata(self) -> dict[str, Any]:
+        """What nbgrader's metadata of the cell should be."""
+        kept = {key: value for key, value in asdict(self).items() if key in KEYS and value is not None}
+        return {**kept, "schema_version": SCHEMA_VERSION}
+
+    def differing(self, metadata: Any) -> list[str]:
+        """The keys that are not as they should be. What nbgrader does not look at may be anything that it accepts."""
+        if not isinstance(metadata, dict):
+            return sorted(self.metadata())
+        expected = {"points": 0.0, **self.metadata()}
+        unread = {"checksum", *(() if self.points is not None else ("points",))}  # nbgrader writes every checksum anew
+        if self.grade or self.solution:
+            unread.add("locked")  # follows from the others
+        given = {"task": False, "points": 0.0, "cell_type": self.cell_type, "checksum": self.checksum, **metadata}
+        wrong = {key for key in expected if not _equal(given.get(key), expected[key], key not in unread)}
+        return sorted(wrong | (given.keys() - KEYS))
+
+
+class Lenient(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
+    """Reads what other exporters do not: the `Autograde.exporter_class` that goes with Restore."""
+
+    def from_file(self, file_stream: TextIO, resources: dict[str, Any] | None = None, **more: Any) -> tuple[str, Any]:
+        nb, notes = read_leniently(file_stream.buffer.read())
+        converted: tuple[str, Any] = self.from_notebook_node(nb, {**(resources or {}), NOTES: notes}, **more)
+        return converted
+
+
+class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
+    """Stands first in `Autograde.sanitize_preprocessors`."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        notebook, assignment = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
+        release = self._release(notebook, assignment)
+        if any(metadata["nbgrader"].get("schema_version") != SCHEMA_VERSION for metadata in release.values()):
+            return nb, resources  # a course of another version of nbgrader, which says what to do
+        with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
+            originals = known(gradebook.find_notebook(notebook, assignment), release)
+        notes = [*resources.get(NOTES, []), *restore(nb, originals)]
+        for note in notes:
+            self.log.warning("%s, notebook %s: %s", resources["nbgrader"].get("student"), notebook, note)
+        if notes:
+            nb.metadata[NOTES] = NotebookNode(restored=notes)
+        return nb, resources
+
+    def _release(self, notebook: str, assignment: str) -> dict[str, Any]:
+        """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
+        course = getattr(getattr(self.parent, "parent", None), "coursedir", None)  # of the exporter's converter
+        if course is None:
+            return {}
+        folder = course.format_path(course.release_directory, ".", assignment)
+        try:
+            cells = json.loads(Path(folder, f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+            return {cell["metadata"]["nbgrader"]["grade_id"]: cell["metadata"] for cell in cells if _grade_id(cell)}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return {}
+
+
+def known(notebook: Any, release: Mapping[str, Any]) -> dict[str, Original]:
+    """The cells of a notebook of the gradebook by grade_id, in the order of the release.
+
+    The gradebook has no order: where the release does not have all of the cells, it is the one in which the database
+    returns the rows, which for SQLite is that of the release when it was first generated.
+    """
+    graded = {cell.name: cell.max_score for cell in notebook.grade_cells}
+    tasks = {cell.name: cell.max_score for cell in notebook.task_cells}
+    solutions = {cell.name for cell in notebook.solution_cells}
+    cells = {cell.name: cell for cell in notebook.source_cells}
+    complete = cells.keys() <= release.keys()
+    return {
+        name: Original(
+            grade_id=name,
+            cell_type=cells[name].cell_type,
+            source=cells[name].source or "",
+            checksum=cells[name].checksum,
+            grade=name in graded,
+            solution=name in solutions,
+            task=name in tasks,
+            locked=bool(cells[name].locked),
+            points=graded.get(name, tasks.get(name)),
+            tags=tuple(release[name].get("tags", ())) if complete else None,
+        )
+        for name in (release if complete else cells)
+        if name in cells
+    }
+
+
+def restore(nb: NotebookNode, originals: Mapping[str, Original]) -> list[str]:
+    """Changes the notebook in place, and says what it changed."""
+    notes = mend(nb)
+    if nb.metadata.pop(NOTES, None) is not None:
+        notes.append("The notebook had notes that only the autograder writes: they were removed.")
+    owners, copies = _owners(nb.cells, originals)
+    notes += copies
+    for index, (cell, name) in enumerate(zip(nb.cells, owners, strict=True)):
+        notes += _restore_cell(cell, originals[name]) if name else _free(cell, index)
+    notes += _reorder(nb, owners, originals)
+    return notes + mend_ids(nb)
+
+
+def _equal(given: Any, expected: Any, to_the_letter: bool) -> bool:
+    """Whether two values of JSON are equal, true not being 1, or at least of one kind."""
+    if isinstance(expected, float):
+        return type(given) in (int, float) and (given == expected if to_the_letter else given >= 0)
+    return type(given) is type(expected) and (given == expected or not to_the_letter)
+
+
+def _grade_id(cell: Mapping[str, Any]) -> str | None:
+    metadata = cell["metadata"].get("nbgrader")
+    name = metadata.get("grade_id") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _owners(cells: Sequence[NotebookNode], originals: Mapping[str, Original]) -> tuple[list[str | None], list[str]]:
+    """Which cell of the release each cell is, each of them at most once, and notes on copies."""
+    claims = [name if (name := _grade_id(cell)) in originals else None for cell in cells]
+    owners: list[str | None] = [None] * len(cells)
+    notes = []
+    for name in originals.keys() & set(claims):
+        copies = [index for index, claim in enumerate(claims) if claim == name]
+        kept = max(copies, key=lambda index: _worth(index, cells, claims, originals))
+        owners[kept] = name
+        if len(copies) > 1:
+            which = "the edited one" if originals[name].solution else "one"
+            notes.append(f"Cell `{name}` was there {len(copies)} times: {which} counts, the others are ordinary cells now.")
+        for index in copies:
+            if index != kept:
+                del cells[index].metadata["nbgrader"]
+                if cells[index].get("id") == name:  # the one that counts is known by it
+                    cells[kept].id, cells[index].id = name, cells[kept].id
+    ids = {cell.get("id"): index for index, cell in enumerate(cells) if owners[index] is None}
+    for name in originals.keys() & ids.keys() - set(owners):  # a cell without metadata
+        owners[ids[name]] = name
+    return owners, sorted(notes)
+
+
+def _worth(
+    index: int, cells: Sequence[NotebookNode], claims: Sequence[str | None], originals: Mapping[str, Original]
+) -> tuple[bool, int, int]:
+    """Of several copies, an answer that was edited counts; then the one at its place; then the last."""
+    name = claims[index]
+    if name is None:
+        return False, 0, index
+    order = [None, *originals, None]
+    place = order.index(name)
+    before = next((claim for claim in reversed(claims[:index]) if claim not in (None, name)), None)
+    after = next((claim for claim in claims[index + 1 :] if claim not in (None, name)), None)
+    text = cells[index].source.strip()
+    edited = originals[name].solution and text not in ("", originals[name].source.strip())
+    return edited, (before == order[place - 1]) + (after == order[place + 1]), index
+
+
+def _restore_cell(cell: NotebookNode, original: Original) -> list[str]:
+    notes = []
+    name = original.grade_id
+    if cell.cell_type != original.cell_type:
+        notes.append(f"Cell `{name}` was a {cell.cell_type} cell: it is a {original.cell_type} cell again.")
+        set_type(cell, original.cell_type)
+    if wrong := original.differing(cell.metadata.get("nbgrader")):
+        cell.metadata["nbgrader"] = NotebookNode(original.metadata())
+        keys = [key for key in wrong if key in KEYS]
+        notes.append(f"Cell `{name}` had other nbgrader metadata ({', '.join(keys) or 'too much'}): it was put back.")
+    if original.locked:
+        tags = cell.metadata.get("tags", [])
+        allowed = [tag for tag in tags if tag not in EXECUTION_TAGS] if original.tags is None else list(original.tags)
+        if tags != allowed:
+            cell.metadata["tags"] = allowed
+            notes.append(f"Cell `{name}` had other tags: they were put back.")
+        if cell.cell_type == "code" and cell.pop("attachments", None) is not None:
+            notes.append(f"Cell `{name}` had attachments, which code has not: they were removed.")
+    return notes
+
+
+def _free(cell: NotebookNode, index: int) -> list[str]:
+    """Makes sure that nbgrader takes the cell for an ordinary one."""
+    if "nbgrader" not in cell.metadata:
+        return []
+    with suppress(Exception):  # whatever the validator stumbles on
+        MetadataValidator().validate_cell(cell)
+        metadata = cell.metadata["nbgrader"]
+        if not any(map(metadata.get, ("grade", "solution", "locked", "task"))):
+            return []
+    del cell.metadata["nbgrader"]
+    return [f"Cell {index + 1} of the submission passed for one of the assignment: it is an ordinary cell now."]
+
+
+def _reorder(nb: NotebookNode, owners: Sequence[str | None], originals: Mapping[str, Original]) -> list[str]:
+    """Puts back what is missing or stands elsewhere. Other cells stay behind the cell that they followed."""
+    order, found = list(originals), [name for name in owners if name]
+    if order == found:
+        return []
+    blocks = SequenceMatcher(None, order, found, autojunk=False).get_matching_blocks()
+    anchored = {name for block in blocks for name in order[block.a : block.a + block.size]}
+    own = {name: cell for cell, name in zip(nb.cells, owners, strict=True) if name}
+    followers: dict[str | None, list[NotebookNode]] = {name: [] for name in (None, *anchored)}
+    current = None
+    for cell, name in zip(nb.cells, owners, strict=True):
+        if name in anchored:
+            current = name
+        elif name is None:
+            followers[current].append(cell)
+    cells, rest, notes = list[NotebookNode](), followers[None], []
+    for name, original in originals.items():
+        if name in anchored:
+            cells += [*rest, own[name]]
+            rest = followers[name]
+            continue
+        at = _place(rest, original)
+        cells += [*rest[:at], *([own[name]] if name in own else _missing(original, nb.nbformat_minor >= 5))]
+        rest = rest[at:]
+        what = "stood elsewhere: it was moved back" if name in own else "was missing: it was put back as released"
+        notes.append(f"Cell `{name}` {what}.")
+    nb.cells = [*cells, *rest]
+    return notes
+
+
+def _place(rest: Sequence[NotebookNode], original: Original) -> int:
+    """Where among ordinary cells a cell belongs: a test behind code that may be the answer, all else in front of it."""
+    code = [index for index, cell in enumerate(rest) if cell.cell_type == "code"]
+    if original.is_test:
+        return code[-1] + 1 if code else 0
+    return code[0] if code else len(rest)
+
+
+def _missing(original: Original, with_id: bool) -> Iterable[NotebookNode]:
+    """The cell, and above it a line that says so: the text itself tells nbgrader that there is no answer."""
+    text = MISSING.format(name=original.grade_id)
+    remark = NotebookNode(cell_type="markdown", metadata=NotebookNode(), source=text)
+    cell = NotebookNode(cell_type=original.cell_type, metadata=NotebookNode(deletable=False), source=original.source)
+    set_type(cell, original.cell_type)
+    cell.metadata.update(nbgrader=NotebookNode(original.metadata()))
+    if original.locked:
+        cell.metadata.editable = False
+    if original.tags:
+        cell.metadata.tags = list(original.tags)
+    if with_id:
+        remark.id, cell.id = f"missing-{original.grade_id}", original.grade_id
+    return remark, cell

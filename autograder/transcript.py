@@ -1,0 +1,51 @@
+"""From the messages of a shell to the outputs of a notebook, as nbclient makes them of a kernel's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from nbclient import NotebookClient
+from nbformat import NotebookNode, ValidationError
+from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.validator import validate
+
+from autograder.paper import Record, Role
+
+Outputs = list[NotebookNode]
+
+OUTPUTS = {"stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"}
+"""The messages that have to do with outputs."""
+
+
+def outputs(records: Sequence[Record], roles: Sequence[Role]) -> list[Outputs]:
+    """The outputs of each cell. A display may be changed by a later cell, but none of a test by one that is no test."""
+    found: list[Outputs] = [[] for _ in records]
+    for is_test in (True, False):
+        client = NotebookClient(new_notebook(cells=[new_code_cell() for _ in records]))
+        for number, (record, role) in enumerate(zip(records, roles, strict=True)):
+            if (role is Role.TEST) is is_test:
+                client.clear_before_next_output = False
+                for message in record.messages:
+                    _take(client, message, number)
+                found[number] = client.nb.cells[number].outputs
+    return [list(_valid(each)) for each in found]
+
+
+def _take(client: NotebookClient, message: dict[str, Any], number: int) -> None:
+    """Messages of a room may be anything; what nbclient cannot read is left out."""
+    if message["msg_type"] not in OUTPUTS:
+        return
+    header = {"msg_type": message["msg_type"]}
+    with suppress(Exception):
+        client.process_message({**message, "header": header, "parent_header": {}}, client.nb.cells[number], number)
+
+
+def _valid(found: Outputs) -> Iterable[NotebookNode]:
+    for output in found:
+        try:
+            validate(output, ref="output", version=4, version_minor=5)
+        except (ValidationError, RecursionError):
+            continue
+        yield output
