@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from autograder.tape import Tape
 
@@ -16,19 +16,22 @@ FEWEST = 50
 SHARE = 0.9
 """Of the entries of a variable: whoever tries a change of each of them runs the forward pass about so often, or more."""
 
+ACCESS = {"__get__", "__getitem__", "__setitem__", "size", "dim"}
+
 Counts = Mapping[str, int]
 """Times that an operation was run, by its name."""
 
 
-class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations that run while it is entered."""
+class Counting(TorchFunctionMode):
+    """Counts the operations that run while it is entered. Looking into a tensor is none: loops do that a lot."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.counts: Counter[str] = Counter()
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.counts[str(function).partition(".default")[0]] += 1
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function.__name__ not in ACCESS:
+            self.counts[function.__name__] += 1
         return function(*args, **(kwargs or {}))
 
 

@@ -7,11 +7,14 @@ import getpass
 import io
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from ipykernel import zmqshell
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.error import StdinNotImplementedError
 from jupyter_client.session import Session
@@ -107,7 +110,9 @@ def start(ipython_dir: str) -> Shell:
     for publisher in (shell.displayhook, shell.display_pub):
         publisher.session, publisher.pub_socket = recording.recorder, None
     recording.take_streams()
-    builtins.input = getpass.getpass = _no_input
+    builtins.input = partial(_no_input, "raw_input")
+    getpass.getpass = partial(_no_input, "getpass")
+    vars(zmqshell)["system"] = _system
     return recording
 
 
@@ -142,5 +147,19 @@ class _Stream(io.TextIOBase):
         return 1 if self.name == "stdout" else 2
 
 
-def _no_input(prompt: object = "", stream: object = None) -> NoReturn:
-    raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
+def _no_input(name: str, *_: object, **__: object) -> NoReturn:
+    raise StdinNotImplementedError(f"{name} was called, but this frontend does not support input requests.")
+
+
+def _system(command: str) -> int:
+    """Runs `!command`, and gives its exit code. IPython's own way needs a terminal, and a room has none."""
+    pipe, output = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=pipe, stderr=output) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                sys.stdout.write(line.decode(errors="replace"))
+        except KeyboardInterrupt:
+            process.kill()
+            raise
+    return process.returncode

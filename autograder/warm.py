@@ -39,7 +39,7 @@ PACKET = 65536
 
 REHEARSAL = (
     "import matplotlib.pyplot as plt; _ = plt.figure(), plt.plot([0, 1]), plt.title('$x$')",
-    "import torch; x = torch.ones(2, requires_grad=True); torch.autograd.grad(x.tanh().sum(), x); torch.randn(3); x",
+    "import torch; x = torch.ones(2, requires_grad=True); torch.autograd.grad(x.tanh(), x, torch.ones(2)); x",
     "1 / 0",
     "!true",
 )

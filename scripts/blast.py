@@ -20,7 +20,7 @@ from rich.progress import track
 
 from scripts.submissions import ROOT
 
-SECONDS = 5
+SECONDS = 15
 """For a cell that does not end."""
 LONGEST = 120
 """Seconds for a command."""
@@ -47,15 +47,15 @@ for line in open("/proc/self/maps"):
                 found += sum(map(len, marker.findall(memory.read(end - start))))
         except OSError:
             pass
-for folder in {".", "..", "../..", "../../..", "/tmp"}:
-    for path, names, files in os.walk(folder):
-        names[:] = [name for name in names if name not in {".venv", "site-packages"}]
-        for name in files:
-            try:
-                with open(os.path.join(path, name), "rb") as file:
-                    found += sum(map(len, marker.findall(file.read(2**24))))
-            except OSError:
-                pass
+# the folder of the course where the cell runs in it; in a room, all of it but the system's own files
+for path, names, files in os.walk("../../.."):
+    names[:] = [name for name in names if name not in {"usr", "lib", "lib64", "proc", "sys", "site-packages"}]
+    for name in files:
+        try:
+            with open(os.path.join(path, name), "rb") as file:
+                found += sum(map(len, marker.findall(file.read(2**24))))
+        except OSError:
+            pass
 print("bytes of hidden tests:", found)
 """
 
@@ -149,13 +149,16 @@ def score(course: Path, student: str) -> float:
 
 
 def printed(course: Path) -> str:
-    """What the search for hidden tests found, if that was the fault."""
+    """What the search for hidden tests found, if that was the fault. Raises RuntimeError if it did not come to an end."""
     path = course / "autograded/a-fault/work/functions.ipynb"
-    if not path.is_file():
+    nb = nbformat.read(path, as_version=4) if path.is_file() else new_notebook()
+    (bad,) = [each for each in nb.cells if each.id == f"f{BAD}"] or [new_code_cell("")]
+    if "bytes of hidden tests" not in bad.source:
         return ""
-    nb = nbformat.read(path, as_version=4)
-    texts = (output.get("text", "") for each in nb.cells if each.cell_type == "code" for output in each.outputs)
-    return next((text.split()[-1] for text in texts if "bytes of hidden tests:" in text), "")
+    texts = [output.text for output in bad.outputs if output.get("name") == "stdout"]
+    if not texts:
+        raise RuntimeError(f"the search for hidden tests did not end: {bad.outputs}")
+    return str(texts[0].split()[-1])
 
 
 def report() -> str:
@@ -163,7 +166,7 @@ def report() -> str:
     ours = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8") + OURS
     done = {fault: (damage(fault, ours, False), damage(fault, STOCK, True)) for fault in track(FAULTS, "faults")}
     rows = [f"| {fault} | {' | '.join(f'{each.own:g} | {each.other:g}' for each in pair)} |" for fault, pair in done.items()]
-    read = [each.read or "0" for each in done["search for hidden tests"]]
+    read = [each.read for each in done["search for hidden tests"]]
     return PAGE.format(rows="\n".join(rows), marks=ANSWERS, most=ANSWERS - 1, ours=read[0], stock=read[1])
 
 

@@ -439,6 +439,29 @@ def test_a_copy_that_claims_nothing_is_a_copy(restored: Restored) -> None:
     assert "nbgrader" not in by_name(restored(change), "copy-of-setup").metadata
 
 
+def test_a_cell_that_is_not_in_the_gradebook_is_an_ordinary_one(restored: Restored) -> None:
+    """nbgrader would not grade the submission."""
+    mine = cell("mine", "bonus = 1", grade=True, locked=True, points=50)
+    nb = restored(lambda nb: nb.cells.insert(0, mine))
+    assert "nbgrader" not in by_name(nb, "mine").metadata
+    assert notes(nb) == ["Cell 1 of the submission passed for one of the assignment: it is an ordinary cell now."]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda nb: nb.pop("nbformat_minor"),
+        lambda nb: nb.metadata.update(language=[]),
+        lambda nb: nb.metadata.update(deep=json.loads("[" * 400 + "]" * 400)),
+        lambda nb: nb.pop("metadata"),
+        lambda nb: (nb.metadata.update(kernelspec=None), by_name(nb, "title").update(cell_type={})),
+    ],
+    ids=["version", "language", "depth", "metadata", "complaint"],
+)
+def test_what_nbgrader_can_not_read_is_read(change: Callable[[NotebookNode], None], restored: Restored) -> None:
+    assert roles(restored(change)) == roles(restored(is_honest))
+
+
 def test_a_cell_that_only_carries_nbgrader_metadata_stays(restored: Restored) -> None:
     """nbgrader's own toolbar leaves such cells."""
     nothing = {"grade": False, "solution": False, "locked": False, "grade_id": "toolbar", "schema_version": 3}
