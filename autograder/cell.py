@@ -9,7 +9,6 @@ from dis import get_instructions
 from types import CodeType
 
 from IPython.core.inputtransformer2 import TransformerManager
-from torch import Tensor
 
 RUNS_ITS_BODY = frozenset({"capture", "prun", "time"})
 """Magics whose text is Python that binds names in the notebook."""
@@ -82,6 +81,13 @@ def names_in(code: CodeType) -> frozenset[str]:
     return frozenset(named).union(*inner)
 
 
+def bound(node: ast.stmt) -> frozenset[str]:
+    """The names that a definition or an import binds."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return frozenset((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+    return frozenset({node.name}) if isinstance(node, ast.FunctionDef | ast.ClassDef) else frozenset()
+
+
 def _statement(node: ast.stmt) -> Statement:
     code = compile(ast.Module([node], []), "<your cell>", "exec", optimize=1)  # without assertions
     touches = frozenset(name for child in _own(node) for name in _touched(child))
@@ -129,6 +135,8 @@ def _is_lost(value: ast.expr) -> bool:
         case ast.BinOp():
             return True
         case ast.Call(func=ast.Attribute(attr=method)):
+            from torch import Tensor  # who only reads cells does not wait for torch
+
             return hasattr(Tensor, f"{method}_")
     return False
 

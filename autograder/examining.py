@@ -27,7 +27,6 @@ from autograder.limits import Limits
 from autograder.paper import Paper, Role, Task
 from autograder.restoring import NOTES, Original, known
 from autograder.room import RoomError, unavailable
-from autograder.scope import bound
 
 SKIPPED = "skip-execution"
 """The tag of a cell that is not run; it counts in a student's own cells only."""
@@ -75,13 +74,13 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
         limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
         paper = Paper(tasks, _imports(own), hmac.digest(key, name.encode(), "sha256").hex(), limits)
-        notes = self._examined(nb, paper, places, folder, source)
+        notes, seconds = self._examined(nb, paper, places, folder, source)
         flags = integrity.scan((task.id, task.source) for task in tasks if task.role is Role.STUDENT)
         notes += [f"Look at {line}" for line in integrity.summary(flags)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
-        report = {**nb.metadata.get(NOTES, {}), "notes": notes, "flags": [{**vars(flag)} for flag in flags]}
-        nb.metadata[NOTES] = NotebookNode(report)
+        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags], "seconds": seconds}
+        nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
         return nb, resources
 
     def _tasks(
@@ -114,18 +113,20 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             found += [line] * hidden
         return "\n".join(found)
 
-    def _examined(self, nb: NotebookNode, paper: Paper, places: list[NotebookNode], folder: Path, source: Path) -> list[str]:
-        """Writes the outputs into the cells, and gives the notes. What cannot be examined gets an error in every test."""
+    def _examined(
+        self, nb: NotebookNode, paper: Paper, places: list[NotebookNode], folder: Path, source: Path
+    ) -> tuple[list[str], dict[str, float]]:
+        """Writes the outputs into the cells, an error into every test of what cannot be examined; gives notes and seconds."""
         notes = [] if self.sandbox else ["Graded without a sandbox: the student's code could read files and use the network."]
         try:
             told = _grader(self.sandbox).examine(paper, folder, source, os.environ)
         except GradingFailed as failure:
-            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in paper.tasks], "notes": []}
+            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in paper.tasks]}
             notes.append(f"This notebook could not be examined: {failure}. Grade it again, or by hand.")
         for count, (cell, outputs) in enumerate(zip(places, told["outputs"], strict=True), 1):
             cell.execution_count = count
             cell.outputs = [NotebookNode(output) for output in outputs]
-        return [*notes, *told["notes"]]
+        return [*notes, *told.get("notes", [])], told.get("seconds", {})
 
 
 def _role(original: Original | None) -> Role:
@@ -161,7 +162,7 @@ def _imports(own: Iterable[NotebookNode]) -> dict[str, str]:
             for node in cells.tree(cell.source).body:
                 if isinstance(node, ast.Import | ast.ImportFrom):
                     code = ast.unparse(node)
-                    found |= dict.fromkeys(bound(node), code)
+                    found |= dict.fromkeys(cells.bound(node), code)
     return found
 
 

@@ -10,15 +10,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from autograder.conversation import after
 from autograder.errors import AutograderError
 from autograder.paper import Paper
-from autograder.wire import Channel, Late, WireError
+from autograder.transcript import outputs
 
-LARGEST = 2**31
 START = 120.0
 """Seconds that a warm process may take to load everything."""
 MARGIN = 60.0
@@ -47,7 +46,7 @@ class Grader:
         for last in (False, True):
             try:
                 return self._examine(paper, folder, course, environment)
-            except (OSError, WireError) as error:
+            except (OSError, EOFError) as error:
                 self.close()
                 if last:
                     raise GradingFailed(f"the process that grades died twice over this notebook ({error})") from None
@@ -60,20 +59,19 @@ class Grader:
             job = {"limits": asdict(paper.limits), "folder": str(folder), "sandbox": self.sandbox}
             socket.send_fds(connection, [json.dumps(job).encode()], [theirs.fileno()])
             theirs.close()
-            channel = Channel(ours, LARGEST)
-            deadline = after(paper.limits.notebook_seconds + MARGIN)
+            channel = Connection(ours.detach())
             handed = {"paper": paper.as_dict(), "folder": str(folder), "course": str(course), "environment": dict(environment)}
-            try:
-                channel.send(handed, deadline)
-                told = channel.receive(deadline)
-            except Late:
-                self.close()
-                raise GradingFailed(f"it did not end within {paper.limits.notebook_seconds + MARGIN:g} s") from None
+            with channel:
+                channel.send_bytes(json.dumps(handed).encode())
+                if not channel.poll(paper.limits.notebook_seconds + MARGIN):
+                    self.close()
+                    raise GradingFailed(f"it did not end within {paper.limits.notebook_seconds + MARGIN:g} s")
+                told = json.loads(channel.recv_bytes())
             connection.settimeout(MARGIN)
             connection.recv(64)
         if "error" in told:
             raise GradingFailed(told["error"])
-        return {**told, "outputs": json.loads(told["outputs"])}
+        return {**told, "outputs": outputs(told["messages"], [task.role for task in paper.tasks])}
 
     def _warm(self) -> socket.socket:
         if self._process is not None and self._process.poll() is not None:

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from autograder.limits import Limits
-from autograder.recorder import Message
+
+Message = dict[str, Any]
+"""What a kernel would send of what a cell shows: its type and its content."""
 
 SPARE = 2**20
 """Bytes by which a cell may go beyond what it may show: an honest room cuts off earlier, but for errors."""
@@ -45,16 +47,16 @@ class Paper:
     limits: Limits
 
     def as_dict(self) -> dict[str, Any]:
-        """The same in types that can be sent."""
+        """The same in types that JSON knows."""
         sent = asdict(self)
         for task in sent["tasks"]:
-            task["role"] = task["role"].value
+            task["role"], task["answers"] = task["role"].value, sorted(task["answers"])
         return sent
 
     @staticmethod
     def of(sent: Mapping[str, Any]) -> Paper:
         """What was sent."""
-        tasks = [Task(**{**task, "role": Role(task["role"])}) for task in sent["tasks"]]
+        tasks = [Task(**{**task, "role": Role(task["role"]), "answers": frozenset(task["answers"])}) for task in sent["tasks"]]
         return Paper(tasks, sent["imports"], sent["seed"], Limits(**sent["limits"]))
 
 

@@ -20,7 +20,7 @@ from IPython.core.error import StdinNotImplementedError
 from jupyter_client.session import Session
 from traitlets.config import Config
 
-Message = dict[str, Any]
+from autograder.paper import Message
 
 QUIET = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"autoindent": False}})
 """No history on disk, whose thread would be lost in a fork."""

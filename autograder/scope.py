@@ -9,6 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from autograder import cell
 from autograder.remote import Remote
 
@@ -16,6 +19,8 @@ ALIASES = {"np": "numpy", "plt": "matplotlib.pyplot", "pd": "pandas", "F": "torc
 """What modules are called. One that only a student's cell imports for a test is imported here, under its name or this one."""
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+UNCHANGED = (bool, int, float, complex, str, bytes, type(None), Tensor, np.ndarray)
+"""What a test that only reads it leaves as it is. To change a tensor takes a store or a method in place, which are seen."""
 _NOTHING = object()
 
 
@@ -31,12 +36,14 @@ class Scope:
         self.imports = imports
         self.mine = set(names)
         self._borrowed = set[str]()
+        self._binds: frozenset[str] = frozenset()
 
     def bring(self, source: str, fetch: Callable[[list[str]], Mapping[str, Any]]) -> None:
         """Binds what a cell reads and nothing here has bound: by the instructor's imports, or as it stands in the room."""
         for name in self._borrowed:
             self.names.pop(name, None)
         self._borrowed = set()
+        self._binds = cell.read(_body(source)).touches
         for name in self._reads(source) & self.imports.keys() - self.mine:
             exec(self.imports[name], self.names)
             self.mine.add(name)
@@ -47,24 +54,31 @@ class Scope:
                 self._borrowed.add(name)
 
     def keep(self, before: Mapping[str, Any]) -> None:
-        """Whatever is bound otherwise than before is mine."""
+        """Whatever the cell binds, or is bound otherwise than before, is mine: a small number is the same one everywhere."""
         made = {name for name, value in self.names.items() if before.get(name, _NOTHING) is not value}
+        made |= self._binds & self.names.keys()
         self.mine |= made
         self._borrowed -= made
 
     def made_by(self, shown: str, hidden: str, wanted: Collection[str]) -> tuple[dict[str, Any], str]:
-        """What the visible part of a test has made of these names: values, and definitions as code."""
-        made = cell.read(shown).touches - cell.read(hidden).touches & self.mine & self.names.keys() & set(wanted)
-        if not made:
+        """What the visible part of a test has made of these names: values, and definitions as code.
+
+        Nothing that the hidden part may have changed: what it binds, and what it reads that can be changed.
+        """
+        if not (_is_python(shown) and _is_python(hidden)):
             return {}, ""
-        definitions = [node for node in cell.tree(shown).body if isinstance(node, DEFINITIONS) and bound(node) & made]
-        values = made - {name for node in definitions for name in bound(node)}
-        return {name: self.names[name] for name in values}, "\n".join(map(ast.unparse, definitions))
+        definitions = [node for node in cell.tree(shown).body if isinstance(node, DEFINITIONS)]
+        made = cell.read(shown).touches.union(*map(cell.bound, definitions)) - cell.read(hidden).touches
+        made &= self.mine & self.names.keys() & set(wanted)
+        definitions = [node for node in definitions if cell.bound(node) & made]
+        values = {name: self.names[name] for name in made - {name for node in definitions for name in cell.bound(node)}}
+        seen = _read_by(hidden)
+        kept = {name: value for name, value in values.items() if name not in seen or isinstance(value, UNCHANGED)}
+        return kept, "\n".join(map(ast.unparse, definitions))
 
     def _reads(self, source: str) -> set[str]:
         """The names that a cell needs, itself or through functions and classes of locked cells."""
-        body = source.partition("\n")[2] if source.startswith("%%") else source
-        reads, waiting = set[str](), set(_read_by(body))
+        reads, waiting = set[str](), set(_read_by(_body(source)))
         while waiting:
             reads |= waiting
             known = [self.names[name] for name in waiting if name in self.mine and name in self.names]
@@ -82,6 +96,11 @@ def _genuine(name: str, value: Any) -> Any:
         return _NOTHING
 
 
+def _body(source: str) -> str:
+    """A cell without the magic that it stands under."""
+    return source.partition("\n")[2] if source.startswith("%%") else source
+
+
 def _read_by(source: str) -> frozenset[str]:
     """The names that a cell reads, in its assertions too; none if it is no Python."""
     try:
@@ -90,14 +109,16 @@ def _read_by(source: str) -> frozenset[str]:
         return frozenset()
 
 
+def _is_python(source: str) -> bool:
+    """Whether a part of a cell can be read without the rest."""
+    try:
+        cell.tree(source)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
 def _codes(value: object) -> Iterator[CodeType]:
     """The code of a function, or of the methods of a class."""
     members = vars(value).values() if isinstance(value, type) else (value,)
     yield from (member.__code__ for member in members if isinstance(member, FunctionType))
-
-
-def bound(node: ast.stmt) -> frozenset[str]:
-    """The names that a definition or an import binds."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return frozenset((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-    return frozenset({node.name}) if isinstance(node, ast.FunctionDef | ast.ClassDef) else frozenset()

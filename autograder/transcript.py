@@ -11,7 +11,7 @@ from nbformat import NotebookNode, ValidationError
 from nbformat.v4 import new_code_cell, new_notebook
 from nbformat.validator import validate
 
-from autograder.paper import Record, Role
+from autograder.paper import Message, Role
 
 Outputs = list[NotebookNode]
 
@@ -19,7 +19,7 @@ OUTPUTS = {"stream", "display_data", "execute_result", "error", "update_display_
 """The messages that have to do with outputs."""
 
 
-def outputs(records: Sequence[Record], roles: Sequence[Role]) -> list[Outputs]:
+def outputs(records: Sequence[Sequence[Message]], roles: Sequence[Role]) -> list[Outputs]:
     """The outputs of each cell. A display may be changed by a later cell, but none of a test by one that is no test."""
     found: list[Outputs] = [[] for _ in records]
     for is_test in (True, False):
@@ -27,7 +27,7 @@ def outputs(records: Sequence[Record], roles: Sequence[Role]) -> list[Outputs]:
         for number, (record, role) in enumerate(zip(records, roles, strict=True)):
             if (role is Role.TEST) is is_test:
                 client.clear_before_next_output = False
-                for message in record.messages:
+                for message in record:
                     _take(client, message, number)
                 found[number] = client.nb.cells[number].outputs
     return [list(_valid(each)) for each in found]

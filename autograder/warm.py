@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,13 +28,9 @@ from autograder.limits import Limits
 from autograder.paper import Paper
 from autograder.recorder import Shell
 from autograder.room import Room, RoomError
-from autograder.transcript import outputs
-from autograder.wire import Channel
 
 WATCH = 0.1
 """Seconds between two looks at the memory of a room."""
-LARGEST = 2**31
-"""Bytes of a message between an examiner and whoever hands it a notebook. Both are ours."""
 PACKET = 65536
 
 
@@ -148,19 +145,19 @@ def _examine(parent: int, shell: Shell, paper: socket.socket, control: socket.so
     """The examiner's whole life."""
     try:
         lockdown.die_with_parent(parent)
-        channel = Channel(paper, LARGEST)
-        handed = channel.receive()
+        channel = Connection(paper.detach())
+        handed = json.loads(channel.recv_bytes())
         os.environ.clear()
         os.environ.update(handed["environment"])
         os.chdir(handed["folder"])
         sys.path.append(handed["course"])
         examiner = Examiner(Paper.of(handed["paper"]), shell, lambda: _room(control), Path(handed["course"]))
-        records = examiner.examine()
-        roles = [task.role for task in examiner.paper.tasks]
-        channel.send({"outputs": json.dumps(outputs(records, roles)), "notes": examiner.notes, "seconds": examiner.seconds})
+        messages = [record.messages for record in examiner.examine()]
+        told = {"messages": messages, "notes": examiner.notes, "seconds": examiner.seconds}
+        channel.send_bytes(json.dumps(told, default=str).encode())
     except BaseException as error:
         with suppress(Exception):
-            channel.send({"error": f"{type(error).__name__}: {error}"})
+            channel.send_bytes(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
     finally:
         os._exit(0)
 

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.paper import Record, Role
+from autograder.paper import Role
 from autograder.transcript import outputs
 
 S, T = Role.STUDENT, Role.TEST
@@ -34,7 +34,7 @@ def result(text: str, count: int = 1) -> dict[str, Any]:
 
 def made(*cells: list[Any], roles: str = "") -> list[list[Any]]:
     """The text of each output of each cell; `roles` is a letter for each cell, `t` for a test."""
-    records = [Record(messages) for messages in cells]
+    records = list(cells)
     found = outputs(records, [T if letter == "t" else S for letter in roles.ljust(len(cells), "s")])
     nbformat.validate(new_notebook(cells=[new_code_cell(outputs=each) for each in found]))
     return [[output.get("text") or output.get("evalue") or output.data[PLAIN] for output in each] for each in found]
@@ -111,7 +111,7 @@ STRANGE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("number", range(len(STRANGE)))
 def test_a_strange_message_leaves_the_others_and_the_notebook_whole(kind: str, number: int) -> None:
     strange = {"msg_type": kind, "content": STRANGE[number]}
-    records = [Record([strange, stream("a")]), Record([display("verdict", "x")]), Record([strange, stream("b", "stderr")])]
+    records = [[strange, stream("a")], [display("verdict", "x")], [strange, stream("b", "stderr")]]
     found = outputs(records, [S, T, S])
     assert all("verdict" in str(output) for output in found[1])
     assert len(found[1]) == 1
