@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint release quality mutation benchmark compatibility train clean
+.PHONY: help install demo test lint release quality mutation benchmark grading compatibility train clean
 
 help:
 	@echo "make demo      install, then grade a course of six submissions and show the marks"
@@ -15,6 +15,7 @@ help:
 	@echo "make quality   write docs/quality.md"
 	@echo "make mutation  write docs/mutation.md"
 	@echo "make benchmark write docs/speed.md"
+	@echo "make grading   write docs/grading.md: the speed of grading beside stock nbgrader"
 	@echo "make compatibility  run nbgrader's own tests of autograding with our preprocessors"
 	@echo "make train     train for 200,000 steps with the model answer"
 	@echo "make clean     remove what these commands made"
@@ -52,6 +53,10 @@ mutation: install
 
 benchmark: install
 	$(BIN)/python -m scripts.benchmark
+
+grading: install
+	@sh scripts/system.sh bwrap
+	$(BIN)/python -m scripts.grading
 
 compatibility: install
 	@sh scripts/system.sh bwrap

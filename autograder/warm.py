@@ -32,6 +32,8 @@ from autograder.room import Room, RoomError
 WATCH = 0.1
 """Seconds between two looks at the memory of a room."""
 PACKET = 65536
+IDLE = 600.0
+"""Seconds without a notebook after which it ends; who has another one starts it again."""
 
 
 REHEARSAL = (
@@ -44,7 +46,8 @@ REHEARSAL = (
 
 
 def main(connection: socket.socket) -> None:
-    """Takes notebooks until the other side of the connection is gone."""
+    """Takes notebooks until the other side of the connection is gone, or has none for long."""
+    connection.settimeout(IDLE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted command closes the connection
     with tempfile.TemporaryDirectory(prefix="warm-") as folder:
         shell = recorder.start(folder)
@@ -52,7 +55,10 @@ def main(connection: socket.socket) -> None:
         warm = Warm(connection, shell, engines.entrances())
         connection.send(b"ready")
         while True:
-            message, descriptors, _, _ = socket.recv_fds(connection, PACKET, 1)
+            try:
+                message, descriptors, _, _ = socket.recv_fds(connection, PACKET, 1)
+            except TimeoutError:
+                return
             if not message:
                 return
             warm.conduct(json.loads(message), socket.socket(fileno=descriptors[0]))
