@@ -51,8 +51,7 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
-# Cells are fast; this is for the ones that never end, here and where nbgrader runs notebooks itself.
-c.Examine.cell_seconds = 60
+# Cells are fast; this is for the ones that never end. Other limits are traits of c.Examine.
 c.Execute.timeout = 60
 
 # What students wrote is shown in the instructor's browser, in formgrader and in feedback: nothing in it may run there.

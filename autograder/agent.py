@@ -131,8 +131,10 @@ class Agent:
         there = self.shell.names
         return {name: _plain(there[name]) for name in names if name in there}
 
-    def give(self, values: dict[str, Any], source: str) -> dict[str, Any]:
-        """Brings in values, and runs definitions, that a locked cell made elsewhere."""
+    def give(self, values: dict[str, Any], deleted: list[str], source: str) -> dict[str, Any]:
+        """Does what a test did elsewhere: binds values, deletes names, runs definitions."""
+        for name in deleted:
+            self.shell.names.pop(name, None)
         self.shell.names.update(values)
         exec(compile(source, "<locked cell>", "exec"), self.shell.names)
         return {}

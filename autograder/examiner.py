@@ -149,6 +149,7 @@ class Examiner:
         channel = Channel(connection, self.paper.limits.answer, self._opaque, lambda shown: revealed(student, shown))
         student = Student(channel, pidfd, end, self.paper.limits, self._serve)
         student.deadline = self._deadline
+        student.prepare = self._give_back
         return student
 
     def _note_death(self, task: Task, death: Died) -> None:
@@ -188,7 +189,8 @@ class Examiner:
                 if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
                     message["content"]["name"] = "stdout"
                     self.notes.append(f"The test `{task.id}` passed with a warning, which costs no marks.")
-        with suppress(Died):
+        with suppress(AutograderError):
+            self._give_back()
             self._give(count, task)
         return record
 
@@ -200,11 +202,11 @@ class Examiner:
         if not (values or source):
             return
         try:
-            self._present().ask("give", values=values, source=source)
+            self._present().ask("give", values=values, deleted=[], source=source)
         except (TypeError, Refused) as error:
             self.notes.append(f"What the test `{task.id}` made was not there for later cells: {error}")
         else:
-            self._given.append({"values": values, "source": source})
+            self._given.append({"values": values, "deleted": [], "source": source})
 
     def _repetitions(self) -> Iterator[str]:
         """What looks like finite differences."""
@@ -218,6 +220,12 @@ class Examiner:
                 if operation:
                     seen = f"`{name}` runs `{operation}` {counts[operation]:,} times"
                     yield f"Look at finite differences: {seen}. It may be a loop over all entries instead."
+
+    def _give_back(self) -> None:
+        """What the running test did to names of the room is done there too."""
+        values, deleted = self.scope.given_back()
+        if (values or deleted) and self._student is not None:
+            self._student.ask("give", values=values, deleted=deleted, source="")
 
     def _serve(self, question: str, details: Mapping[str, Any]) -> Any:
         """What the room may ask."""

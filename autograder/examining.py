@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hmac
+import json
 import os
 import secrets
 from atexit import register
@@ -17,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
-from traitlets import Bool, Float, Integer, Unicode
+from traitlets import Bool, Float, Integer, Unicode, default
 
 from autograder import cell as cells
 from autograder import integrity, notebook
@@ -27,6 +28,9 @@ from autograder.limits import Limits
 from autograder.paper import Paper, Role, Task
 from autograder.restoring import NOTES, Original, known
 from autograder.room import RoomError, unavailable
+
+SECONDS = "Seconds of each stage: "
+"""Before a line of JSON in the log. The record has no times: a regrade gives the same one."""
 
 SKIPPED = "skip-execution"
 """The tag of a cell that is not run; it counts in a student's own cells only."""
@@ -45,7 +49,9 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
     key_file = Unicode(
         "examiner.key", help="The file in the course with the secret from which the cases of hidden tests are drawn."
     ).tag(config=True)
-    cell_seconds = Float(Limits.cell_seconds, help="How long a cell or a question about it may take.").tag(config=True)
+    cell_seconds = Float(help="How long a cell or a question about it may take; else what Execute.timeout says.").tag(
+        config=True
+    )
     notebook_seconds = Float(Limits.notebook_seconds, help="How long all of it may take.").tag(config=True)
     memory = Integer(Limits.memory, help="Bytes that all processes of a student may take together.").tag(config=True)
     processes = Integer(Limits.processes, help="How many processes and threads a student may have.").tag(config=True)
@@ -54,6 +60,15 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
     cell_output = Integer(Limits.cell_output, help="Bytes that a cell may show; the rest is cut off.").tag(config=True)
     output = Integer(Limits.output, help="Bytes that all cells may show.").tag(config=True)
     answer = Integer(Limits.answer, help="Bytes of the largest answer.").tag(config=True)
+
+    @default("enabled")
+    def _enabled(self) -> bool:
+        """`nbgrader autograde --no-execute` is about us."""
+        return bool(self.config.get("Execute", {}).get("enabled", True))
+
+    @default("cell_seconds")
+    def _cell_seconds(self) -> float:
+        return float(self.config.get("Execute", {}).get("timeout") or Limits.cell_seconds)
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Fills in the outputs. Raises RoomError where no room can be built; all else is this submission's own affair."""
@@ -74,12 +89,12 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
         limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
         paper = Paper(tasks, _imports(own), hmac.digest(key, name.encode(), "sha256").hex(), limits)
-        notes, seconds = self._examined(nb, paper, places, folder, source)
+        notes = self._examined(nb, paper, places, folder, source)
         flags = integrity.scan((task.id, task.source) for task in tasks if task.role is Role.STUDENT)
         notes += [f"Look at {line}" for line in integrity.summary(flags)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
-        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags], "seconds": seconds}
+        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags]}
         nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
         return nb, resources
 
@@ -113,10 +128,8 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             found += [line] * hidden
         return "\n".join(found)
 
-    def _examined(
-        self, nb: NotebookNode, paper: Paper, places: list[NotebookNode], folder: Path, source: Path
-    ) -> tuple[list[str], dict[str, float]]:
-        """Writes the outputs into the cells, an error into every test of what cannot be examined; gives notes and seconds."""
+    def _examined(self, nb: NotebookNode, paper: Paper, places: list[NotebookNode], folder: Path, source: Path) -> list[str]:
+        """Writes the outputs into the cells, an error into every test of what cannot be examined; gives notes."""
         notes = [] if self.sandbox else ["Graded without a sandbox: the student's code could read files and use the network."]
         try:
             told = _grader(self.sandbox).examine(paper, folder, source, os.environ)
@@ -126,7 +139,9 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         for count, (cell, outputs) in enumerate(zip(places, told["outputs"], strict=True), 1):
             cell.execution_count = count
             cell.outputs = [NotebookNode(output) for output in outputs]
-        return [*notes, *told.get("notes", [])], told.get("seconds", {})
+        if "seconds" in told:
+            self.log.info("%s%s", SECONDS, json.dumps(told["seconds"]))
+        return [*notes, *told.get("notes", [])]
 
 
 def _role(original: Original | None) -> Role:

@@ -40,12 +40,13 @@ class Recorder(Session):
     def send(self, stream: object, msg_or_type: Message | str, content: Any = None, *_: Any, **__: Any) -> None:
         """Called by the shell, with a message or with its type and content."""
         message = self.msg(msg_or_type, content) if isinstance(msg_or_type, str) else msg_or_type
-        size = len(json.dumps(message["content"], default=str))
+        text = json.dumps(message["content"], default=str)
+        size = len(text)
         if size > self.left and message["msg_type"] != "error":
             self.cut = True
             return
         self.left -= size
-        self.messages.append({"msg_type": message["msg_type"], "content": message["content"]})
+        self.messages.append({"msg_type": message["msg_type"], "content": json.loads(text)})  # plain data, as a kernel sends
 
     def write(self, name: str, text: str) -> None:
         """What is written to a stream is put together while nothing else comes between."""

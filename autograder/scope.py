@@ -36,6 +36,7 @@ class Scope:
         self.imports = imports
         self.mine = set(names)
         self._borrowed = set[str]()
+        self._lent: dict[str, Any] = {}
         self._binds: frozenset[str] = frozenset()
 
     def bring(self, source: str, fetch: Callable[[list[str]], Mapping[str, Any]]) -> None:
@@ -43,6 +44,7 @@ class Scope:
         for name in self._borrowed:
             self.names.pop(name, None)
         self._borrowed = set()
+        self._lent = {}
         self._binds = cell.read(_body(source)).touches
         for name in self._reads(source) & self.imports.keys() - self.mine:
             exec(self.imports[name], self.names)
@@ -50,15 +52,26 @@ class Scope:
         wanted = self._reads(source) - self.mine - vars(builtins).keys()
         for name, value in fetch(sorted(wanted)).items() if wanted else ():
             if name in wanted and (value := _genuine(name, value)) is not _NOTHING:
-                self.names[name] = value
+                self.names[name] = self._lent[name] = value
                 self._borrowed.add(name)
 
     def keep(self, before: Mapping[str, Any]) -> None:
         """Whatever the cell binds, or is bound otherwise than before, is mine: a small number is the same one everywhere."""
         made = {name for name, value in self.names.items() if before.get(name, _NOTHING) is not value}
         made |= self._binds & self.names.keys()
+        made = {name for name in made if not isinstance(self.names[name], Remote)}
         self.mine |= made
         self._borrowed -= made
+
+    def given_back(self) -> tuple[dict[str, Any], list[str]]:
+        """Names of the room that the cell has bound to other functions or objects since, and those that it has deleted.
+
+        A test may take a function away to see who calls it. Data that it binds to a name of the student's stays here.
+        """
+        changed = {name: value for name in self._lent if (value := self.names.get(name, _NOTHING)) is not self._lent[name]}
+        self._lent.update(changed)
+        bound = {name: value for name, value in changed.items() if isinstance(value, Remote | FunctionType)}
+        return bound, [name for name, value in changed.items() if value is _NOTHING]
 
     def made_by(self, shown: str, hidden: str, wanted: Collection[str]) -> tuple[dict[str, Any], str]:
         """What the visible part of a test has made of these names: values, and definitions as code.

@@ -66,6 +66,8 @@ class Student:
         self.was_late = False
         """Whether the last answer came only when what takes so long was interrupted."""
         self.is_dead = False
+        self.prepare: Callable[[], None] = lambda: None
+        """Called before an operation on an object."""
         self._conversation = Conversation(channel, serve)
         self._pidfd = pidfd
         self._end = end
@@ -114,6 +116,7 @@ class Student:
 
     def operate(self, operation: str, on: int, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         """What comes of an operation on an object of the room, which may change these arguments."""
+        self.prepare()
         kwargs = dict(kwargs or {})
         originals = list(arguments.parts((args, kwargs)))
         told = self.ask("operate", operation=operation, on=on, args=list(args), kwargs=kwargs)

@@ -31,7 +31,7 @@ MEMORY = 6 * 2**30
 """Bytes of address space for stock nbgrader, so that the fault of memory does not reach beyond it."""
 
 STOCK = f"c = get_config()\nc.CourseDirectory.course_id = 'blast'\nc.Execute.timeout = {SECONDS}\n"
-OURS = f"\nc.Examine.cell_seconds = {SECONDS}\nc.CourseDirectory.course_id = 'blast'\n"
+OURS = f"\nc.Execute.timeout = {SECONDS}\nc.CourseDirectory.course_id = 'blast'\n"
 
 SEARCH = r"""
 import re, os

@@ -24,7 +24,7 @@ def make_course(folder: Path, students: Mapping[str, Callable[[], Answers]]) -> 
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "source", folder / "source")
     config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
-    (folder / "nbgrader_config.py").write_text(f"{config}\nc.Examine.cell_seconds = {SECONDS_FOR_A_CELL}\n", encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(f"{config}\nc.Execute.timeout = {SECONDS_FOR_A_CELL}\n", encoding="utf-8")
     for student, answers in students.items():
         hand_in(folder / "submitted" / student / "backprop", answers())
 
