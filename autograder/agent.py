@@ -25,7 +25,7 @@ from autograder.errors import NotReady
 from autograder.limits import Limits
 from autograder.operations import Counting
 from autograder.recorder import Shell
-from autograder.replay import MISSING, Replay, run_cell
+from autograder.replay import MISSING, Replay, run_cell, under_way
 from autograder.tape import parse
 from autograder.wire import Channel, Closed
 from autograder.workspace import Notebook
@@ -47,7 +47,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "text": str,
     "form": repr,
     "truth": bool,
-    "contains": operator.contains,
     "is": isinstance,
     **{name: getattr(operator, name) for name in ("eq", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "matmul")},
     **{name: getattr(operator, name) for name in ("mod", "floordiv", "pow", "neg", "pos", "abs", "invert")},
@@ -198,6 +197,8 @@ class Agent:
 
     def show(self, what: str, *args: Any, **kwargs: Any) -> None:
         """What `check` and `progress` do here: the examiner judges, and this shows what it says."""
+        if under_way():
+            return
         told = self.conversation.ask("show", what=what, args=list(args), kwargs=kwargs)
         for message in told["messages"]:
             self.shell.recorder.send(None, message)

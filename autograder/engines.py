@@ -21,12 +21,20 @@ GRAPHS = ("grad_fn", "_grad_fn")
 """Attributes of tensors that lead to the nodes of a graph, each of which can be called."""
 
 FUNCTIONS = {
-    torch._C: ("_enter_dual_level", "_jit_get_operation", "_jit_script", "_create_function", "import_ir_module", "Compilation"),
+    torch._C: (
+        "_enter_dual_level",
+        "_jit_get_operation",
+        "_get_operation_overload",
+        "_jit_script",
+        "_create_function",
+        "import_ir_module",
+        "Compilation",
+    ),
     torch._C._functorch: ("_jvp_", "_grad_"),
 }
 """How functions of C are called that forward mode, `torch.func` and scripts come down to: what their names begin with."""
 
-OPERATORS = ("aten::grad", "aten::backward")
+OPERATORS = ("aten::grad", "aten::backward", "aten::_backward")
 """Operators of scripts that are an engine. All others can be had by name, as parts of torch have theirs."""
 
 
@@ -45,7 +53,7 @@ def entrances() -> list[tuple[dict[str, Any], str]]:
 def switch_off(places: list[tuple[dict[str, Any], str]]) -> None:
     """Takes all entrances away. What is taken from a type of C is nowhere else, so nothing in Python brings it back."""
     for names, name in places:
-        names[name] = _careful(names[name]) if name == "_jit_get_operation" else refuse
+        names[name] = _careful(names[name]) if "_get_operation" in name else refuse
     for kind, name in TYPES:
         _replace(kind, name, refuse)
     for name in GRAPHS:
@@ -57,9 +65,9 @@ def refuse(*_: object, **__: object) -> NoReturn:
     raise AutogradOff("autograd is switched off while the notebook is graded: derive the gradient by hand")
 
 
-def _careful(lookup: Callable[[str], Any]) -> Callable[[str], Any]:
-    def operation(name: str) -> Any:
-        return refuse() if name in OPERATORS else lookup(name)
+def _careful(lookup: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(name: str, *rest: Any) -> Any:
+        return refuse() if name in OPERATORS else lookup(name, *rest)
 
     return operation
 

@@ -82,13 +82,16 @@ class Examiner:
     def _in_room(self, count: int, task: Task) -> Record:
         is_students = task.role is Role.STUDENT
         if is_students:
-            with _interrupted_after(self.paper.limits.cell_seconds):  # even to read a cell may take long
-                self.session.note(task.source, task.id)
+            try:
+                with _interrupted_after(self.paper.limits.cell_seconds):  # even to read a cell may take long
+                    self.session.note(task.source, task.id)
+            except KeyboardInterrupt:
+                self.session.note("", task.id)
             run = self.session.runs[-1]
         try:
             student = self._present()
             told = self._run(student, count, task)
-        except Refused as refusal:
+        except (Refused, TypeError) as refusal:
             record = Record([error_message("Refused", str(refusal))], str(refusal))
         except Died as death:
             self._note_death(task, death)
@@ -197,8 +200,7 @@ class Examiner:
     def _give(self, count: int, task: Task) -> None:
         """Takes what the visible part of a test made into the room, if later cells of the student's read it."""
         later = (each.source for each in self.paper.tasks[count:] if each.role is Role.STUDENT)
-        shown = task.source.replace(task.hidden, "") if task.hidden else task.source
-        values, source = self.scope.made_by(shown, task.hidden, {name for each in later for name in cell.read(each).reads})
+        values, source = self.scope.made_by(task.shown, task.hidden, {name for each in later for name in cell.read(each).reads})
         if not (values or source):
             return
         try:

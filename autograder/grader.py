@@ -66,9 +66,13 @@ class Grader:
                 if not channel.poll(paper.limits.notebook_seconds + MARGIN):
                     self.close()
                     raise GradingFailed(f"it did not end within {paper.limits.notebook_seconds + MARGIN:g} s")
-                told = json.loads(channel.recv_bytes())
+                try:
+                    told = json.loads(channel.recv_bytes())
+                except EOFError:
+                    told = {"error": "its examiner died"}
             connection.settimeout(MARGIN)
-            connection.recv(64)
+            if not connection.recv(64):
+                raise EOFError("the warm process ended")
         if "error" in told:
             raise GradingFailed(told["error"])
         return {**told, "outputs": outputs(told["messages"], [task.role for task in paper.tasks])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -35,6 +36,13 @@ class Task:
     source: str
     hidden: str = ""
     answers: frozenset[str] = frozenset()
+
+    @property
+    def shown(self) -> str:
+        """The lines that students see."""
+        hidden = deque(self.hidden.split("\n") if self.hidden else ())
+        lines = self.source.split("\n")
+        return "\n".join(line for line in lines if not (hidden and line == hidden[0] and [hidden.popleft()]))
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from autograder.workspace import Function
 CASES = 4
 """How many cases a room remembers."""
 
-OPERATORS: tuple[str, ...] = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
-OPERATORS += tuple(f"r{name}" for name in OPERATORS)
-OPERATORS += ("lt", "le", "gt", "ge", "neg", "pos", "abs", "invert")
+ARITHMETIC: tuple[str, ...] = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
+ARITHMETIC += tuple(f"r{name}" for name in ARITHMETIC)
+ORDER = ("lt", "le", "gt", "ge")
+UNARY = ("neg", "pos", "abs", "invert")
 """What is done in the room, as methods without their underscores."""
 
 NAMED = {"__name__", "__qualname__", "__annotations__", "__defaults__"}
@@ -34,7 +35,8 @@ NAMED = {"__name__", "__qualname__", "__annotations__", "__defaults__"}
 class Remote:
     """An object of the room, by its number. What is done with it is done there.
 
-    It is never equal to a value of this side, whatever its class says: an answer that equals everything earns nothing.
+    It is never equal to a value of this side, nor smaller or larger, nor does it contain one, whatever its class says; and
+    with such a value it gives no number: an answer that is near everything earns nothing.
     """
 
     def __init__(self, student: Student, number: int) -> None:
@@ -58,6 +60,18 @@ class Remote:
     def __eq__(self, other: object) -> Any:
         return self._do("eq", other) if isinstance(other, Remote) else False
 
+    def __contains__(self, value: object) -> bool:
+        return any(item is value or item == value for item in self)
+
+    def _order(self, operation: str, other: object) -> Any:
+        return self._do(operation, other) if isinstance(other, Remote) else NotImplemented
+
+    def _compute(self, operation: str, other: object) -> Any:
+        result = self._do(operation, other)
+        if isinstance(result, Remote) or isinstance(other, Remote):
+            return result
+        raise TypeError(f"`{operation}` of a student's object and a value of the test gave a `{type(result).__name__}`")
+
     def __hash__(self) -> int:
         return self._number
 
@@ -74,13 +88,13 @@ class Remote:
     __next__ = partialmethod(_do, "next")
     __getitem__ = partialmethod(_do, "item")
     __setitem__ = partialmethod(_do, "put")
-    __contains__ = partialmethod(_do, "contains")
     __str__ = partialmethod(_do, "text")
     __repr__ = partialmethod(_do, "form")
 
 
-for _name in OPERATORS:
-    setattr(Remote, f"__{_name}__", partialmethod(Remote._do, _name))
+for _method, _names in ((Remote._compute, ARITHMETIC), (Remote._order, ORDER), (Remote._do, UNARY)):
+    for _name in _names:
+        setattr(Remote, f"__{_name}__", partialmethod(_method, _name))
 
 
 def revealed(student: Student, description: Mapping[str, Any]) -> Remote:

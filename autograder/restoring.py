@@ -20,6 +20,7 @@ from nbgrader.api import Gradebook
 from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+from autograder.links import remove_copies
 from autograder.mending import mend, mend_ids, read_leniently, set_type
 
 NOTES = "autograder"
@@ -71,7 +72,10 @@ class Lenient(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
     """Reads what other exporters do not: the `Autograde.exporter_class` that goes with Restore."""
 
     def from_file(self, file_stream: TextIO, resources: dict[str, Any] | None = None, **more: Any) -> tuple[str, Any]:
-        nb, notes = read_leniently(file_stream.buffer.read())
+        if Path(file_stream.name).is_symlink():  # perhaps to the work of somebody else
+            nb, notes = read_leniently(b""), ["The notebook was a link, which is not followed."]
+        else:
+            nb, notes = read_leniently(file_stream.buffer.read())
         converted: tuple[str, Any] = self.from_notebook_node(nb, {**(resources or {}), NOTES: notes}, **more)
         return converted
 
@@ -86,12 +90,21 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             return nb, resources  # a course of another version of nbgrader, which says what to do
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
             originals = known(gradebook.find_notebook(notebook, assignment), release)
-        notes = [*resources.get(NOTES, []), *restore(nb, originals)]
+        notes = [*resources.get(NOTES, []), *self._without_links(resources["nbgrader"]), *restore(nb, originals)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", resources["nbgrader"].get("student"), notebook, note)
         if notes:
             nb.metadata[NOTES] = NotebookNode(restored=notes)
         return nb, resources
+
+    def _without_links(self, about: Mapping[str, str]) -> list[str]:
+        course = getattr(getattr(self.parent, "parent", None), "coursedir", None)
+        if course is None:
+            return []
+        student, assignment = about["student"], about["assignment"]
+        submitted = Path(course.format_path(course.submitted_directory, student, assignment))
+        graded = Path(course.format_path(course.autograded_directory, student, assignment))
+        return remove_copies(submitted, graded, Path(course.format_path(course.source_directory, ".", assignment)))
 
     def _release(self, notebook: str, assignment: str) -> dict[str, Any]:
         """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""

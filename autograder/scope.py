@@ -78,7 +78,8 @@ class Scope:
 
         Nothing that the hidden part may have changed: what it binds, and what it reads that can be changed.
         """
-        if not (_is_python(shown) and _is_python(hidden)):
+        left = hidden and hidden.partition("\n")[0] in shown.split("\n")  # of several hidden parts, where they were not cut out
+        if left or not (_is_python(shown) and _is_python(hidden)):
             return {}, ""
         definitions = [node for node in cell.tree(shown).body if isinstance(node, DEFINITIONS)]
         made = cell.read(shown).touches.union(*map(cell.bound, definitions)) - cell.read(hidden).touches
