@@ -32,7 +32,7 @@ os.environ["HIDDEN_TESTS_SAY"] = "diagnosis"
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json"]
 
 # Students' cells run in rooms, and tests where no student's code ever is; docs/security.md says what that holds.
-c.Autograde.exporter_class = "autograder.restoring.Lenient"
+c.Autograde.exporter_class = "autograder.mending.Lenient"
 c.Autograde.sanitize_preprocessors = [
     "autograder.restoring.Restore",
     "nbgrader.preprocessors.ClearOutput",

@@ -25,8 +25,9 @@ from autograder import integrity, notebook
 from autograder.errors import ContentError
 from autograder.grader import Grader, GradingFailed
 from autograder.limits import Limits
+from autograder.mending import NOTES
 from autograder.paper import Paper, Role, Task
-from autograder.restoring import NOTES, Original, known
+from autograder.restoring import Original, known
 from autograder.room import RoomError, unavailable
 
 SECONDS = "Seconds of each stage: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partialmethod
 from pathlib import Path
@@ -28,6 +28,9 @@ ORDER = ("lt", "le", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
 """What is done in the room, as methods without their underscores."""
 
+COMPARISONS = {"all", "allclose", "any", "eq", "equal", "equals", "isclose", "ne", "lt", "le", "gt", "ge", "less", "greater"}
+"""Methods by which tensors and arrays compare themselves. An object of another class does not say whether it is right."""
+
 NAMED = {"__name__", "__qualname__", "__annotations__", "__defaults__"}
 """What tests ask of functions and classes; whatever else has such a name is asked by Python itself."""
 
@@ -49,7 +52,8 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in NAMED:
             raise AttributeError(name)
-        return self._do("attribute", name)
+        found = self._do("attribute", name)
+        return _careful(name, found) if name in COMPARISONS and callable(found) else found
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in {"_student", "_number"}:
@@ -95,6 +99,15 @@ class Remote:
 for _method, _names in ((Remote._compute, ARITHMETIC), (Remote._order, ORDER), (Remote._do, UNARY)):
     for _name in _names:
         setattr(Remote, f"__{_name}__", partialmethod(_method, _name))
+
+
+def _careful(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def compare(*args: Any, **kwargs: Any) -> Any:
+        if all(isinstance(value, Remote) for value in (*args, *kwargs.values())) and args:
+            return method(*args, **kwargs)
+        raise TypeError(f"`{name}` of a student's object that is no tensor was asked about a value of the test")
+
+    return compare
 
 
 def revealed(student: Student, description: Mapping[str, Any]) -> Remote:

@@ -12,19 +12,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.links import remove_copies
-from autograder.mending import mend, mend_ids, read_leniently, set_type
-
-NOTES = "autograder"
-"""Where the notes are in the notebook's metadata: `metadata["autograder"]["restored"]`, a list of sentences."""
+from autograder.mending import NOTES, mend, mend_ids, set_type
 
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
 KEYS = {"schema_version", "grade", "locked", "solution", "task", "grade_id", "points", "checksum", "cell_type"}
@@ -68,18 +64,6 @@ class Original:
         return sorted(wrong | (given.keys() - KEYS))
 
 
-class Lenient(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
-    """Reads what other exporters do not: the `Autograde.exporter_class` that goes with Restore."""
-
-    def from_file(self, file_stream: TextIO, resources: dict[str, Any] | None = None, **more: Any) -> tuple[str, Any]:
-        if Path(file_stream.name).is_symlink():  # perhaps to the work of somebody else
-            nb, notes = read_leniently(b""), ["The notebook was a link, which is not followed."]
-        else:
-            nb, notes = read_leniently(file_stream.buffer.read())
-        converted: tuple[str, Any] = self.from_notebook_node(nb, {**(resources or {}), NOTES: notes}, **more)
-        return converted
-
-
 class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Stands first in `Autograde.sanitize_preprocessors`."""
 
@@ -97,19 +81,21 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             nb.metadata[NOTES] = NotebookNode(restored=notes)
         return nb, resources
 
+    @property
+    def _course(self) -> Any:
+        """The folders of the course, None where no converter of an exporter knows them."""
+        return getattr(getattr(self.parent, "parent", None), "coursedir", None)
+
     def _without_links(self, about: Mapping[str, str]) -> list[str]:
-        course = getattr(getattr(self.parent, "parent", None), "coursedir", None)
-        if course is None:
+        if (course := self._course) is None:
             return []
-        student, assignment = about["student"], about["assignment"]
-        submitted = Path(course.format_path(course.submitted_directory, student, assignment))
-        graded = Path(course.format_path(course.autograded_directory, student, assignment))
-        return remove_copies(submitted, graded, Path(course.format_path(course.source_directory, ".", assignment)))
+        folders = (course.submitted_directory, course.autograded_directory, course.source_directory)
+        pairs = zip(folders, (about["student"], about["student"], "."), strict=True)
+        return remove_copies(*(Path(course.format_path(folder, student, about["assignment"])) for folder, student in pairs))
 
     def _release(self, notebook: str, assignment: str) -> dict[str, Any]:
         """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
-        course = getattr(getattr(self.parent, "parent", None), "coursedir", None)  # of the exporter's converter
-        if course is None:
+        if (course := self._course) is None:
             return {}
         folder = course.format_path(course.release_directory, ".", assignment)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -57,12 +58,14 @@ def arguments(uid: int, user_namespace: bool, descriptors: dict[str, int]) -> li
     lines += [("--tmpfs", path) for path in hidden]
     lines += [("--dir", folder) for path in python for folder in reversed(path.parents)]  # bubblewrap's own are its user's
     lines += [("--ro-bind", path, path) for path in python]
+    engines = _engines()
+    lines += [("--tmpfs", path) for path in engines]
     lines += [("--dir", folder) for folder in ("/etc", "/dev", SCRATCH, *PLACES.values())]
     lines += [("--ro-bind-try", f"/etc/{name}", f"/etc/{name}") for name in ETC]
     lines += [("--file", descriptor, path) for path, descriptor in descriptors.items()]
     lines += [("--dev-bind", f"/dev/{name}", f"/dev/{name}") for name in DEVICES]
     lines += [("--symlink", f"/proc/self/fd{end}", f"/dev/{name}") for name, end in LINKS.items()]
-    lines += [("--remount-ro", path) for path in (*hidden, "/")]
+    lines += [("--remount-ro", path) for path in (*hidden, *engines, "/")]
     return [str(word) for line in lines for word in line]
 
 
@@ -82,6 +85,13 @@ def _hidden() -> tuple[Path, ...]:
     if (checkout / "pyproject.toml").is_file() and _inside(checkout, tuple(map(Path, SYSTEM))):
         hidden.append(checkout)
     return tuple(hidden)
+
+
+def _engines() -> list[Path]:
+    """The libraries of torch, which are loaded before. Another Python in the room would have autograd from them."""
+    found = find_spec("torch")
+    folders = [Path(folder, "lib") for folder in (found.submodule_search_locations or ())] if found else []
+    return [folder for folder in folders if folder.is_dir()]
 
 
 @cache

@@ -73,7 +73,7 @@ def configuration(execute: str) -> str:
     )
     ours = [execute if name == STOCK else name for name in autograde]
     return f"""c = get_config()
-c.Autograde.exporter_class = "autograder.restoring.Lenient"
+c.Autograde.exporter_class = "autograder.mending.Lenient"
 c.Autograde.sanitize_preprocessors = {["autograder.restoring.Restore", *sanitize]}
 c.Autograde.autograde_preprocessors = {ours}
 """

@@ -17,7 +17,7 @@ from autograder import examining
 from autograder.errors import ContentError
 from autograder.examining import Examine
 from autograder.grader import GradingFailed
-from autograder.restoring import NOTES
+from autograder.mending import NOTES
 from autograder.room import RoomError
 
 pytestmark = pytest.mark.timeout(180)

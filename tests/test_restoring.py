@@ -26,7 +26,8 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import SchemaTooOldError
 from traitlets.config import Config
 
-from autograder.restoring import Lenient, Original, Restore, known, restore
+from autograder.mending import Lenient
+from autograder.restoring import Original, Restore, known, restore
 from scripts import demo
 from scripts.submissions import half_done, model_answers
 from scripts.submissions import hand_in as hand_in_answers
@@ -37,7 +38,7 @@ from pathlib import Path
 c = get_config()
 c.CourseDirectory.root = os.getcwd()
 c.Execute.timeout = 20
-c.Autograde.exporter_class = "autograder.restoring.Lenient"
+c.Autograde.exporter_class = "autograder.mending.Lenient"
 c.Autograde.sanitize_preprocessors = ["autograder.restoring.Restore", *("nbgrader.preprocessors." + name for name in (
     "ClearOutput", "DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata"))]
 os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
@@ -599,3 +600,18 @@ def test_the_order_is_that_of_the_release_where_it_has_all_cells() -> None:
     assert [(each.grade_id, each.tags) for each in ordered.values()] == [("a", ("kept",)), ("b", ())]
     assert ordered["a"].is_test and ordered["a"].points == 2 and ordered["b"].solution
     assert [(each.grade_id, each.tags) for each in known(book, {"a": {}}).values()] == [("b", None), ("a", None)]
+
+
+def test_a_notebook_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """It may be the work of somebody else."""
+    (tmp_path / "theirs.ipynb").write_text(
+        nbformat.writes(new_notebook(cells=[new_code_cell("answer = 42")])), encoding="utf-8"
+    )
+    (tmp_path / "mine.ipynb").symlink_to(tmp_path / "theirs.ipynb")
+    texts = {}
+    for name in ("theirs", "mine"):
+        with (tmp_path / f"{name}.ipynb").open(encoding="utf-8") as file:
+            texts[name], resources = Lenient().from_file(file, {})
+    assert "answer = 42" in texts["theirs"]
+    assert "answer" not in texts["mine"]
+    assert resources["autograder"] == ["The notebook was a link, which is not followed."]
