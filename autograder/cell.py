@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from dis import get_instructions
+from functools import cached_property, lru_cache
 from types import CodeType
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -36,7 +37,7 @@ class Cell:
         """What it is now."""
         return self.source if self.edited is None else ast.unparse(self.edited)
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[str]:
         return frozenset().union(*(names_in(statement.code) for statement in self.statements))
 
@@ -49,11 +50,12 @@ class Cell:
             return []
         return [ast.unparse(node.value) for node in nodes if isinstance(node, ast.Expr) and _is_lost(node.value)]
 
-    @property
+    @cached_property
     def touches(self) -> frozenset[str]:
         return frozenset().union(*(statement.touches for statement in self.statements))
 
 
+@lru_cache(maxsize=512)
 def read(source: str) -> Cell:
     """The cell of this source, as typed in the notebook."""
     try:

@@ -5,6 +5,7 @@ No line of a student's code runs here; what a test needs of the student's comes 
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import time
@@ -31,6 +32,14 @@ OpenRoom = Callable[[], tuple[socket.socket, int, Callable[[], str]]]
 
 DEATHS = 5
 """How many times a notebook may lose its process before the rest of it is not run."""
+
+REFUSED = re.compile(
+    r"AutogradOff|PermissionError|MemoryError|BlockingIOError|ConnectionRefusedError|gaierror|URLError"
+    r"|OSError: \[Errno (1|12|13|27|28|30|97|99|101)\]"
+)
+"""How errors begin that come of the walls and limits of a room."""
+LONGEST = 200
+"""Characters of an error in a note."""
 
 SHOWN: Mapping[str, Callable[..., None]] = {"check": feedback.check, "progress": overview.progress}
 """What students' cells may call that needs a judge."""
@@ -105,8 +114,12 @@ class Examiner:
             if student.was_late:
                 self._endless |= {task.source}
                 say_it_was_late(record, self.paper.limits.cell_seconds)
+                self.notes.append(f"The cell `{task.id}` did not end within {self.paper.limits.cell_seconds:g} s.")
             if told["cut"]:
                 record.messages.append(cut_message(self.paper.limits.cell_output))
+                self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
+            if is_students and record.error and REFUSED.match(record.error):
+                self.notes.append(f"The room refused something in the cell `{task.id}`: {record.error[:LONGEST]}")
         if is_students:
             run.error = record.error or ""
             self.scope.mine -= task.answers

@@ -45,14 +45,14 @@ def rounding(units: int | None) -> str:
     return f"{ROUNDED}at most {units} ULP (units in the last place of the largest entry) from autograd's."
 
 
-def right(question: Question, replay: Replay, units: int | None) -> Verdict:
+def right(question: Question, replay: Replay, units: int | None, with_remarks: bool = True) -> Verdict:
     """`units` is how far the answer is from autograd's."""
     others = f"with other numbers in {_listed(question.incoming)} too" if question.incoming else "on other minibatches too"
     praise = f"It holds {others}, and has the shape of `{question.variable}`, {question.shape}."
     remarks = notes(question.name, replay)
     if question.error and not remarks:
         remarks = (f"In the notebook the cell stopped with {question.error}. Mend what it needs, then run it again.",)
-    elif (culprit := question.culprit()) and f"d{culprit}" not in replay.changed:
+    elif with_remarks and (culprit := question.culprit()) and f"d{culprit}" not in replay.changed:
         other = f"because `d{culprit}` is. Check that one, run its cell again, then this one."
         itself = "because something else was changed since. Run the cells again from the top."
         reason = itself if culprit == question.variable else other

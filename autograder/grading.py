@@ -15,7 +15,7 @@ from autograder.verdict import Outcome, Verdict
 SAYS = "HIDDEN_TESTS_SAY"
 """The environment variable for what hidden tests say of an answer: "diagnosis", or the "outcome" alone."""
 
-EXAM = Effort("grade", own=2, resampled=2)
+EXAM = Effort("grade", own=2, resampled=2, remarks=False)
 
 
 def grade(name: str, by: str | None = None) -> None:

@@ -29,6 +29,8 @@ class Effort:
     seed: str
     own: int = 1
     resampled: int = 1
+    remarks: bool = True
+    """Whether a right answer gets remarks, such as on numbers in the notebook that are off."""
 
 
 def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
@@ -58,7 +60,7 @@ def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
             return explanation.wrong(question, difference, replay, case)
         if case.rows is None:
             units = _worse(units, units_off(replay.answer, reference))
-    return explanation.right(question, replay, units)
+    return explanation.right(question, replay, units, effort.remarks)
 
 
 def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from IPython.display import display
@@ -70,7 +71,7 @@ def _judged(session: Session, tape: Tape, name: str, answer: str) -> Verdict | N
     seen = session.answering(answer) or session.dropped(answer) or session.failure(answer)
     if not seen or session.tape(name[1:]) is not tape:
         return None
-    return judge(name, None if answer == name else answer, PRACTICE)
+    return judge(name, None if answer == name else answer, replace(PRACTICE, remarks=False))
 
 
 def _remembered(entry: Entry | None, beside: Exercise | None, answer: str) -> Standing:

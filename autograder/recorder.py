@@ -50,7 +50,7 @@ class Recorder(Session):
 
     def write(self, name: str, text: str) -> None:
         """What is written to a stream is put together while nothing else comes between."""
-        if len(text) > self.left:
+        if len(text) > max(self.left, 0):
             self.cut, text = True, text[: max(self.left, 0)]
         if not text:
             return

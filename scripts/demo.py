@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -76,12 +77,21 @@ def out_of_time(course: Path) -> list[tuple[str, str, str]]:
     ]
 
 
+def notes(course: Path) -> list[tuple[str, str, str]]:
+    """The student, notebook and text of everything that an instructor may want to look at."""
+    return [
+        (path.parts[-3], path.stem, note)
+        for path in sorted((course / "autograded").glob("*/*/*.ipynb"))
+        for note in json.loads(path.read_text(encoding="utf-8"))["metadata"]["autograder"]["notes"]
+    ]
+
+
 def main() -> None:
     course = ROOT / "demo-course"
     console = Console()
     shutil.rmtree(course, ignore_errors=True)
     make_course(course, STUDENTS)
-    console.print(f"A course with {len(STUDENTS)} submissions of 4 notebooks each. nbgrader grades them one after the other.\n")
+    console.print(f"A course with {len(STUDENTS)} submissions of 4 notebooks each. nbgrader grades them, in rooms.\n")
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         # every notebook is read twice: its metadata is put right first, then it is run
@@ -99,6 +109,8 @@ def main() -> None:
     console.print(table)
     for student, name, cell in out_of_time(course):
         console.print(f"{student}: cell {cell} of {name} did not end within {SECONDS_FOR_A_CELL} s.", highlight=False)
+    for student, name, note in notes(course):
+        console.print(f"{student}: {name}: {note}", highlight=False, markup=False)
     console.print(f"feedback: {(course / 'feedback').relative_to(ROOT)}/STUDENT/backprop/*.html", highlight=False)
     console.print(f"grades:   {(course / 'grades.csv').relative_to(ROOT)}", highlight=False)
     unexpected = [student for student, marks in MARKS.items() if marks != tuple(scores[student][n][0] for n in NOTEBOOKS)]

@@ -64,5 +64,5 @@ class Lesson:
 
     def verdict(self, name: str, by: str | None = None, seed: str = EXAM.seed) -> Verdict:
         """The exam's verdict on what the notebook holds."""
-        effort = replace(EXAM, seed=seed)
+        effort = replace(EXAM, seed=seed, remarks=True)
         return judge_function(self.session, name, by, effort) if by else judge_step(self.session, name, effort)

@@ -155,7 +155,8 @@ class TestTime:
         assert "while True" in told.traceback(0)
         assert told.shown(0).startswith("begun")
         assert told.errors()[1:] == ["", ""]
-        assert told.notes == []
+        (note,) = told.notes
+        assert note.startswith("The cell `cell-") and note.endswith("did not end within 0.5 s.")
 
     def test_a_loop_that_ignores_interrupts_costs_its_cell_alone(self, desk: Desk) -> None:
         deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nz = 1\nwhile True:\n    pass"
@@ -252,6 +253,33 @@ class TestLimits:
         told = desk(student("big = b'x' * 10**7\nx = 1"), test("len(big)"), test("assert x == 1"), answer=10**6)
         assert told.error(1) != ""
         assert told.error(2) == ""
+
+
+class TestRefusals:
+    """What a room refused is noted for the instructor."""
+
+    @pytest.mark.parametrize(
+        ("source", "noted"),
+        [
+            ("import os\nos.mkdir('/usr/mine')", "OSError: [Errno 30] Read-only file system"),
+            ("import socket\nsocket.create_connection(('192.0.2.1', 80), 1)", "OSError: [Errno 101] Network is unreachable"),
+            ("import torch\ntorch.ones(2, requires_grad=True).sum().backward()", "AutogradOff: autograd is switched off"),
+            ("hoard = bytearray(2**40)", "MemoryError: "),
+        ],
+    )
+    def test_it_is_noted(self, desk: Desk, source: str, noted: str) -> None:
+        (note,) = desk(student("x = 1"), student(source)).notes
+        assert note.startswith("The room refused something in the cell `")
+        assert f": {noted}" in note
+
+    @pytest.mark.parametrize("source", ["1 / 0", "open('not there')", "raise OSError('mine')", "x ="])
+    def test_a_mistake_is_none(self, desk: Desk, source: str) -> None:
+        assert desk(student(source)).notes == []
+
+    def test_what_takes_too_long_or_too_much_is_noted(self, desk: Desk) -> None:
+        examined = desk(student("while True:\n    pass"), student("print('x' * 100)"), cell_seconds=1, cell_output=50)
+        late, cut = examined.notes
+        assert late.endswith("did not end within 1 s.") and cut.endswith("showed more than it may: the rest was cut off.")
 
 
 class TestSecrets:
