@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from autograder import agent, engines, lockdown, recorder
+from autograder import engines, lockdown, recorder, resident
 from autograder.dataset import load_names
 from autograder.examiner import Examiner
 from autograder.limits import Limits
@@ -144,7 +144,7 @@ class Warm:
 
     def _live(self, channel: socket.socket, limits: Limits) -> None:
         engines.switch_off(self.entrances)
-        agent.live(channel, self.shell, limits)
+        resident.live(channel, self.shell, limits)
 
 
 def _examine(parent: int, shell: Shell, paper: socket.socket, control: socket.socket) -> NoReturn:

@@ -128,9 +128,12 @@ def damage(fault: str, config: str, limited: bool) -> Damage:
 def nbgrader(course: Path, *arguments: str, limited: bool = False) -> None:
     """Runs a command of nbgrader, which may fail: what it did is in the gradebook."""
     limit = f"ulimit -v {MEMORY // 1024}; " if limited else ""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])  # with alembic
     command = ["bash", "-c", f"{limit}exec {sys.executable} -m nbgrader {' '.join(arguments)}"]
     with (
-        subprocess.Popen(command, cwd=course, start_new_session=True, stdout=DEVNULL, stderr=DEVNULL) as process,
+        subprocess.Popen(
+            command, cwd=course, env={**os.environ, "PATH": path}, start_new_session=True, stdout=DEVNULL, stderr=DEVNULL
+        ) as process,
         suppress(subprocess.TimeoutExpired),
     ):
         process.wait(LONGEST)

@@ -70,7 +70,7 @@ def attempt(what, do):
 
 CHANNEL = """
 import gc, os, struct
-fd = next(o for o in gc.get_objects() if type(o).__name__ == "Agent").conversation.channel.fileno()
+fd = next(o for o in gc.get_objects() if type(o).__name__ == "Resident").conversation.channel.fileno()
 from autograder.encoding import encode
 def frame(message):
     text, blob = encode(message, 2**20)
@@ -682,7 +682,7 @@ for shape, end in (([2**40], 4), ([-1], 4), ([2], 2**60), ([1], -4), ([1, 2**63,
         {
             "dz": """
 import gc
-ask = next(o for o in gc.get_objects() if type(o).__name__ == 'Agent').conversation.ask
+ask = next(o for o in gc.get_objects() if type(o).__name__ == 'Resident').conversation.ask
 """
             + ATTEMPT
             + """
@@ -710,10 +710,10 @@ for kwargs in ({'effort': 1}, {'by': 'grade'}, {'name': 'dz'}):
         "answers every question by a question",
         """
 import gc
-agent = next(o for o in gc.get_objects() if type(o).__name__ == 'Agent')
+resident = next(o for o in gc.get_objects() if type(o).__name__ == 'Resident')
 def never(**details):
-    return agent.show('check', 'dz')
-agent.questions.update(replay=never, names=never, values=never)
+    return resident.show('check', 'dz')
+resident.questions.update(replay=never, names=never, values=never)
 check('dz')
 """,
     ),
@@ -733,20 +733,20 @@ while True:
     os.write(fd, many)""",
         noted="ended in the cell `dz`",
     ),
-    "changed-agent": at(
+    "changed-resident": at(
         "dz",
-        "has the agent answer for the cell",
+        "has the resident answer for the cell",
         """
 import gc
-agent = next(o for o in gc.get_objects() if type(o).__name__ == 'Agent')
-replay = agent.questions['replay']
+resident = next(o for o in gc.get_objects() if type(o).__name__ == 'Resident')
+replay = resident.questions['replay']
 def mine(name, **details):
     told = replay(name=name, **details)
     if name == 'dz':
-        case = agent.cases[details['case']]
+        case = resident.cases[details['case']]
         told.update(missing=False, error=None, answer=case.incoming['h'])
     return told
-agent.questions['replay'] = mine
+resident.questions['replay'] = mine
 dz = dh""",
     ),
     "forged-errors": at(
@@ -754,8 +754,8 @@ dz = dh""",
         "sends results that are nothing, or too much",
         """
 import gc
-agent = next(o for o in gc.get_objects() if type(o).__name__ == 'Agent')
-agent.questions['operate'] = lambda **k: {'value': {'old': -1}, 'error': None, 'changes': [[10**9, 1], [-1,
+resident = next(o for o in gc.get_objects() if type(o).__name__ == 'Resident')
+resident.questions['operate'] = lambda **k: {'value': {'old': -1}, 'error': None, 'changes': [[10**9, 1], [-1,
     1]], 'printed': {'stdout': 1}}
 def perplexity(loss):
     return 5""",

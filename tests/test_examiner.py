@@ -301,7 +301,7 @@ class TestSecrets:
         part = "    ### BEGIN HIDDEN TESTS\n    y = 'HIDDEN-TEXT'\n    ### END HIDDEN TESTS\n"
         source = f"def one(x):\n    y = x\n{part}    return y\ndef two(x):\n    y = x\n{part}    return y"
         hidden = "\n".join(line for _ in range(2) for line in part.split("\n")[:2])
-        spy = "import autograder.agent as agent\ngiven = []\nread = agent.compile = lambda source, *rest: (given.append(source)"
+        spy = "import autograder.resident as its\ngiven = []\nread = its.compile = lambda source, *rest: (given.append(source)"
         spy += " or compile(source, *rest))"
         told = desk(student(spy), Task("", Role.TEST, source, hidden), student("one(1)"), student("print(given)"))
         assert "HIDDEN" not in told.shown(3)

@@ -328,7 +328,7 @@ class TestStart:
 
     def test_its_environment_is_its_own(self, either: Room, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SECRET", "do-not-tell")
-        assert os.environ["PATH"].encode() in Path("/proc/self/environ").read_bytes()
+        assert b"PATH=" in Path("/proc/self/environ").read_bytes()
         seen = asked(either, lambda: [dict(os.environ), Path("/proc/self/environ").read_bytes().strip(b"\0").decode()])
         names = {"HOME", "LANG", "MPLBACKEND", "MPLCONFIGDIR", "NBGRADER_EXECUTION", "OMP_NUM_THREADS", "PATH", "TMPDIR"}
         assert seen[0].keys() == names | {"PYTHONDONTWRITEBYTECODE"}

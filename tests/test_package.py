@@ -52,7 +52,7 @@ ORDER = [
     ("grader", "student"),
     ("remote",),
     ("scope",),
-    ("agent", "examiner", "examining"),
+    ("examiner", "examining", "resident"),
     ("warm",),
     ("cli",),
 ]

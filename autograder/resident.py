@@ -61,13 +61,13 @@ def live(connection: socket.socket, shell: Shell, limits: Limits) -> None:
     """Answers questions until the examiner is gone."""
     shell.take_streams()
     shell.files = {"stdout": 1, "stderr": 2}
-    agent = Agent(connection, shell, limits)
-    signal.signal(signal.SIGINT, agent.interrupt)
+    resident = Resident(connection, shell, limits)
+    signal.signal(signal.SIGINT, resident.interrupt)
     with suppress(Closed):
-        agent.conversation.listen()
+        resident.conversation.listen()
 
 
-class Agent:
+class Resident:
     def __init__(self, connection: socket.socket, shell: Shell, limits: Limits) -> None:
         self.shell = shell
         self.limits = limits
@@ -226,7 +226,7 @@ class Agent:
         return callback
 
 
-def _prepare(agent: Agent) -> None:
+def _prepare(resident: Resident) -> None:
     """Makes the process one in which nothing can be judged: no autograd, no judge, no record of a forward pass."""
 
     def forward(shell: Any) -> None:
@@ -238,10 +238,10 @@ def _prepare(agent: Agent) -> None:
         shell.register_magic_function(run, "cell", "forward")
 
     def check(name: str, by: str | None = None) -> None:
-        agent.show("check", name, by)
+        resident.show("check", name, by)
 
     def progress() -> None:
-        agent.show("progress")
+        resident.show("progress")
 
     def not_here(*_: object, **__: object) -> None:
         raise NotReady("this is not there while the notebook is graded.")
