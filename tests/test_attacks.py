@@ -52,7 +52,7 @@ STOCK = """
 for name in ("sanitize_preprocessors", "autograde_preprocessors", "exporter_class"):
     del c.Autograde[name]
 """
-FEW = ("torch-functions", "check-and-grade", "ast-transformer", "edits-tags")
+FEW = ("check-and-grade", "edits-tags")
 """Those that are always run without rooms too."""
 HONESTLY = {
     "honest": Attack("answers"),
