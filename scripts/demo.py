@@ -17,7 +17,7 @@ from rich.table import Table
 from autograder import notebook
 from scripts.submissions import MARKS, NOTEBOOKS, ROOT, STUDENTS, Answers, hand_in
 
-SECONDS_FOR_A_CELL = 20
+SECONDS_FOR_A_CELL = 40
 
 
 def make_course(folder: Path, students: Mapping[str, Callable[[], Answers]]) -> None:
