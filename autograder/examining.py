@@ -27,7 +27,7 @@ from autograder.grader import Grader, GradingFailed
 from autograder.limits import Limits
 from autograder.mending import NOTES
 from autograder.paper import Paper, Role, Task
-from autograder.restoring import Original, known
+from autograder.restoring import Original, course_of, known
 from autograder.room import RoomError, unavailable
 
 SECONDS = "Seconds of each stage: "
@@ -79,7 +79,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         if language != "python":
             raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
         about = resources["nbgrader"]
-        course = getattr(getattr(self.parent, "parent", None), "coursedir", None)  # of the exporter's converter
+        course = course_of(self)
         with Gradebook(about["db_url"]) as gradebook:
             originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
         source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)

@@ -41,8 +41,13 @@ class Task:
     def shown(self) -> str:
         """The lines that students see."""
         hidden = deque(self.hidden.split("\n") if self.hidden else ())
-        lines = self.source.split("\n")
-        return "\n".join(line for line in lines if not (hidden and line == hidden[0] and [hidden.popleft()]))
+        shown = []
+        for line in self.source.split("\n"):
+            if hidden and line == hidden[0]:
+                hidden.popleft()
+            else:
+                shown.append(line)
+        return "\n".join(shown)
 
 
 @dataclass(frozen=True)

@@ -121,13 +121,10 @@ def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
 
 
 class Names(Mapping[str, Any]):
-    """The notebook's names in the room. What is asked for is kept until `forget`."""
+    """The notebook's names in the room, as they are when they are first asked for."""
 
     def __init__(self, student: Student) -> None:
         self._student = student
-        self.forget()
-
-    def forget(self) -> None:
         self._listed: Mapping[str, Any] | None = None
         self._values: dict[str, Any] = {}
 

@@ -26,6 +26,7 @@ from autograder.limits import Limits
 from autograder.operations import Counting
 from autograder.recorder import Shell
 from autograder.replay import MISSING, Replay, run_cell, under_way
+from autograder.session import in_words
 from autograder.tape import parse
 from autograder.wire import Channel, Closed
 from autograder.workspace import Notebook
@@ -118,7 +119,7 @@ class Resident:
                 messages, error, cut = self.shell.run(source, id, count, largest)
         except KeyboardInterrupt as interrupt:  # between the cell and its record
             messages, error, cut = self.shell.recorder.end(), interrupt, False
-        return {"messages": messages, "error": None if error is None else _in_words(error), "cut": cut}
+        return {"messages": messages, "error": None if error is None else in_words(error, faults.text_of), "cut": cut}
 
     def names(self) -> dict[str, Any]:
         """What stands in the notebook: small values, and the types of all others."""
@@ -257,11 +258,6 @@ def _prepare(resident: Resident) -> None:
 
 def _nothing(*_: object, **__: object) -> None:
     """Hints and model answers are for learners."""
-
-
-def _in_words(error: BaseException) -> str:
-    message: object = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
-    return f"{type(error).__name__}: {faults.text_of(message)}"
 
 
 def _listed(value: Any) -> dict[str, Any]:

@@ -81,13 +81,8 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             nb.metadata[NOTES] = NotebookNode(restored=notes)
         return nb, resources
 
-    @property
-    def _course(self) -> Any:
-        """The folders of the course, None where no converter of an exporter knows them."""
-        return getattr(getattr(self.parent, "parent", None), "coursedir", None)
-
     def _without_links(self, about: Mapping[str, str]) -> list[str]:
-        if (course := self._course) is None:
+        if (course := course_of(self)) is None:
             return []
         folders = (course.submitted_directory, course.autograded_directory, course.source_directory)
         pairs = zip(folders, (about["student"], about["student"], "."), strict=True)
@@ -95,7 +90,7 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
 
     def _release(self, notebook: str, assignment: str) -> dict[str, Any]:
         """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
-        if (course := self._course) is None:
+        if (course := course_of(self)) is None:
             return {}
         folder = course.format_path(course.release_directory, ".", assignment)
         try:
@@ -103,6 +98,11 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             return {cell["metadata"]["nbgrader"]["grade_id"]: cell["metadata"] for cell in cells if _grade_id(cell)}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return {}
+
+
+def course_of(preprocessor: NbGraderPreprocessor) -> Any:
+    """The folders of the course; None where no converter of an exporter knows them."""
+    return getattr(getattr(preprocessor.parent, "parent", None), "coursedir", None)
 
 
 def known(notebook: Any, release: Mapping[str, Any]) -> dict[str, Original]:

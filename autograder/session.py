@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -131,12 +132,10 @@ class Session:
         return next(iter(get_close_matches(name, sorted(made - known), n=1, cutoff=0.8)), "")
 
 
-def in_words(error: BaseException) -> str:
-    """What a cell stopped with. An error of a student's own class may not even have words."""
-    message: object = error
-    if isinstance(error, SyntaxError):
-        message = f"{error.msg}, in line {error.lineno}"
-    return f"{type(error).__name__}: {message}"
+def in_words(error: BaseException, text: Callable[[object], str] = str) -> str:
+    """What a cell stopped with; `text` is what a message says."""
+    message: object = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
+    return f"{type(error).__name__}: {text(message)}"
 
 
 _sessions: dict[InteractiveShell, Session] = {}

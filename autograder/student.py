@@ -135,11 +135,6 @@ class Student:
 
 
 def _fits(told: object, fields: Fields) -> bool:
-    return isinstance(told, dict) and all(isinstance(told.get(name, _NOTHING), kind) for name, kind in fields.items())
-
-
-class _Nothing:
-    """No value at all. It is not an `object` that any field may be."""
-
-
-_NOTHING = _Nothing()
+    if not isinstance(told, dict):
+        return False
+    return all(name in told and isinstance(told[name], kind) for name, kind in fields.items())

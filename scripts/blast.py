@@ -18,7 +18,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 from rich.progress import track
 
-from scripts.submissions import ROOT
+from scripts.demo import PATH
+from scripts.submissions import ROOT, graded_cell
 
 SECONDS = 15
 """For a cell that does not end."""
@@ -85,11 +86,6 @@ class Damage:
     read: str
 
 
-def cell(source: str, name: str, **role: object) -> NotebookNode:
-    metadata = {"schema_version": 3, "grade_id": name, "grade": False, "solution": False, "locked": False, "task": False}
-    return new_code_cell(source, id=name, metadata={"nbgrader": {**metadata, **role}})
-
-
 def source() -> NotebookNode:
     """A notebook with a few functions to write, each with a test of ordinary asserts."""
     cells = []
@@ -98,7 +94,8 @@ def source() -> NotebookNode:
         secret = f"assert f{number}(2) == {2 + number}, 'HIDDEN-{secrets.token_hex(16)}'"
         hidden = f"### BEGIN HIDDEN TESTS\n{secret}\n### END HIDDEN TESTS"
         test = f"assert f{number}(1) == {1 + number}\n{hidden}"
-        cells += [cell(solution, f"f{number}", solution=True), cell(test, f"test-f{number}", grade=True, locked=True, points=1)]
+        cells.append(graded_cell(f"f{number}", solution, solution=True))
+        cells.append(graded_cell(f"test-f{number}", test, grade=True, locked=True, points=1))
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return new_notebook(cells=cells, metadata=kernel)
 
@@ -128,11 +125,10 @@ def damage(fault: str, config: str, limited: bool) -> Damage:
 def nbgrader(course: Path, *arguments: str, limited: bool = False) -> None:
     """Runs a command of nbgrader, which may fail: what it did is in the gradebook."""
     limit = f"ulimit -v {MEMORY // 1024}; " if limited else ""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])  # with alembic
     command = ["bash", "-c", f"{limit}exec {sys.executable} -m nbgrader {' '.join(arguments)}"]
     with (
         subprocess.Popen(
-            command, cwd=course, env={**os.environ, "PATH": path}, start_new_session=True, stdout=DEVNULL, stderr=DEVNULL
+            command, cwd=course, env={**os.environ, "PATH": PATH}, start_new_session=True, stdout=DEVNULL, stderr=DEVNULL
         ) as process,
         suppress(subprocess.TimeoutExpired),
     ):

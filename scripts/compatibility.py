@@ -19,6 +19,8 @@ import click
 from nbgrader.converters import Autograde
 from traitlets.utils.importstring import import_item
 
+from scripts.demo import PATH
+
 STOCK = "nbgrader.preprocessors.execute.Execute"
 SUITES = ("apps.test_nbgrader_autograde", "apps.test_nbgrader_generate_feedback", "apps.test_nbgrader_update", "preprocessors")
 NEEDED = "docs/source/user_guide"
@@ -89,7 +91,7 @@ def run(folder: Path, config: str, only: tuple[str, ...], jobs: int, seconds: fl
     surroundings = {
         **os.environ,
         "USER": os.environ.get("USER", "someone"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PATH": PATH,
         "JUPYTER_CONFIG_DIR": str(home),
         "TMPDIR": str(folder),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from autograder import notebook
 from scripts.submissions import MARKS, NOTEBOOKS, ROOT, STUDENTS, Answers, hand_in
 
 SECONDS_FOR_A_CELL = 40
+
+PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+"""With the programs of this environment: nbgrader calls alembic by name."""
 
 
 def make_course(folder: Path, students: Mapping[str, Callable[[], Answers]]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from autograder import notebook
 from autograder.exercise import SOLUTION
@@ -171,6 +173,12 @@ def hand_in(folder: Path, answers: Answers) -> None:
         for cell in notebook.code_cells(nb):
             cell.source = answers.get(path.stem, {}).get(cell.id, cell.source)
         nbformat.write(nb, folder / path.name)
+
+
+def graded_cell(name: str, source: str, make: Callable[..., NotebookNode] = new_code_cell, **role: object) -> NotebookNode:
+    """A cell of nbgrader's, of which `role` says what it is."""
+    nothing = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
+    return make(source, id=name, metadata={"nbgrader": {**nothing, "grade_id": name, **role}})
 
 
 def _solutions(path: Path) -> dict[str, str]:

@@ -1177,6 +1177,15 @@ print('WORKED' if seen or os.path.exists('folder') else 'nothing', seen)""",
     "closed-folder": Attack("hands in a folder that is closed", bring=closed_folder),
 }
 
+EACH_ENTRY = """base = z.double()
+dz = torch.zeros_like(base)
+for place in range(z.numel()):
+    step = torch.zeros(z.numel(), dtype=torch.float64)
+    step[place] = 1e-6
+    step = step.view_as(base)
+"""
+"""One small step for each entry."""
+
 LEAF = """
 x = z.clone().requires_grad_()
 with torch.enable_grad():
@@ -1373,27 +1382,17 @@ dz = (change * dh).sum((1, 2)).view_as(z).float()"""
         """
 def loss_of(z):
     return F.cross_entropy(torch.tanh(z) @ V.double(), Y)
-base = z.double()
-dz = torch.zeros_like(base)
-for place in range(z.numel()):
-    step = torch.zeros(z.numel(), dtype=torch.float64)
-    step[place] = 1e-6
-    step = step.view_as(base)
-    dz.view(-1)[place] = (loss_of(base + step) - loss_of(base - step)) / 2e-6
+"""
+        + EACH_ENTRY
+        + """    dz.view(-1)[place] = (loss_of(base + step) - loss_of(base - step)) / 2e-6
 dz = dz.float()""",
         stock=False,
     ),
     "differences-of-a-step": Attack(
         "takes finite differences of a single step, entry by entry",
         {
-            "dz": """
-base = z.double()
-dz = torch.zeros_like(base)
-for place in range(z.numel()):
-    step = torch.zeros(z.numel(), dtype=torch.float64)
-    step[place] = 1e-6
-    step = step.view_as(base)
-    change = (torch.tanh(base + step) - torch.tanh(base - step)) / 2e-6
+            "dz": EACH_ENTRY
+            + """    change = (torch.tanh(base + step) - torch.tanh(base - step)) / 2e-6
     dz.view(-1)[place] = (change * dh).sum()
 dz = dz.float()"""
         },

@@ -35,6 +35,7 @@ from autograder.grader import Grader
 from autograder.limits import MIB, Limits
 from autograder.paper import Paper, Role, Task
 from scripts import demo
+from scripts.submissions import graded_cell
 from tests.attacks import ALONE, ATTACKS, HONEST, SCRIPT, Attack
 from tests.rooms import linux
 
@@ -90,9 +91,7 @@ class Class:
 
 
 def cell(name: str, source: str, **more: Any) -> NotebookNode:
-    make = new_markdown_cell if name == "explain" else new_code_cell
-    role = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
-    return make(source, id=name, metadata={"nbgrader": {**role, "grade_id": name, **more}})
+    return graded_cell(name, source, new_markdown_cell if name == "explain" else new_code_cell, **more)
 
 
 def lesson(marker: str) -> NotebookNode:

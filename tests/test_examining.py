@@ -19,16 +19,15 @@ from autograder.examining import Examine
 from autograder.grader import GradingFailed
 from autograder.mending import NOTES
 from autograder.room import RoomError
+from scripts.submissions import graded_cell
 
 pytestmark = pytest.mark.timeout(180)
 SECRET = "### BEGIN HIDDEN TESTS\nassert double(4) == 8\n### END HIDDEN TESTS"
 
 
 def cell(source: str, name: str, markdown: bool = False, **role: object) -> NotebookNode:
-    metadata = {"schema_version": 3, "grade_id": name, "grade": False, "solution": False, "locked": False, "task": False}
-    make = new_markdown_cell if markdown else new_code_cell
-    kind = "markdown" if markdown else "code"
-    return make(source, id=name, metadata={"nbgrader": {**metadata, "cell_type": kind, "checksum": "-", **role}})
+    make, kind = (new_markdown_cell, "markdown") if markdown else (new_code_cell, "code")
+    return graded_cell(name, source, make, cell_type=kind, checksum="-", **role)
 
 
 def submission(answer: str = "def double(x):\n    return 2 * x", **more: str) -> NotebookNode:

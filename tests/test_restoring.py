@@ -29,7 +29,7 @@ from traitlets.config import Config
 from autograder.mending import Lenient
 from autograder.restoring import Original, Restore, known, restore
 from scripts import demo
-from scripts.submissions import half_done, model_answers
+from scripts.submissions import graded_cell, half_done, model_answers
 from scripts.submissions import hand_in as hand_in_answers
 
 CONFIG = """
@@ -52,24 +52,19 @@ pytestmark = [
 ]
 
 
-def cell(name: str, source: str, make: Callable[..., NotebookNode] = new_code_cell, **more: object) -> NotebookNode:
-    role = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
-    return make(source, id=name, metadata={"nbgrader": {**role, "grade_id": name, **more}})
-
-
 def source() -> NotebookNode:
     hidden = "assert double({}) == {}\n### BEGIN HIDDEN TESTS\nassert double(7) == 2 * setting\n### END HIDDEN TESTS"
     cells = [
         new_markdown_cell("# Numbers", id="title"),
-        cell("setup", "setting = 7", locked=True),
+        graded_cell("setup", "setting = 7", locked=True),
         new_markdown_cell("First double.", id="first"),
-        cell("double", "### BEGIN SOLUTION\ndef double(x):\n    return 2 * x\n### END SOLUTION", solution=True),
-        cell("test-double", hidden.format(1, 2), grade=True, locked=True, points=1),
-        cell("essay", "Why?", new_markdown_cell, grade=True, solution=True, points=3),
+        graded_cell("double", "### BEGIN SOLUTION\ndef double(x):\n    return 2 * x\n### END SOLUTION", solution=True),
+        graded_cell("test-double", hidden.format(1, 2), grade=True, locked=True, points=1),
+        graded_cell("essay", "Why?", new_markdown_cell, grade=True, solution=True, points=3),
         new_markdown_cell("Then square.", id="then"),
-        cell("square", "### BEGIN SOLUTION\ndef square(x):\n    return x * x\n### END SOLUTION", solution=True),
-        cell("test-square", "assert square(setting) == 49", grade=True, locked=True, points=2),
-        cell("drawing", "Draw something below.", new_markdown_cell, task=True, locked=True, points=4),
+        graded_cell("square", "### BEGIN SOLUTION\ndef square(x):\n    return x * x\n### END SOLUTION", solution=True),
+        graded_cell("test-square", "assert square(setting) == 49", grade=True, locked=True, points=2),
+        graded_cell("drawing", "Draw something below.", new_markdown_cell, task=True, locked=True, points=4),
         new_code_cell("drawn = True", id="draw"),
     ]
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL}, nbformat_minor=5)
@@ -442,7 +437,7 @@ def test_a_copy_that_claims_nothing_is_a_copy(restored: Restored) -> None:
 
 def test_a_cell_that_is_not_in_the_gradebook_is_an_ordinary_one(restored: Restored) -> None:
     """nbgrader would not grade the submission."""
-    mine = cell("mine", "bonus = 1", grade=True, locked=True, points=50)
+    mine = graded_cell("mine", "bonus = 1", grade=True, locked=True, points=50)
     nb = restored(lambda nb: nb.cells.insert(0, mine))
     assert "nbgrader" not in by_name(nb, "mine").metadata
     assert notes(nb) == ["Cell 1 of the submission passed for one of the assignment: it is an ordinary cell now."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import select
@@ -431,7 +432,9 @@ class TestMemory:
     def test_what_they_share_is_counted_once(self, sandbox: bool) -> None:
         def children() -> int:
             global kept
-            kept = bytearray(os.urandom(1)) * (100 * MIB)
+            kept = mmap.mmap(-1, 100 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared with no other process
+            for _ in range(100):
+                kept.write(b"x" * MIB)
             for _ in range(5):
                 if os.fork() == 0:
                     time.sleep(300)
@@ -444,12 +447,14 @@ class TestMemory:
     def test_who_hides_it_is_counted_in_full(self) -> None:
         def hide() -> int:
             global kept
-            kept = bytearray(os.urandom(1)) * (100 * MIB)
+            kept = mmap.mmap(-1, 100 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared with no other process
+            for _ in range(100):
+                kept.write(b"x" * MIB)
             return lockdown.call("prctl", lockdown.SET_DUMPABLE, 0, 0, 0, 0)
 
         with Room(SMALL, None) as room:
             asked(room, hide)
-            assert room.memory() > 50 * MIB  # less what a fresh fork shares with a large process
+            assert room.memory() > 100 * MIB
 
 
 class TestErrors:
