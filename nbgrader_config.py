@@ -39,7 +39,7 @@ c.Autograde.sanitize_preprocessors = [
     "nbgrader.preprocessors.DeduplicateIds",
     "nbgrader.preprocessors.OverwriteKernelspec",
     "nbgrader.preprocessors.OverwriteCells",
-    "nbgrader.preprocessors.CheckCellMetadata",
+    "autograder.checking.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
     "autograder.examining.Examine",
@@ -48,7 +48,7 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
-    "nbgrader.preprocessors.CheckCellMetadata",
+    "autograder.checking.CheckCellMetadata",
 ]
 
 # Cells are fast; this is for the ones that never end. Other limits are traits of c.Examine.

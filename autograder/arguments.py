@@ -90,7 +90,9 @@ def _copied(part: Any) -> Any:
 def _same(part: Any, was: Any) -> bool:
     match part:
         case Tensor():
-            return part.shape == was.shape and bool(((part == was) | (part.isnan() & was.isnan())).all())
+            if part.shape != was.shape or part.dtype != was.dtype:
+                return False
+            return torch.equal(part, was) or bool(((part == was) | (part.isnan() & was.isnan())).all())
         case np.ndarray():
             return bool(np.array_equal(part, was, equal_nan=part.dtype.kind in "fc"))
         case list():

@@ -76,6 +76,7 @@ def of(source: str, tree: ast.Module) -> Cell:
     return Cell(source, tuple(_statement(node) for node in tree.body), tree)
 
 
+@lru_cache(maxsize=4096)
 def names_in(code: CodeType) -> frozenset[str]:
     """All global names that a code object mentions, in functions and comprehensions inside it too."""
     inner = (names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
@@ -90,10 +91,23 @@ def bound(node: ast.stmt) -> frozenset[str]:
     return frozenset({node.name}) if isinstance(node, ast.FunctionDef | ast.ClassDef) else frozenset()
 
 
+def made(node: ast.stmt) -> set[str]:
+    """The names that a statement gives a value which does not come from their old one."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    names = [child for child in _own(node) if isinstance(child, ast.Name)]
+    stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    changed = {
+        child.target.id for child in ast.walk(node) if isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name)
+    }
+    return stored - read - changed
+
+
 def _statement(node: ast.stmt) -> Statement:
     code = compile(ast.Module([node], []), "<your cell>", "exec", optimize=1)  # without assertions
     touches = frozenset(name for child in _own(node) for name in _touched(child))
-    return Statement(code, frozenset(_made(node)), touches & names_in(code))
+    return Statement(code, frozenset(made(node)), touches & names_in(code))
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
@@ -141,18 +155,6 @@ def _is_lost(value: ast.expr) -> bool:
 
             return hasattr(Tensor, f"{method}_")
     return False
-
-
-def _made(node: ast.stmt) -> set[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return {node.name}
-    names = [child for child in _own(node) if isinstance(child, ast.Name)]
-    stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
-    changed = {
-        child.target.id for child in ast.walk(node) if isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name)
-    }
-    return stored - read - changed
 
 
 def _touched(node: ast.AST) -> Iterator[str]:

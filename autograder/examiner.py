@@ -180,7 +180,8 @@ class Examiner:
         """Runs a locked cell or a test here. What it needs and no locked cell has made comes from the room."""
         try:
             with _interrupted_after(self.paper.limits.cell_seconds):
-                self.scope.bring(task.source, lambda names: self._present().ask("values", names=names))
+                is_there = task.role is Role.LOCKED
+                self.scope.bring(task.source, lambda names: self._present().ask("values", names=names), is_there)
                 before = dict(self.shell.names)
                 messages, error, cut = self.shell.run(task.source, task.id, count, self.paper.limits.cell_output)
         except (AutograderError, KeyboardInterrupt) as stop:

@@ -10,7 +10,7 @@ import secrets
 from atexit import register
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +83,13 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         with Gradebook(about["db_url"]) as gradebook:
             originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
         source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
-        own = _instructors(source, about["notebook"])
-        tasks, places = self._tasks(nb, originals, _answers(own))
+        answers, imports = _told(source / f"{about['notebook']}.ipynb")
+        tasks, places = self._tasks(nb, originals, answers)
         folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
         key = _key(Path(course.root if course else folder, self.key_file))
         name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
         limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
-        paper = Paper(tasks, _imports(own), hmac.digest(key, name.encode(), "sha256").hex(), limits)
+        paper = Paper(tasks, imports, hmac.digest(key, name.encode(), "sha256").hex(), limits)
         notes = self._examined(nb, paper, places, folder, source)
         flags = integrity.scan((task.id, task.source) for task in tasks if task.role is Role.STUDENT)
         notes += [f"Look at {line}" for line in integrity.summary(flags)]
@@ -156,12 +156,18 @@ def _failure(failure: GradingFailed) -> list[dict[str, Any]]:
     return [output_from_msg({"header": {"msg_type": "error"}, "content": error})]
 
 
-def _instructors(source: Path, name: str) -> list[NotebookNode]:
-    """The instructor's own cells, where the source of the course is at hand."""
+def _told(source: Path) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
+    """The answers and imports of the instructor's own notebook, where it is at hand."""
     try:
-        return list(notebook.code_cells(notebook.read(source / f"{name}.ipynb")))
-    except ContentError:
-        return []
+        return _read(source, source.stat().st_mtime_ns)
+    except (OSError, ContentError):
+        return {}, {}
+
+
+@lru_cache
+def _read(source: Path, changed: int) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+    own = list(notebook.code_cells(notebook.read(source)))
+    return _answers(own), _imports(own)
 
 
 def _answers(own: Iterable[NotebookNode]) -> dict[str, frozenset[str]]:

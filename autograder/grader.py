@@ -37,6 +37,8 @@ class Grader:
         self.sandbox = sandbox
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._is_busy = False
+        """Whether the warm process has a notebook, or still clears away what it left."""
 
     def examine(self, paper: Paper, folder: Path, course: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         """The outputs of each cell of a notebook, notes, and seconds. Raises GradingFailed.
@@ -54,10 +56,12 @@ class Grader:
 
     def _examine(self, paper: Paper, folder: Path, course: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         connection = self._warm()
+        self._wait(connection)
         ours, theirs = socket.socketpair()
         with ours, theirs:
             job = {"limits": asdict(paper.limits), "folder": str(folder), "sandbox": self.sandbox}
             socket.send_fds(connection, [json.dumps(job).encode()], [theirs.fileno()])
+            self._is_busy = True
             theirs.close()
             channel = Connection(ours.detach())
             handed = {"paper": paper.as_dict(), "folder": str(folder), "course": str(course), "environment": dict(environment)}
@@ -69,13 +73,17 @@ class Grader:
                 try:
                     told = json.loads(channel.recv_bytes())
                 except EOFError:
+                    self._wait(connection)
                     told = {"error": "its examiner died"}
-            connection.settimeout(MARGIN)
-            if not connection.recv(64):
-                raise EOFError("the warm process ended")
         if "error" in told:
             raise GradingFailed(told["error"])
         return {**told, "outputs": outputs(told["messages"], [task.role for task in paper.tasks])}
+
+    def _wait(self, connection: socket.socket) -> None:
+        """Until the warm process is done with the last notebook. Raises EOFError if it ended."""
+        if self._is_busy and not connection.recv(64):
+            raise EOFError("the warm process ended")
+        self._is_busy = False
 
     def _warm(self) -> socket.socket:
         if self._process is not None and self._process.poll() is not None:
@@ -95,11 +103,12 @@ class Grader:
             self._connection.settimeout(START)
             if self._connection.recv(64) != b"ready":
                 raise GradingFailed("the process that grades could not start: see what it says above")
+            self._connection.settimeout(MARGIN)
         return self._connection
 
     def close(self) -> None:
         """Ends the warm process and all that it started."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._is_busy = self._connection, None, False
         process, self._process = self._process, None
         if connection is not None:
             connection.close()

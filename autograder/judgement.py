@@ -86,7 +86,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
         if isinstance(replay.error, NotImplementedError) or (replay.answer is None and function.is_blank):
             return replace(explanation.not_attempted(by), name=name)
         if replay.error is not None:
-            body = _body(session, by, tape, case, takes, replay, whole_references(tape, case.state))
+            body = _body(session, by, tape, case, takes, replay, whole_references(tape, case))
             cause = body.written(case) or body.cause_of_stop(replay)
             return explanation.function_stopped(name, by, replay.error, cause, case, tape)
         if replay.answer is None:
@@ -96,7 +96,7 @@ def judge_function(session: Session, name: str, by: str, effort: Effort) -> Verd
             return explanation.returns_none(name, by)
         if answer is MISSING:
             return explanation.incomplete(name, by, replay.answer, leaves)
-        references = whole_references(tape, case.state)
+        references = whole_references(tape, case)
         difference = compare(answer, references[variable])
         if difference is not None:
             others = {leaf: references[leaf].exact for leaf in tape.leaves if leaf != variable}

@@ -114,14 +114,14 @@ class Question:
 
     def right_here(self) -> bool:
         """Whether the cell's own value in the notebook is the true gradient, all the way from the loss."""
-        return not self.error and self._is_true(self.variable, whole_references(self.tape, self.tape.state))
+        return not self.error and self._is_true(self.variable, whole_references(self.tape))
 
     def culprit(self) -> str:
         """The first variable, from the loss back to this one, with a gradient in the notebook that is not true; or nothing.
 
         A gradient without those that it is worked out from was given by the notebook, as anything it likes.
         """
-        truth = whole_references(self.tape, self.tape.state)
+        truth = whole_references(self.tape)
         after = downstream(self.tape, {self.variable})
         there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.workspace.names)}
         back = (name for name in reversed(self.tape.variables[:-1]) if name in after & there)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -43,8 +44,13 @@ def step_reference(tape: Tape, variable: str, case: Case) -> Reference:
         return Reference(rounded.double(), rounded)
 
 
-def whole_references(tape: Tape, state: State) -> dict[str, Reference]:
-    """The gradients of the loss with respect to all variables, through the whole forward pass."""
+@lru_cache(16)
+def whole_references(tape: Tape, case: Case | None = None) -> dict[str, Reference]:
+    """The gradients of the loss with respect to all variables, through the whole forward pass.
+
+    On the state of a case, or on the notebook's own.
+    """
+    state = tape.state if case is None else case.state
     rounded = tape.gradients(state)
     try:
         exact = tape.gradients(tape.forward(promoted({name: state[name] for name in tape.given})))

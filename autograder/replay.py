@@ -29,6 +29,9 @@ MISSING = object()
 KEEP = "_keep_locals"
 """What a function is given to keep its local names."""
 
+REFLECTION = frozenset({"eval", "exec", "get_ipython", "globals", "locals", "vars"})
+"""Who calls one of these may read any name."""
+
 ENGINES = ((torch.autograd.Variable, "_execution_engine"), (torch.autograd.forward_ad, "make_dual"))
 """What all ways to differentiate come down to: backward, `grad`, `torch.func` and `torch.autograd.functional`."""
 
@@ -61,9 +64,11 @@ def run_cell(cell: Cell, name: str, case: Case, namespace: Mapping[str, Any]) ->
     Assertions of the cell do not run: they may hold for the notebook's numbers only.
     """
     fixed, others = ({f"d{key}": value for key, value in part.items()} for part in (case.incoming, case.others))
-    given = _Given({**case.state, **others, **fixed})
-    scratch = Scratch(namespace)
-    scratch.bring(cell.reads - given.values.keys() - {name})
+    values = {**case.state, **others, **fixed}
+    scratch = Scratch(namespace, values.keys() | {name})
+    scratch.bring(cell.reads)
+    is_read = values.keys() if scratch.read & REFLECTION else scratch.read
+    given = _Given({key: value for key, value in values.items() if key in is_read})
     names = scratch.names
     names.update(given.values)
     names.pop(name, None)

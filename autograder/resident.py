@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from autograder import arguments, cell, faults, feedback, grading, guidance, overview
-from autograder.case import Case
+from autograder.case import PARTS, Case
 from autograder.conversation import Conversation
 from autograder.errors import NotReady
 from autograder.limits import Limits
@@ -31,8 +31,6 @@ from autograder.tape import parse
 from autograder.wire import Channel, Closed
 from autograder.workspace import Notebook
 
-CASES = 4
-"""How many cases are kept, so that they need not be sent again."""
 PLAIN = (bool, int, float, str, type(None))
 SHORT = 200
 
@@ -73,7 +71,7 @@ class Resident:
         self.shell = shell
         self.limits = limits
         self.objects: dict[int, Any] = {}
-        self.cases: dict[int, Case] = {}
+        self.parts: dict[int, Mapping[str, Any]] = {}
         self.local: dict[str, Any] = {}
         self.stopped: Replay = Replay(MISSING)
         self.is_running = False
@@ -139,14 +137,12 @@ class Resident:
         exec(compile(source, "<locked cell>", "exec"), self.shell.names)
         return {}
 
-    def replay(
-        self, code: str, name: str, case: int, given: dict[str, Any] | None, beside: bool, counted: bool
-    ) -> dict[str, Any]:
-        """Runs a cell again on a case, which is sent along the first time."""
-        if given is not None:
-            self.cases = dict([*self.cases.items(), (case, Case(**given))][-CASES:])
+    def replay(self, code: str, name: str, given: dict[str, Any], beside: bool, counted: bool) -> dict[str, Any]:
+        """Runs a cell again on a case, whose parts are sent along the first time."""
+        self.parts = dict([*self.parts.items(), *given["new"].items()][-PARTS:])
+        case = Case(self.parts[given["state"]], given["incoming"], given["rows"], self.parts[given["others"]])
         names = {**self.shell.names, **self.local} if beside else self.shell.names
-        return self._replay(lambda: run_cell(cell.read(code), name, self.cases[case], names), counted)
+        return self._replay(lambda: run_cell(cell.read(code), name, case, names), counted)
 
     def function(self, by: str) -> dict[str, Any]:
         return vars(Notebook(self.shell.names).function(by))
@@ -263,7 +259,8 @@ def _nothing(*_: object, **__: object) -> None:
 def _listed(value: Any) -> dict[str, Any]:
     if type(value) in PLAIN and (not isinstance(value, str) or len(value) < SHORT):
         return {"value": value}
-    return {"kind": type(value).__name__[:SHORT]}
+    listed = {"kind": type(value).__name__[:SHORT]}
+    return {**listed, "size": value.nbytes} if type(value) is Tensor else listed
 
 
 def _plain(value: Any) -> Any:

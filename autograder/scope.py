@@ -6,6 +6,7 @@ import ast
 import builtins
 import importlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -39,17 +40,22 @@ class Scope:
         self._lent: dict[str, Any] = {}
         self._binds: frozenset[str] = frozenset()
 
-    def bring(self, source: str, fetch: Callable[[list[str]], Mapping[str, Any]]) -> None:
-        """Binds what a cell reads and nothing here has bound: by the instructor's imports, or as it stands in the room."""
+    def bring(self, source: str, fetch: Callable[[list[str]], Mapping[str, Any]], is_there: bool = False) -> None:
+        """Binds what a cell reads and nothing here has bound: by the instructor's imports, or as it stands in the room.
+
+        A cell that `is_there`, in the room, needs nothing that it binds itself before it reads it. But a test may replace a
+        function of the student's by another one.
+        """
         for name in self._borrowed:
             self.names.pop(name, None)
         self._borrowed = set()
         self._lent = {}
         self._binds = cell.read(_body(source)).touches
-        for name in self._reads(source) & self.imports.keys() - self.mine:
+        read = _needed_by(_body(source)) if is_there else _read_by(_body(source))
+        for name in self._reads(read) & self.imports.keys() - self.mine:
             exec(self.imports[name], self.names)
             self.mine.add(name)
-        wanted = self._reads(source) - self.mine - vars(builtins).keys()
+        wanted = self._reads(read) - self.mine - vars(builtins).keys()
         for name, value in fetch(sorted(wanted)).items() if wanted else ():
             if name in wanted and (value := _genuine(name, value)) is not _NOTHING:
                 self.names[name] = self._lent[name] = value
@@ -90,14 +96,20 @@ class Scope:
         kept = {name: value for name, value in values.items() if name not in seen or isinstance(value, UNCHANGED)}
         return kept, "\n".join(map(ast.unparse, definitions))
 
-    def _reads(self, source: str) -> set[str]:
-        """The names that a cell needs, itself or through functions and classes of locked cells."""
-        reads, waiting = set[str](), set(_read_by(_body(source)))
+    def _reads(self, names: Collection[str]) -> set[str]:
+        """These names, and those that functions and classes of locked cells among them need."""
+        reads, waiting = set[str](), set(names)
         while waiting:
             reads |= waiting
             known = [self.names[name] for name in waiting if name in self.mine and name in self.names]
-            waiting = {name for value in known for code in _codes(value) for name in cell.names_in(code)} - reads
+            waiting = {name for value in known for code in self._codes(value) for name in cell.names_in(code)} - reads
         return reads
+
+    def _codes(self, value: object) -> Iterator[CodeType]:
+        """The code of a function of the notebook, or of the methods of a class."""
+        members = vars(value).values() if isinstance(value, type) else (value,)
+        functions = (member for member in members if isinstance(member, FunctionType))
+        yield from (function.__code__ for function in functions if function.__globals__ is self.names)
 
 
 def _genuine(name: str, value: Any) -> Any:
@@ -123,6 +135,17 @@ def _read_by(source: str) -> frozenset[str]:
         return frozenset()
 
 
+def _needed_by(source: str) -> frozenset[str]:
+    """The names that a cell reads before it has bound them for certain; none if it is no Python."""
+    needed, there = set[str](), set[str]()
+    with suppress(SyntaxError, ValueError):
+        for node in cell.tree(source).body:
+            binds = cell.made(node) if isinstance(node, ast.Assign) else cell.bound(node)
+            needed |= cell.names_in(compile(ast.Module([node], []), "<locked cell>", "exec")) - there - binds
+            there |= binds
+    return frozenset(needed)
+
+
 def _is_python(source: str) -> bool:
     """Whether a part of a cell can be read without the rest."""
     try:
@@ -130,9 +153,3 @@ def _is_python(source: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-def _codes(value: object) -> Iterator[CodeType]:
-    """The code of a function, or of the methods of a class."""
-    members = vars(value).values() if isinstance(value, type) else (value,)
-    yield from (member.__code__ for member in members if isinstance(member, FunctionType))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy, deepcopy
 from functools import partial
 from types import CellType, FunctionType
@@ -21,21 +21,23 @@ from autograder.tape import private
 class Scratch:
     """`names` is the copied namespace: what was brought in is a copy, one for each object; all else is shared.
 
+    `read` are the names that were asked for, by functions too. Those of `given` are not brought: they become something else.
     Data is copied, and functions of the notebook read `names` instead of the notebook, also inside of a decorator.
     Modules, classes and anything unknown stay as they are.
     """
 
-    def __init__(self, namespace: Mapping[str, Any]) -> None:
+    def __init__(self, namespace: Mapping[str, Any], given: Collection[str] = ()) -> None:
         self.names = dict(namespace)
         self._namespace = namespace
         self._copies: dict[int, Any] = {}
-        self._brought = set[str]()
+        self._given = given
+        self.read = set[str]()
 
     def bring(self, names: Iterable[str]) -> None:
         """Copies what these names stand for, and what functions among them read."""
-        for name in names:
-            if name in self._namespace and name not in self._brought:
-                self._brought.add(name)
+        for name in set(names) - self.read:
+            self.read.add(name)
+            if name in self._namespace and name not in self._given:
                 self.names[name] = self.copied(self._namespace[name])
 
     def copied(self, value: Any) -> Any:

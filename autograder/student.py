@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 from autograder import arguments, faults
@@ -41,6 +42,10 @@ SHAPES: dict[str, Fields] = {
 }
 
 
+CHANGING = {"run", "give", "operate"}
+"""Questions after which a function may answer otherwise."""
+
+
 class Refused(AutograderError):
     """The student's process lives, and did not answer; `error` is what it said instead."""
 
@@ -66,6 +71,11 @@ class Student:
         self.was_late = False
         """Whether the last answer came only when what takes so long was interrupted."""
         self.is_dead = False
+        self.known: list[tuple[int, Mapping[str, Any]]] = []
+        """The parts of cases that it was sent last, with the numbers it knows them under."""
+        self.numbers = count()
+        self.called: list[tuple[str, Mapping[str, Any], Any]] = []
+        """Calls of its functions, by name and with their arguments, and what came of them, since anything was run there."""
         self.prepare: Callable[[], None] = lambda: None
         """Called before an operation on an object."""
         self._conversation = Conversation(channel, serve)
@@ -93,6 +103,8 @@ class Student:
             raise
 
     def _ask(self, question: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        if question in CHANGING:
+            self.called.clear()
         deadline = min(after(self.limits.cell_seconds), self.deadline)
         self.was_late = False
         try:

@@ -38,9 +38,9 @@ class Step:
         return f"{self.name} = {self.source}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tape:
-    """A recorded forward pass.
+    """A recorded forward pass, equal to itself alone.
 
     `given` holds private copies of all that the lines read and do not compute: the leaves (floating-point tensors),
     the batch, sizes, modules. `state` adds the value of every line. `batch` names what the rows of the minibatch are:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbclient import NotebookClient
 from nbformat import NotebookNode, ValidationError
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_notebook
 from nbformat.validator import validate
 
 from autograder.paper import Message, Role
@@ -23,7 +23,8 @@ def outputs(records: Sequence[Sequence[Message]], roles: Sequence[Role]) -> list
     """The outputs of each cell. A display may be changed by a later cell, but none of a test by one that is no test."""
     found: list[Outputs] = [[] for _ in records]
     for is_test in (True, False):
-        client = NotebookClient(new_notebook(cells=[new_code_cell() for _ in records]))
+        client = NotebookClient(new_notebook())
+        client.nb.cells = [NotebookNode(cell_type="code", source="", outputs=[], metadata={}) for _ in records]
         for number, (record, role) in enumerate(zip(records, roles, strict=True)):
             if (role is Role.TEST) is is_test:
                 client.clear_before_next_output = False

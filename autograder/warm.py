@@ -37,7 +37,8 @@ IDLE = 600.0
 
 
 REHEARSAL = (
-    "import matplotlib.pyplot as plt; _ = plt.figure(), plt.plot([0, 1]), plt.title('$x$')",
+    "import matplotlib.pyplot as plt; _ = plt.figure(), plt.plot([0, 1], label='a'), plt.title('$x$'), plt.legend()",
+    "_ = plt.bar(['a', 'b'], [1, 2]), plt.xlabel('x')\n_ = plt.figure(), plt.imshow([[0, 1]])",
     "import torch; x = torch.ones(2, requires_grad=True); torch.autograd.grad(x.tanh(), x, torch.ones(2)); x",
     "1 / 0",
     "!true",

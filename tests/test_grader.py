@@ -96,7 +96,7 @@ def test_an_examiner_that_dies_is_the_failure_of_its_notebook_alone(desk: Desk) 
         desk(locked("import os\nif os.getcwd() != '/submission':\n    os._exit(0)"), *FINE)
     assert desk(*FINE).errors() == ["", ""]
     assert psutil.Process().children() == [warm(desk)]
-    assert warm(desk).children(recursive=True) == []
+    assert until(lambda: warm(desk).children(recursive=True) == [])
 
 
 def test_a_folder_that_is_not_there_is_the_failure_of_its_notebook(desk: Desk, tmp_path: Path) -> None:

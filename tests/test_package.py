@@ -44,7 +44,7 @@ ORDER = [
     ("sanitising", "trial"),
     ("lint",),
     ("limits", "links", "suspects", "syscalls", "walls"),
-    ("arguments", "engines", "faults", "lockdown", "mending", "message", "operations", "paper", "sighting"),
+    ("arguments", "checking", "engines", "faults", "lockdown", "mending", "message", "operations", "paper", "sighting"),
     ("recorder",),
     ("decoding", "encoding", "keeper", "reader", "restoring", "transcript"),
     ("integrity", "room", "wire"),

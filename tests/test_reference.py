@@ -73,18 +73,20 @@ class TestWhole:
         values = {name: tape.given[name].double().requires_grad_() for name in ("x", "w")}
         exec(self.lines, {}, values)
         (true,) = torch.autograd.grad(values["loss"], values[variable])
-        reference = whole_references(tape, tape.state)[variable]
+        reference = whole_references(tape)[variable]
         torch.testing.assert_close(reference.exact, true, rtol=1e-14, atol=1e-16)
         assert reference.rounded.dtype == torch.float32
 
     def test_it_is_that_of_the_given_state(self) -> None:
         tape = recorded("loss = (x**2).sum()")
         state = tape.forward({**tape.given, "x": tape.given["x"] * 3})
-        torch.testing.assert_close(whole_references(tape, state)["x"].exact, 2 * state["x"].double(), rtol=1e-15, atol=0)
+        torch.testing.assert_close(
+            whole_references(tape, Case(state, {}))["x"].exact, 2 * state["x"].double(), rtol=1e-15, atol=0
+        )
 
     def test_a_forward_pass_that_fixes_its_dtype_is_judged_in_that_dtype(self) -> None:
         tape = recorded("picked = F.one_hot(ix, 4).float() @ w\nloss = picked.sum()", ix=torch.tensor([0, 0, 3]))
-        assert whole_references(tape, tape.state)["w"].exact.tolist() == [[2, 2, 2], [0, 0, 0], [0, 0, 0], [1, 1, 1]]
+        assert whole_references(tape)["w"].exact.tolist() == [[2, 2, 2], [0, 0, 0], [0, 0, 0], [1, 1, 1]]
 
 
 def softmax_gradient(logits: Tensor, incoming: Tensor) -> Tensor:
