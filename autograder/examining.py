@@ -7,8 +7,9 @@ import hmac
 import json
 import os
 import secrets
+import time
 from atexit import register
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,16 +23,20 @@ from traitlets import Bool, Float, Integer, Unicode, default
 
 from autograder import cell as cells
 from autograder import integrity, notebook
+from autograder.ahead import Graders, Job
 from autograder.errors import ContentError
 from autograder.grader import Grader, GradingFailed
 from autograder.limits import Limits
 from autograder.mending import NOTES
 from autograder.paper import Paper, Role, Task
-from autograder.restoring import Original, course_of, known
+from autograder.restoring import Original, course_of, handed_in, known
 from autograder.room import RoomError, unavailable
 
 SECONDS = "Seconds of each stage: "
-"""Before a line of JSON in the log. The record has no times: a regrade gives the same one."""
+"""Before a line of JSON in the log: of the stages, and of waiting for them, which is less where they overlap.
+
+The record has no times: a regrade gives the same one.
+"""
 
 SKIPPED = "skip-execution"
 """The tag of a cell that is not run; it counts in a student's own cells only."""
@@ -43,6 +48,9 @@ NOWHERE = "/nonexistent"
 class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Takes the place of Execute in `Autograde.autograde_preprocessors`. The limits are for each notebook."""
 
+    at_once = Integer(help="How many notebooks of a submission are examined at the same time; else 2, on 1 processor 1.").tag(
+        config=True
+    )
     sandbox = Bool(
         True,
         help="Whether students' cells run in rooms made by bubblewrap. Without, they can read your files and use the network.",
@@ -67,6 +75,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         """`nbgrader autograde --no-execute` is about us."""
         return bool(self.config.get("Execute", {}).get("enabled", True))
 
+    @default("at_once")
+    def _at_once(self) -> int:
+        return min(2, os.cpu_count() or 1)
+
     @default("cell_seconds")
     def _cell_seconds(self) -> float:
         return float(self.config.get("Execute", {}).get("timeout") or Limits.cell_seconds)
@@ -79,25 +91,42 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         if language != "python":
             raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
         about = resources["nbgrader"]
-        course = course_of(self)
-        with Gradebook(about["db_url"]) as gradebook:
-            originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
-        source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
-        answers, imports = _told(source / f"{about['notebook']}.ipynb")
-        tasks, places = self._tasks(nb, originals, answers)
         folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
-        key = _key(Path(course.root if course else folder, self.key_file))
-        name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
-        limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
-        paper = Paper(tasks, imports, hmac.digest(key, name.encode(), "sha256").hex(), limits)
-        notes = self._examined(nb, paper, places, folder, source)
-        flags = integrity.scan((task.id, task.source) for task in tasks if task.role is Role.STUDENT)
+        job, places = self._job(nb, about, folder)
+        notes = self._examined(nb, job, places, lambda: self._later(about, folder))
+        flags = integrity.scan((task.id, task.source) for task in job.paper.tasks if task.role is Role.STUDENT)
         notes += [f"Look at {line}" for line in integrity.summary(flags)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
         report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags]}
         nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
         return nb, resources
+
+    def _job(self, nb: NotebookNode, about: Mapping[str, str], folder: Path) -> tuple[Job, list[NotebookNode]]:
+        """What there is to do for a notebook of a submission, and the cells in which it is recorded."""
+        course = course_of(self)
+        with Gradebook(about["db_url"]) as gradebook:
+            originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
+        source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
+        answers, imports = _told(source / f"{about['notebook']}.ipynb")
+        tasks, places = self._tasks(nb, originals, answers)
+        key = _key(Path(course.root if course else folder, self.key_file))
+        name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
+        limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
+        paper = Paper(tasks, imports, hmac.digest(key, name.encode(), "sha256").hex(), limits)
+        return Job(paper, folder, source, dict(os.environ)), places
+
+    def _later(self, about: Mapping[str, str], folder: Path) -> Iterator[Job]:
+        """The other notebooks of the submission that nbgrader will come to, as they were handed in and restored.
+
+        If nbgrader's preprocessors make something else of one it is another job, and this one is dropped.
+        """
+        files = [Path(file) for file in getattr(getattr(self.parent, "parent", None), "notebooks", ())]
+        names = [file.stem for file in files]
+        for file in files[names.index(about["notebook"]) + 1 :] if about["notebook"] in names else ():
+            with suppress(Exception):  # it is told in its turn
+                expected = handed_in(file, {**about, "notebook": file.stem}, self)
+                yield self._job(expected, {**about, "notebook": file.stem}, folder)[0]
 
     def _tasks(
         self, nb: NotebookNode, originals: Mapping[str, Original], answers: Mapping[str, frozenset[str]]
@@ -129,19 +158,22 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             found += [line] * hidden
         return "\n".join(found)
 
-    def _examined(self, nb: NotebookNode, paper: Paper, places: list[NotebookNode], folder: Path, source: Path) -> list[str]:
+    def _examined(
+        self, nb: NotebookNode, job: Job, places: list[NotebookNode], later: Callable[[], Iterable[Job]]
+    ) -> list[str]:
         """Writes the outputs into the cells, an error into every test of what cannot be examined; gives notes."""
         notes = [] if self.sandbox else ["Graded without a sandbox: the student's code could read files and use the network."]
+        began = time.monotonic()
         try:
-            told = _grader(self.sandbox).examine(paper, folder, source, os.environ)
+            told = _graders(self.sandbox, self.at_once).examine(job, later)
         except GradingFailed as failure:
-            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in paper.tasks]}
+            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in job.paper.tasks]}
             notes.append(f"This notebook could not be examined: {failure}. Grade it again, or by hand.")
         for count, (cell, outputs) in enumerate(zip(places, told["outputs"], strict=True), 1):
             cell.execution_count = count
             cell.outputs = [NotebookNode(output) for output in outputs]
         if "seconds" in told:
-            self.log.info("%s%s", SECONDS, json.dumps(told["seconds"]))
+            self.log.info("%s%s", SECONDS, json.dumps({**told["seconds"], "waited": time.monotonic() - began}))
         return [*notes, *told.get("notes", [])]
 
 
@@ -203,8 +235,8 @@ def _unavailable() -> str:
 
 
 @cache
-def _grader(sandbox: bool) -> Grader:
-    """One for all notebooks of this process: its warm process stays."""
-    grader = Grader(sandbox)
-    register(grader.close)
-    return grader
+def _graders(sandbox: bool, most: int) -> Graders:
+    """Those for all notebooks of this process: their warm processes stay."""
+    graders = Graders([Grader(sandbox) for _ in range(most)])
+    register(graders.close)
+    return graders

@@ -20,7 +20,7 @@ from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.links import remove_copies
-from autograder.mending import NOTES, mend, mend_ids, set_type
+from autograder.mending import NOTES, mend, mend_ids, read_leniently, set_type
 
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
 KEYS = {"schema_version", "grade", "locked", "solution", "task", "grade_id", "points", "checksum", "cell_type"}
@@ -69,7 +69,7 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         notebook, assignment = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
-        release = self._release(notebook, assignment)
+        release = _release(self, notebook, assignment)
         if any(metadata["nbgrader"].get("schema_version") != SCHEMA_VERSION for metadata in release.values()):
             return nb, resources  # a course of another version of nbgrader, which says what to do
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
@@ -88,21 +88,31 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         pairs = zip(folders, (about["student"], about["student"], "."), strict=True)
         return remove_copies(*(Path(course.format_path(folder, student, about["assignment"])) for folder, student in pairs))
 
-    def _release(self, notebook: str, assignment: str) -> dict[str, Any]:
-        """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
-        if (course := course_of(self)) is None:
-            return {}
-        folder = course.format_path(course.release_directory, ".", assignment)
-        try:
-            cells = json.loads(Path(folder, f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
-            return {cell["metadata"]["nbgrader"]["grade_id"]: cell["metadata"] for cell in cells if _grade_id(cell)}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return {}
+
+def handed_in(file: Path, about: Mapping[str, str], preprocessor: NbGraderPreprocessor) -> NotebookNode:
+    """What Restore makes of the file of a submission."""
+    nb, _ = read_leniently(b"" if file.is_symlink() else file.read_bytes())
+    release = _release(preprocessor, about["notebook"], about["assignment"])
+    with Gradebook(about["db_url"]) as gradebook:
+        restore(nb, known(gradebook.find_notebook(about["notebook"], about["assignment"]), release))
+    return nb
 
 
 def course_of(preprocessor: NbGraderPreprocessor) -> Any:
     """The folders of the course; None where no converter of an exporter knows them."""
     return getattr(getattr(preprocessor.parent, "parent", None), "coursedir", None)
+
+
+def _release(preprocessor: NbGraderPreprocessor, notebook: str, assignment: str) -> dict[str, Any]:
+    """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
+    if (course := course_of(preprocessor)) is None:
+        return {}
+    folder = course.format_path(course.release_directory, ".", assignment)
+    try:
+        cells = json.loads(Path(folder, f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+        return {cell["metadata"]["nbgrader"]["grade_id"]: cell["metadata"] for cell in cells if _grade_id(cell)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def known(notebook: Any, release: Mapping[str, Any]) -> dict[str, Original]:

@@ -18,7 +18,7 @@ from rich.table import Table
 from autograder import notebook
 from scripts.submissions import MARKS, NOTEBOOKS, ROOT, STUDENTS, Answers, hand_in
 
-SECONDS_FOR_A_CELL = 40
+SECONDS_FOR_A_CELL = 20
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 """With the programs of this environment: nbgrader calls alembic by name."""

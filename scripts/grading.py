@@ -57,8 +57,8 @@ def main(students: int) -> None:
             for line in log:
                 _, found, rest = line.partition(SECONDS)
                 stages.update(json.loads(rest) if found else {})
-    stages["nbgrader"] = seconds["ours"] - stages.total()
-    shares = [f"| {STAGES[stage]} | {stages[stage]:.1f} | {100 * stages[stage] / seconds['ours']:.0f} % |" for stage in STAGES]
+    stages["nbgrader"] = seconds["ours"] - stages.pop("waited")
+    shares = [f"| {STAGES[stage]} | {stages[stage]:.1f} | {100 * stages[stage] / stages.total():.0f} % |" for stage in STAGES]
     text = PAGE.format(
         students=students,
         notebooks=len(NOTEBOOKS),
@@ -100,7 +100,7 @@ PAGE = """# Grading a class
 | stock nbgrader | {stock:.0f} | {ratio:.1f} |
 | with rooms and an examiner | {ours:.0f} | 1.0 |
 
-Where ours go:
+What the work of ours is, of which the first three parts overlap: notebooks of a submission are examined two at a time.
 
 | | seconds | share |
 |---|---|---|

@@ -22,6 +22,30 @@ from tests.lesson import Lesson
 repair.SECONDS = 60.0
 
 
+SLOW = [
+    "attacks",
+    "course",
+    "mutation",
+    "exchange",
+    "jupyterlab",
+    "lint",
+    "room",
+    "sanitised",
+    "restoring",
+    "formgrader",
+    "grader",
+    "ahead",
+    "examiner",
+    "recorder",
+]
+"""Modules that are begun first, so that no process is alone with one in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = [f"test_{name}" for name in SLOW]
+    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
+
+
 @pytest.fixture(scope="module")
 def lesson() -> Callable[[str], Lesson]:
     """Solved notebooks by name, each run once for the tests of a module."""

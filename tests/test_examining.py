@@ -64,7 +64,7 @@ def resources(release: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monke
 def ended() -> Iterator[None]:
     """The warm process is there for all tests, and gone after them."""
     yield
-    examining._grader(True).close()
+    examining._graders(True, Examine().at_once).close()
 
 
 def examined(nb: NotebookNode, resources: dict[str, Any], **settings: object) -> NotebookNode:
@@ -151,7 +151,7 @@ def test_without_a_sandbox_only_by_choice_and_with_a_note(resources: dict[str, A
     try:
         nb = examined(submission(more="import os\nos._exit(1)"), resources, sandbox=False)
     finally:
-        examining._grader(False).close()
+        examining._graders(False, Examine().at_once).close()
     assert grade(nb) == 2
     notes = nb.metadata[NOTES]["notes"]
     assert notes[0] == "Graded without a sandbox: the student's code could read files and use the network."
@@ -170,7 +170,7 @@ def test_a_failure_of_ours_is_an_error_in_every_test(resources: dict[str, Any], 
         def examine(self, *_: object) -> None:
             raise GradingFailed("no reason")
 
-    monkeypatch.setattr(examining, "_grader", lambda sandbox: Failing())
+    monkeypatch.setattr(examining, "_graders", lambda sandbox, most: Failing())
     nb = examined(submission(), resources)
     assert grade(nb) == 0
     assert named(nb, "test-double").outputs[0].evalue == "no reason"

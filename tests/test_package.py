@@ -50,7 +50,7 @@ ORDER = [
     ("integrity", "room", "wire"),
     ("conversation",),
     ("grader", "student"),
-    ("remote",),
+    ("ahead", "remote"),
     ("scope",),
     ("examiner", "examining", "resident"),
     ("warm",),
