@@ -114,7 +114,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
         limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
         paper = Paper(tasks, imports, hmac.digest(key, name.encode(), "sha256").hex(), limits)
-        return Job(paper, folder, source, dict(os.environ)), places
+        return Job(about["notebook"], paper, folder, source, dict(os.environ)), places
 
     def _later(self, about: Mapping[str, str], folder: Path) -> Iterator[Job]:
         """The other notebooks of the submission that nbgrader will come to, as they were handed in and restored.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,15 @@ class Recording(Grader):
         self.asked.append(name)
         if name.startswith("meet"):
             MEET.wait()
+        time.sleep(0.5 if name == "slow" else 0.02)
         if name == "fails":
             raise GradingFailed("no reason")
         return {"of": name, "source": paper.tasks[0].source}
 
 
 def job(name: str, source: str = "x = 1") -> Job:
-    return Job(Paper([Task(name, Role.STUDENT, source)], {}, "seed", Limits()), Path("submission"), Path("course"), {"A": "1"})
+    paper = Paper([Task(name, Role.STUDENT, source)], {}, "seed", Limits())
+    return Job(name, paper, Path("submission"), Path("course"), {"A": "1"})
 
 
 @pytest.fixture
@@ -83,9 +86,9 @@ def test_what_comes_otherwise_is_examined_as_it_comes(graders: Graders, asked: l
 @pytest.mark.parametrize(
     "other",
     [
-        Job(job("two").paper, Path("elsewhere"), Path("course"), {"A": "1"}),
-        Job(job("two").paper, Path("submission"), Path("elsewhere"), {"A": "1"}),
-        Job(job("two").paper, Path("submission"), Path("course"), {"A": "2"}),
+        replace(job("two"), folder=Path("elsewhere")),
+        replace(job("two"), course=Path("elsewhere")),
+        replace(job("two"), environment={"A": "2"}),
     ],
     ids=["folder", "course", "environment"],
 )
@@ -95,6 +98,16 @@ def test_other_surroundings_are_another_job(graders: Graders, asked: list[str], 
     graders.examine(other, lambda: [])
     assert asked.count("two") in (1, 2)  # the first may have been dropped before it was begun
     assert graders._begun == []
+
+
+def test_what_took_longest_is_begun_first(graders: Graders, asked: list[str]) -> None:
+    names = ["one", "two", "slow", "three"]
+    for _ in range(2):
+        asked.clear()
+        for number, name in enumerate(names):
+            rest = [job(each) for each in names[number + 1 :]]
+            graders.examine(job(name), lambda rest=rest: rest)
+    assert asked.index("slow") < asked.index("two")
 
 
 def test_an_error_is_that_of_its_own_notebook(graders: Graders) -> None:
