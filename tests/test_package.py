@@ -131,7 +131,8 @@ def project() -> dict[str, Any]:
 
 
 def pinned() -> dict[str, str]:
-    return dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.partition("#")[0].strip().split("==") for line in lines)
 
 
 def test_every_pinned_version_runs_on_the_oldest_python_we_support() -> None:
