@@ -60,7 +60,7 @@ class Graders:
     def close(self) -> None:
         """Ends all processes."""
         for grader in self._graders:
-            grader.close()
+            grader.end()
 
     def _begin(self, job: Job) -> tuple[Job, Future[Told]]:
         for begun in self._begun:

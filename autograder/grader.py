@@ -37,6 +37,7 @@ class Grader:
         self.sandbox = sandbox
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._is_ended = False
         self._is_busy = False
         """Whether the warm process has a notebook, or still clears away what it left."""
 
@@ -50,7 +51,7 @@ class Grader:
                 return self._examine(paper, folder, course, environment)
             except (OSError, EOFError) as error:
                 self.close()
-                if last:
+                if last or self._is_ended:
                     raise GradingFailed(f"the process that grades died twice over this notebook ({error})") from None
         raise AssertionError
 
@@ -105,6 +106,11 @@ class Grader:
                 raise GradingFailed("the process that grades could not start: see what it says above")
             self._connection.settimeout(MARGIN)
         return self._connection
+
+    def end(self) -> None:
+        """Ends the warm process for good, also while another thread waits for a notebook."""
+        self._is_ended = True
+        self.close()
 
     def close(self) -> None:
         """Ends the warm process and all that it started."""

@@ -226,7 +226,7 @@ PAGE = """# Wrong answers by the hundred
 
 Every model answer is changed in one small place, in every way that `autograder.mutation` knows: a sign flipped, a term or a
 factor dropped, another axis, no `keepdim`, a mean for a sum, n for n - 1, another tensor of the same shape, …
-`make mutation` has each judged like a submission, and fails if one is accepted; the suite does so with a third of them.
+`make mutation` has each judged like a submission, and fails if one is accepted; the suite does so with a fifth of them.
 
 | | |
 |---|---|

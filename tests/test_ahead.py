@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
@@ -158,3 +163,38 @@ def test_in_a_course_each_notebook_is_examined_once_and_some_at_the_same_time(
     assert len(spans) == len(NOTEBOOKS)
     assert any(one[0] < other[1] and other[0] < one[1] for one, other in combinations(spans, 2))
     assert sum(score for score, _ in demo.marks(course)["someone"].values()) == 44
+
+
+@linux
+@pytest.mark.timeout(300)
+def test_an_interrupted_command_leaves_nothing(tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    slow = {
+        "2-cross-entropy": {"dlogits": "import time\ntime.sleep(60)"},
+        "3-batchnorm": {"dhprebn": "import time\ntime.sleep(60)"},
+    }
+    demo.make_course(course, {"someone": lambda: slow})
+    for name in (NOTEBOOKS[0], NOTEBOOKS[3]):
+        (course / "source" / "backprop" / f"{name}.ipynb").unlink()
+    demo.nbgrader(course, "generate_assignment", "backprop")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "nbgrader", "autograde", "backprop"],
+        cwd=course,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    everyone = [process := psutil.Process(command.pid)]
+    try:
+        deadline = time.monotonic() + 60
+        while sum(len(warm.children(recursive=True)) > 2 for warm in process.children()) < 2:
+            assert time.monotonic() < deadline, "two notebooks do not run at the same time"
+            time.sleep(0.1)
+        everyone += process.children(recursive=True)
+        command.send_signal(signal.SIGINT)
+        command.wait(30)
+        assert psutil.wait_procs(everyone, timeout=20)[1] == []
+    finally:
+        for each in everyone:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        command.wait(30)

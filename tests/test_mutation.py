@@ -23,13 +23,13 @@ OTHERS = {"b": ["x", "y", "z"], FACTORS: ["dc", "b", "c"]}
 def found() -> Iterator[list[Trial]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(SOURCE)
-        yield list(trials(every=3))
+        yield list(trials(every=5))
 
 
 def test_every_mutant_that_differs_is_rejected(found: list[Trial]) -> None:
     accepted = [trial for trial in found if trial.verdict.outcome is Outcome.RIGHT]
     assert [trial.edit.source for trial in accepted if not trial.is_same] == []
-    assert len(found) - len(accepted) >= 300
+    assert len(found) - len(accepted) >= 200
     assert {trial.notebook for trial in found} == set(model_answers())
 
 
@@ -49,7 +49,7 @@ def test_the_report_has_the_same_lines(found: list[Trial]) -> None:
 
 def test_a_mutant_that_is_the_model_answer_in_another_form_is_no_mistake(found: list[Trial]) -> None:
     same = {trial.edit.source for trial in found if trial.is_same}
-    assert "dcounts = counts_sum_inv * dprobs\ndcounts += dcounts_sum" in same
+    assert "dbndiff2 = 1.0 / (n - 1) * torch.ones_like(bndiff) * dbnvar" in same
     assert not any("dbnvar" in source and "mean" in source for source in same)
 
 
