@@ -1,4 +1,4 @@
-"""nbgrader's check of its metadata, at once for cells that say the same.
+"""nbgrader's check of its metadata, once for cells that say the same.
 
 nbgrader reads the schema again for every cell, which takes longer than all else that it does with a notebook.
 """

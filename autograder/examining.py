@@ -9,11 +9,12 @@ import os
 import secrets
 import time
 from atexit import register
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
+from itertools import dropwhile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
@@ -29,7 +30,7 @@ from autograder.grader import Grader, GradingFailed
 from autograder.limits import Limits
 from autograder.mending import NOTES
 from autograder.paper import Paper, Role, Task
-from autograder.restoring import Original, course_of, handed_in, known
+from autograder.restoring import Original, course_of, handed_in, known, released
 from autograder.room import RoomError, unavailable
 
 SECONDS = "Seconds of each stage: "
@@ -48,9 +49,12 @@ NOWHERE = "/nonexistent"
 class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Takes the place of Execute in `Autograde.autograde_preprocessors`. The limits are for each notebook."""
 
-    at_once = Integer(help="How many notebooks of a submission are examined at the same time; else 2, on 1 processor 1.").tag(
-        config=True
-    )
+    expected: ClassVar[dict[Path, Job]] = {}
+    """The notebooks that were last looked at ahead, by their files."""
+
+    at_once = Integer(
+        min=1, help="How many notebooks of a submission are examined at the same time; else 2, or 1 on one processor."
+    ).tag(config=True)
     sandbox = Bool(
         True,
         help="Whether students' cells run in rooms made by bubblewrap. Without, they can read your files and use the network.",
@@ -92,7 +96,9 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
         about = resources["nbgrader"]
         folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
-        job, places = self._job(nb, about, folder)
+        with Gradebook(about["db_url"]) as gradebook:
+            originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
+        job, places = self._job(nb, about, folder, originals)
         notes = self._examined(nb, job, places, lambda: self._later(about, folder))
         flags = integrity.scan((task.id, task.source) for task in job.paper.tasks if task.role is Role.STUDENT)
         notes += [f"Look at {line}" for line in integrity.summary(flags)]
@@ -102,11 +108,11 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
         return nb, resources
 
-    def _job(self, nb: NotebookNode, about: Mapping[str, str], folder: Path) -> tuple[Job, list[NotebookNode]]:
+    def _job(
+        self, nb: NotebookNode, about: Mapping[str, str], folder: Path, originals: Mapping[str, Original]
+    ) -> tuple[Job, list[NotebookNode]]:
         """What there is to do for a notebook of a submission, and the cells in which it is recorded."""
         course = course_of(self)
-        with Gradebook(about["db_url"]) as gradebook:
-            originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
         source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
         answers, imports = _told(source / f"{about['notebook']}.ipynb")
         tasks, places = self._tasks(nb, originals, answers)
@@ -116,17 +122,22 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         paper = Paper(tasks, imports, hmac.digest(key, name.encode(), "sha256").hex(), limits)
         return Job(about["notebook"], paper, folder, source, dict(os.environ)), places
 
-    def _later(self, about: Mapping[str, str], folder: Path) -> Iterator[Job]:
+    def _later(self, about: Mapping[str, str], folder: Path) -> list[Job]:
         """The other notebooks of the submission that nbgrader will come to, as they were handed in and restored.
 
         If nbgrader's preprocessors make something else of one it is another job, and this one is dropped.
         """
         files = [Path(file) for file in getattr(getattr(self.parent, "parent", None), "notebooks", ())]
-        names = [file.stem for file in files]
-        for file in files[names.index(about["notebook"]) + 1 :] if about["notebook"] in names else ():
-            with suppress(Exception):  # it is told in its turn
-                expected = handed_in(file, {**about, "notebook": file.stem}, self)
-                yield self._job(expected, {**about, "notebook": file.stem}, folder)[0]
+        later = [*dropwhile(lambda file: file.stem != about["notebook"], files)][1:]
+        if not self.expected.keys() >= set(later):
+            self.expected.clear()
+            with Gradebook(about["db_url"]) as gradebook:
+                for file in later:
+                    with suppress(Exception):  # it is told in its turn
+                        stored = gradebook.find_notebook(file.stem, about["assignment"])
+                        nb = handed_in(file, known(stored, released(self, file.stem, about["assignment"])))
+                        self.expected[file] = self._job(nb, {**about, "notebook": file.stem}, folder, known(stored, {}))[0]
+        return [self.expected[file] for file in later if file in self.expected]
 
     def _tasks(
         self, nb: NotebookNode, originals: Mapping[str, Original], answers: Mapping[str, frozenset[str]]

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partialmethod
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,8 @@ from autograder.workspace import Function
 
 SMALL = 2**14
 """Bytes of a tensor that is fetched together with others."""
+MANY = 200
+"""How many others are fetched."""
 
 ARITHMETIC: tuple[str, ...] = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
 ARITHMETIC += tuple(f"r{name}" for name in ARITHMETIC)
@@ -133,8 +136,8 @@ class Names(Mapping[str, Any]):
         if isinstance(listed, dict) and "value" in listed:
             return listed["value"]
         if name not in self._values:
-            others = (each for each, told in self._list().items() if type(size := told.get("size")) is int and size <= SMALL)
-            self.bring([name, *others])  # who asks for one tensor asks for the next
+            small = (each for each, told in self._list().items() if type(size := told.get("size")) is int and size <= SMALL)
+            self.bring({name, *islice(small, MANY)})  # who asks for one tensor asks for the next
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

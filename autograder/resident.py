@@ -260,7 +260,7 @@ def _listed(value: Any) -> dict[str, Any]:
     if type(value) in PLAIN and (not isinstance(value, str) or len(value) < SHORT):
         return {"value": value}
     listed = {"kind": type(value).__name__[:SHORT]}
-    return {**listed, "size": value.nbytes} if type(value) is Tensor else listed
+    return {**listed, "size": value.nbytes} if type(value) is Tensor and value.layout is torch.strided else listed
 
 
 def _plain(value: Any) -> Any:

@@ -69,7 +69,7 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         notebook, assignment = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
-        release = _release(self, notebook, assignment)
+        release = released(self, notebook, assignment)
         if any(metadata["nbgrader"].get("schema_version") != SCHEMA_VERSION for metadata in release.values()):
             return nb, resources  # a course of another version of nbgrader, which says what to do
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
@@ -89,12 +89,10 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         return remove_copies(*(Path(course.format_path(folder, student, about["assignment"])) for folder, student in pairs))
 
 
-def handed_in(file: Path, about: Mapping[str, str], preprocessor: NbGraderPreprocessor) -> NotebookNode:
+def handed_in(file: Path, originals: Mapping[str, Original]) -> NotebookNode:
     """What Restore makes of the file of a submission."""
     nb, _ = read_leniently(b"" if file.is_symlink() else file.read_bytes())
-    release = _release(preprocessor, about["notebook"], about["assignment"])
-    with Gradebook(about["db_url"]) as gradebook:
-        restore(nb, known(gradebook.find_notebook(about["notebook"], about["assignment"]), release))
+    restore(nb, originals)
     return nb
 
 
@@ -103,7 +101,7 @@ def course_of(preprocessor: NbGraderPreprocessor) -> Any:
     return getattr(getattr(preprocessor.parent, "parent", None), "coursedir", None)
 
 
-def _release(preprocessor: NbGraderPreprocessor, notebook: str, assignment: str) -> dict[str, Any]:
+def released(preprocessor: NbGraderPreprocessor, notebook: str, assignment: str) -> dict[str, Any]:
     """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
     if (course := course_of(preprocessor)) is None:
         return {}
