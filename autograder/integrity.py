@@ -43,11 +43,15 @@ def scan(cells: Iterable[tuple[str, str]]) -> list[Flag]:
 
 
 def summary(flags: Iterable[Flag]) -> list[str]:
-    """One line for each kind: its first place, and how many more there are."""
+    """One line for each kind: the first place that is no import, if there is one, and how many more there are."""
     kinds: dict[Kind, list[Flag]] = {kind: [] for kind in Kind}
     for flag in flags:
         kinds[flag.kind].append(flag)
-    return [_line(found[0], len(found) - 1) for found in kinds.values() if found]
+    return [_line(min(found, key=_is_import), len(found) - 1) for found in kinds.values() if found]
+
+
+def _is_import(flag: Flag) -> bool:
+    return flag.code.startswith(("import ", "from "))
 
 
 def _line(first: Flag, others: int) -> str:

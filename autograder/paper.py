@@ -110,6 +110,7 @@ def cut_message(largest: int) -> Message:
 
 def say_it_was_late(record: Record, seconds: float) -> None:
     reason = f"the cell did not end within {seconds:g} s"
+    record.error = f"KeyboardInterrupt: {reason}"
     for message in record.messages:
         if message["msg_type"] == "error" and message["content"].get("ename") == "KeyboardInterrupt":
             message["content"]["evalue"] = reason

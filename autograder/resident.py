@@ -61,7 +61,7 @@ def live(connection: socket.socket, shell: Shell, limits: Limits) -> None:
     shell.take_streams()
     shell.files = {"stdout": 1, "stderr": 2}
     resident = Resident(connection, shell, limits)
-    signal.signal(signal.SIGINT, resident.interrupt)
+    signal.signal(signal.SIGINT, _nothing)
     with suppress(Closed):
         resident.conversation.listen()
 
@@ -96,18 +96,16 @@ class Resident:
             os._exit(0)
         return told
 
-    def interrupt(self, *_: object) -> None:
-        """Called for SIGINT: stops the student's code, and never what answers the examiner."""
-        if self.is_running:
-            raise KeyboardInterrupt
-
     @contextmanager
     def _running(self) -> Iterator[None]:
+        """The student's code is stopped by SIGINT, as in a kernel. What answers the examiner never is."""
         was = self.is_running
         self.is_running = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             yield
         finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler if was else _nothing)
             self.is_running = was
 
     def run(self, source: str, id: str | None, count: int, largest: int) -> dict[str, Any]:
@@ -253,7 +251,7 @@ def _prepare(resident: Resident) -> None:
 
 
 def _nothing(*_: object, **__: object) -> None:
-    """Hints and model answers are for learners."""
+    """Stands for hints and model answers, which are for learners, and for an interrupt that came late."""
 
 
 def _listed(value: Any) -> dict[str, Any]:

@@ -35,6 +35,9 @@ from autograder.limits import Limits
 PATIENCE = 20.0
 """Seconds after which a room that does not open or close is given up."""
 
+CHOICE = "--Examine.sandbox=False"
+"""How to grade without rooms, in a command of nbgrader's."""
+
 LINUX = (5, 14)  # the first that counts the processes of a room by themselves
 
 SWITCHES = (
@@ -66,9 +69,9 @@ def unavailable() -> str:
     """Why no room can be built on this machine, with the remedy; empty if one can."""
     release = platform.release()
     if sys.platform != "linux":
-        return f"rooms need Linux, and this is {platform.system()}. Grade on Linux, or with --no-sandbox."
+        return f"rooms need Linux, and this is {platform.system()}. Grade on Linux, or with {CHOICE}."
     if tuple(int("".join(filter(str.isdigit, part)) or 0) for part in release.split(".")[:2]) < LINUX:
-        return f"rooms need Linux {LINUX[0]}.{LINUX[1]} or later, and this is {release}. Upgrade, or grade with --no-sandbox."
+        return f"rooms need Linux {LINUX[0]}.{LINUX[1]} or later, and this is {release}. Upgrade, or grade with {CHOICE}."
     try:
         Room(Limits(), None).close()
     except RoomError as error:
@@ -106,9 +109,8 @@ class Room:
     def _build(self) -> None:
         program = shutil.which("bwrap")
         if program is None:
-            raise RoomError(
-                "rooms need bubblewrap, and there is no `bwrap`. Try: sudo apt-get install bubblewrap, or --no-sandbox"
-            )
+            remedy = f"Try: sudo apt-get install bubblewrap, or {CHOICE}"
+            raise RoomError(f"rooms need bubblewrap, and there is no `bwrap`. {remedy}")
         with ExitStack() as opened:
             errors = opened.enter_context(tempfile.TemporaryFile())
             told, tell = os.pipe()
@@ -254,7 +256,7 @@ def _told(descriptor: int) -> int:
 
 
 def _reason(said: str, ordinary: bool) -> str:
-    remedy = "In a container, let it make namespaces (Docker: --privileged), or grade with --no-sandbox."
+    remedy = f"In a container, let it make namespaces (see docs/security.md), or grade with {CHOICE}."
     for name, bad, good in SWITCHES:
         path = Path("/proc/sys", *name.split("."))
         if ordinary and path.exists() and int(path.read_text()) == bad:

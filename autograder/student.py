@@ -11,7 +11,7 @@ from autograder import arguments, faults
 from autograder.conversation import Conversation, Failed, after
 from autograder.errors import AutograderError, Died
 from autograder.limits import Limits
-from autograder.wire import Channel, Late, Malformed, TooLarge, Unsendable, WireError
+from autograder.wire import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
 
 GRACE = 3.0
 """Seconds that interrupted code has to come to an end."""
@@ -97,7 +97,8 @@ class Student:
             self.end()
             raise Died("it did not end in time, nor when it was interrupted, and was killed") from None
         except (WireError, ProcessLookupError) as error:
-            raise Died(self.end() or f"it broke off: {error}") from None
+            unsaid = "it did not say why, as after `os._exit` or a crash"
+            raise Died(self.end() or (unsaid if isinstance(error, Closed) else f"it broke off: {error}")) from None
         except KeyboardInterrupt:  # the answer may still come, and would be taken for another one
             self.end()
             raise

@@ -39,7 +39,14 @@ def test_marks(course: Path) -> None:
 
 
 def test_what_ran_out_of_time_is_known(course: Path) -> None:
-    assert demo.out_of_time(course) == [("endless-loop", "1-every-gradient", "dcounts_sum")]
+    note = f"The cell `dcounts_sum` did not end within {demo.SECONDS_FOR_A_CELL} s."
+    assert [each for each in demo.notes(course) if "did not end" in each[2]] == [("endless-loop", "1-every-gradient", note)]
+
+
+def test_a_student_is_told_about_the_limit_and_nothing_about_the_grader(course: Path) -> None:
+    page = (course / "feedback/endless-loop/backprop/1-every-gradient.html").read_text(encoding="utf-8")
+    assert f"KeyboardInterrupt: the cell did not end within {demo.SECONDS_FOR_A_CELL} s" in page
+    assert "resident.py" not in page
 
 
 def test_one_mistake_costs_one_mark(course: Path) -> None:

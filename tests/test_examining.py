@@ -119,7 +119,7 @@ def test_old_outputs_are_forgotten(resources: dict[str, Any]) -> None:
 def test_what_to_look_at_is_noted(resources: dict[str, Any]) -> None:
     nb = examined(submission(extra="import socket\nsocket.socket()"), resources)
     assert [(flag["kind"], flag["line"]) for flag in nb.metadata[NOTES]["flags"]] == [("network", 1), ("network", 2)]
-    assert nb.metadata[NOTES]["notes"] == ["Look at network: extra line 1 `import socket`, and 1 more place"]
+    assert nb.metadata[NOTES]["notes"] == ["Look at network: extra line 2 `socket.socket()`, and 1 more place"]
     assert grade(nb) == 2
 
 

@@ -521,8 +521,8 @@ class TestErrors:
 
     def test_a_machine_without_bubblewrap(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
-        expected = "rooms need bubblewrap, and there is no `bwrap`. Try: sudo apt-get install bubblewrap, or --no-sandbox"
-        assert unavailable() == expected
+        remedy = "Try: sudo apt-get install bubblewrap, or --Examine.sandbox=False"
+        assert unavailable() == f"rooms need bubblewrap, and there is no `bwrap`. {remedy}"
         with Room(SMALL, None, sandbox=False) as room:
             assert asked(room, lambda: 1) == 1
 
@@ -534,7 +534,7 @@ class TestErrors:
     def test_another_system(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "platform", "darwin")
         monkeypatch.setattr("platform.system", lambda: "Darwin")
-        assert unavailable() == "rooms need Linux, and this is Darwin. Grade on Linux, or with --no-sandbox."
+        assert unavailable() == "rooms need Linux, and this is Darwin. Grade on Linux, or with --Examine.sandbox=False."
 
 
 class TestWalls:
