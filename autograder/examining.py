@@ -184,7 +184,8 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             cell.execution_count = count
             cell.outputs = [NotebookNode(output) for output in outputs]
         if "seconds" in told:
-            self.log.info("%s%s", SECONDS, json.dumps({**told["seconds"], "waited": time.monotonic() - began}))
+            seconds = {**told["seconds"], "waited": time.monotonic() - began}
+            self.log.info("%s%s", SECONDS, json.dumps({stage: round(taken, 2) for stage, taken in seconds.items()}))
         return [*notes, *told.get("notes", [])]
 
 

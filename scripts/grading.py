@@ -100,7 +100,8 @@ PAGE = """# Grading a class
 | stock nbgrader | {stock:.0f} | {ratio:.1f} |
 | with rooms and an examiner | {ours:.0f} | 1.0 |
 
-What the work of ours is, of which the first three parts overlap: notebooks of a submission are examined two at a time.
+What the work of ours is. Its parts add up to more than the time above: two notebooks of a submission are examined at a time,
+while nbgrader works on another one.
 
 | | seconds | share |
 |---|---|---|

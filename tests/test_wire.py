@@ -139,7 +139,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize("value", VALUES, ids=[f"{type(value).__name__}-{number}" for number, value in enumerate(VALUES)])
 def test_a_value_crosses(value: Any) -> None:
     assert same(through(value), value)
     assert same(through([value, {"k": value}]), [value, {"k": value}])
