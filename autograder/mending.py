@@ -26,12 +26,16 @@ class Lenient(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
     """Reads what other exporters do not: the `Autograde.exporter_class` that goes with Restore."""
 
     def from_file(self, file_stream: TextIO, resources: dict[str, Any] | None = None, **more: Any) -> tuple[str, Any]:
-        if Path(file_stream.name).is_symlink():  # perhaps to the work of somebody else
-            nb, notes = read_leniently(b"")[0], ["The notebook was a link, which is not followed."]
-        else:
-            nb, notes = read_leniently(file_stream.buffer.read())
+        nb, notes = read_handed_in(Path(file_stream.name))
         converted: tuple[str, Any] = self.from_notebook_node(nb, {**(resources or {}), NOTES: notes}, **more)
         return converted
+
+
+def read_handed_in(file: Path) -> tuple[NotebookNode, list[str]]:
+    """The notebook of a file in a submission, and notes on it."""
+    if file.is_symlink():  # perhaps to the work of somebody else
+        return read_leniently(b"")[0], ["The notebook was a link, which is not followed."]
+    return read_leniently(file.read_bytes())
 
 
 def read_leniently(content: bytes) -> tuple[NotebookNode, list[str]]:

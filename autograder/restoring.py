@@ -20,7 +20,7 @@ from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.links import remove_copies
-from autograder.mending import NOTES, mend, mend_ids, read_leniently, set_type
+from autograder.mending import NOTES, mend, mend_ids, read_handed_in, set_type
 
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
 KEYS = {"schema_version", "grade", "locked", "solution", "task", "grade_id", "points", "checksum", "cell_type"}
@@ -91,7 +91,7 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
 
 def handed_in(file: Path, originals: Mapping[str, Original]) -> NotebookNode:
     """What Restore makes of the file of a submission."""
-    nb, _ = read_leniently(b"" if file.is_symlink() else file.read_bytes())
+    nb, _ = read_handed_in(file)
     restore(nb, originals)
     return nb
 

@@ -334,13 +334,13 @@ PIECES += [
 ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.text(max_size=200)), max_size=3))
 def test_no_text_makes_it_raise(cells: list[str]) -> None:
     assert all(flag.line >= 1 and len(flag.code) <= 60 for flag in flags(*cells))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from([*chain(*AUTOGRAD), *REPLACED]), st.integers(0, 60), st.integers(0, 20), st.sampled_from(["", *PIECES]))
 def test_no_broken_code_makes_it_raise(code: str, start: int, length: int, piece: str) -> None:
     assert isinstance(flags(code[:start] + piece + code[start + length :]), list)
