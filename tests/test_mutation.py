@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -23,13 +22,13 @@ OTHERS = {"b": ["x", "y", "z"], FACTORS: ["dc", "b", "c"]}
 def found() -> Iterator[list[Trial]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(SOURCE)
-        yield list(trials(every=5))
+        yield list(trials())
 
 
 def test_every_mutant_that_differs_is_rejected(found: list[Trial]) -> None:
     accepted = [trial for trial in found if trial.verdict.outcome is Outcome.RIGHT]
     assert [trial.edit.source for trial in accepted if not trial.is_same] == []
-    assert len(found) - len(accepted) >= 200
+    assert len(found) - len(accepted) >= 300
     assert {trial.notebook for trial in found} == set(model_answers())
 
 
@@ -39,17 +38,16 @@ def test_the_planted_cause_is_named_and_a_wrong_one_hardly_ever(found: list[Tria
     assert named.count("wrong") / len(named) <= 0.02
 
 
-def test_the_report_has_the_same_lines(found: list[Trial]) -> None:
-    """All figures are those of `make mutation`, which takes all mutants."""
-    texts = report(found), REPORT.read_text(encoding="utf-8")
-    here, written = ({re.sub(r"[\d.]+", "#", line) for line in text.splitlines()} for text in texts)
-    assert here <= written, "run `make mutation`"
+def test_the_report_has_these_figures(found: list[Trial]) -> None:
+    written = REPORT.read_text(encoding="utf-8").splitlines()
+    assert report(found).splitlines()[:-1] == written[:-1], "run `make mutation`"
+    assert written[-1].startswith("Measured with torch ")
     assert torch.__version__.split("+")[0] in report(found)
 
 
 def test_a_mutant_that_is_the_model_answer_in_another_form_is_no_mistake(found: list[Trial]) -> None:
     same = {trial.edit.source for trial in found if trial.is_same}
-    assert "dbndiff2 = 1.0 / (n - 1) * torch.ones_like(bndiff) * dbnvar" in same
+    assert "dcounts = counts_sum_inv * dprobs\ndcounts += dcounts_sum" in same
     assert not any("dbnvar" in source and "mean" in source for source in same)
 
 
