@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint release quality mutation benchmark grading compatibility train clean
+.PHONY: help install demo test lint release quality mutation benchmark grading scale compatibility train clean
 
 help:
 	@echo "make demo      install, then grade a course of six submissions and show the marks"
@@ -16,6 +16,7 @@ help:
 	@echo "make mutation  write docs/mutation.md"
 	@echo "make benchmark write docs/speed.md"
 	@echo "make grading   write docs/grading.md: the speed of grading beside stock nbgrader"
+	@echo "make scale     write docs/scale.md: a thousand submissions, and a projection; half an hour"
 	@echo "make compatibility  run nbgrader's own tests of autograding with our preprocessors"
 	@echo "make train     train for 200,000 steps with the model answer"
 	@echo "make clean     remove what these commands made"
@@ -33,7 +34,7 @@ demo: install
 	$(BIN)/python -m scripts.demo
 
 test: install
-	@sh scripts/system.sh bwrap chromium
+	@sh scripts/system.sh bwrap chromium initdb
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -57,6 +58,10 @@ benchmark: install
 grading: install
 	@sh scripts/system.sh bwrap
 	$(BIN)/python -m scripts.grading
+
+scale: install
+	@sh scripts/system.sh bwrap
+	$(BIN)/python -m scripts.scale
 
 compatibility: install
 	@sh scripts/system.sh bwrap

@@ -33,6 +33,7 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedb
 
 # Students' cells run in rooms, and tests where no student's code ever is; docs/security.md says what that holds.
 c.Autograde.exporter_class = "autograder.mending.Lenient"
+c.Exporter.optimistic_validation = True  # once at the end, and not behind each of these
 c.Autograde.sanitize_preprocessors = [
     "autograder.restoring.Restore",
     "nbgrader.preprocessors.ClearOutput",

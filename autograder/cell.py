@@ -64,8 +64,9 @@ def read(source: str) -> Cell:
         return Cell(source, ())
 
 
+@lru_cache(maxsize=512)
 def tree(source: str) -> ast.Module:
-    """The Python of a cell, magics resolved. Raises SyntaxError or ValueError if it is none."""
+    """The Python of a cell, magics resolved; not to be changed. Raises SyntaxError or ValueError if it is none."""
     resolved = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
     assert isinstance(resolved, ast.Module)
     return ast.fix_missing_locations(resolved)

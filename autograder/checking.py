@@ -1,19 +1,18 @@
-"""nbgrader's check of its metadata, once for cells that say the same.
+"""nbgrader's check of its metadata, with its schema compiled once.
 
-nbgrader reads the schema again for every cell, which takes longer than all else that it does with a notebook.
+nbgrader checks the schema itself anew for every cell, which takes longer than all else that it does with a notebook.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any
 
+from jsonschema.validators import validator_for  # type: ignore[import-untyped]
 from nbformat import NotebookNode
 from nbgrader import preprocessors
 from nbgrader.nbgraderformat import MetadataValidator
-
-MOST = 100_000
-"""How many different cells are remembered."""
+from nbgrader.nbgraderformat.common import BaseMetadataValidator
 
 
 class CheckCellMetadata(preprocessors.CheckCellMetadata):  # type: ignore[misc]  # nbgrader is untyped
@@ -21,20 +20,28 @@ class CheckCellMetadata(preprocessors.CheckCellMetadata):  # type: ignore[misc] 
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         try:
-            _Validator().validate_nb(nb)
+            VALIDATOR.validate_nb(nb)
         except Exception:
             super().preprocess(nb, resources)
             raise
         return nb, resources
 
 
-class _Validator(MetadataValidator):  # type: ignore[misc]
-    passed: ClassVar[set[str]] = set()
-    """What cells said that were fine."""
+class _Compiled(BaseMetadataValidator):  # type: ignore[misc]
+    """What all versions of nbgrader's validator do first."""
+
+    @cached_property
+    def _schema(self) -> Any:
+        return validator_for(self.schema)(self.schema)
 
     def validate_cell(self, cell: NotebookNode) -> None:
-        said = json.dumps([cell.cell_type, cell.metadata.get("nbgrader")], sort_keys=True)
-        if said not in self.passed:
+        metadata = cell.metadata.get("nbgrader", {})
+        if metadata.get("schema_version") != self.schema_version or not self._schema.is_valid(metadata):
             super().validate_cell(cell)
-            if len(self.passed) < MOST:
-                self.passed.add(said)
+
+
+class _Validator(MetadataValidator, _Compiled):  # type: ignore[misc]
+    """Asks nbgrader's own only where the compiled schema does not fit."""
+
+
+VALIDATOR = _Validator()

@@ -71,3 +71,55 @@ def normalise(paths: tuple[Path, ...]) -> None:
         except AutograderError as error:
             raise click.ClickException(str(error)) from None
         click.echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")
+
+
+@main.command()
+@click.argument("assignment")
+@click.option("--student", "students", multiple=True, metavar="PATTERN", help="Only these, such as 'a*'; may be repeated.")
+@click.option("--notebook", "notebooks", multiple=True, metavar="PATTERN", help="Only these, such as '1-*'; may be repeated.")
+@click.option("--jobs", type=click.IntRange(1), help="Notebooks at once; else as many as there are processors.")
+@click.option("--scheduler", metavar="ADDRESS", default="", help="Grade on a cluster: the address of its dask scheduler.")
+@click.option("--force", is_flag=True, help="Grade again what is graded.")
+@click.option("--no-sandbox", is_flag=True, help="Without rooms: students' code can read your files and use the network.")
+@click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
+def grade(
+    assignment: str,
+    students: tuple[str, ...],
+    notebooks: tuple[str, ...],
+    jobs: int | None,
+    scheduler: str,
+    force: bool,
+    no_sandbox: bool,
+    as_json: bool,
+) -> None:
+    """Grades what was handed in and is not graded yet, or was handed in anew: what nbgrader autograde does, for a whole class.
+
+    Run it in the folder of the course. What ends it early loses nothing: run it again, and it goes on.
+    Handed in anew is what has a newer timestamp.txt, as from nbgrader collect.
+    Exits with 1 if a person has to see to something, with 2 if it could not grade, with 130 if it was interrupted.
+
+    Example: autograder grade backprop
+    """
+    from rich.console import Console
+
+    from autograder.classroom import Options, grade_class
+
+    options = Options(students or ("*",), notebooks or ("*",), jobs or 0, scheduler, force, not no_sandbox)
+    console = Console(stderr=as_json)
+    try:
+        report = grade_class(Path(assignment).name, options, console)
+    except AutograderError as error:
+        console.print(f"[red]Not graded:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("Interrupted. Run the command again, and it goes on.")
+        sys.exit(130)
+    if as_json:
+        click.echo(report.as_json())
+    else:
+        report.show()
+    if report.is_interrupted:
+        goes_on = "--force begins from the start again" if force else "run the command again, and it goes on"
+        console.print(f"Interrupted. What was graded is kept: {goes_on}.", soft_wrap=True)
+        sys.exit(130)
+    sys.exit(1 if report.needing_a_person() else 0)

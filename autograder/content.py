@@ -10,7 +10,7 @@ import torch
 from autograder.case import step_cases
 from autograder.comparison import compare
 from autograder.evidence import evidence_of
-from autograder.grading import EXAM
+from autograder.judgement import EXAM
 from autograder.lesson import Advice, advice
 from autograder.reference import step_reference
 from autograder.tape import Tape

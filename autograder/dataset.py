@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,14 @@ def build_dataset(names: Sequence[str], block_size: int, stoi: Mapping[str, int]
     A name of k characters gives k + 1 examples; the first context is all END, the last target is END.
     Raises ContentError for a character that `stoi` lacks.
     """
+    contexts, targets = _examples(tuple(names), block_size, tuple(stoi.items()))
+    return contexts.clone(), targets.clone()
+
+
+@lru_cache(maxsize=1)
+def _examples(names: tuple[str, ...], block_size: int, items: tuple[tuple[str, int], ...]) -> tuple[Tensor, Tensor]:
+    """The last ones made are kept: a warm process makes those of all names, and each notebook wants them."""
+    stoi = dict(items)
     unknown = {END, *"".join(names)} - stoi.keys()
     if unknown:
         raise ContentError(f"the vocabulary lacks {sorted(unknown)}. Make it from all names, with `vocabulary(names)`.")

@@ -80,7 +80,7 @@ def as_png(graph: GradientMap) -> bytes:
         _mark(pen, sheet.at(layout.places[node.name]), node.state)
     for state, _, x in _legend(graph):
         _mark(pen, (x, TOP), state)
-    picture = shapes.resize(sheet.size, Image.Resampling.BOX)
+    picture = shapes.reduce(SCALE)
     letters = ImageDraw.Draw(picture)
     for node in graph.nodes:
         _name(letters, sheet.at(layout.places[node.name]), node)

@@ -6,18 +6,20 @@ No line of a student's code runs here; what a test needs of the student's comes 
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from autograder import cell, faults, feedback, overview
 from autograder.conversation import after
 from autograder.errors import AutograderError, Died, NotReady
+from autograder.exercise import Code, Exercise
+from autograder.limits import interrupted_after
+from autograder.opened import Opened
 from autograder.operations import Counts, repeated, repeated_whole
 from autograder.paper import Paper, Record, Role, Task, cut_message, error_message, messages_of, say_it_was_late, size_of
 from autograder.recorder import Shell
@@ -46,16 +48,19 @@ SHOWN: Mapping[str, Callable[..., None]] = {"check": feedback.check, "progress":
 
 
 class Examiner:
-    """`course` is the folder of the instructor's own files."""
+    """`course` is the folder of the instructor's own files. What was `opened` is not run again."""
 
-    def __init__(self, paper: Paper, shell: Shell, open_room: OpenRoom, course: Path) -> None:
+    def __init__(self, paper: Paper, shell: Shell, open_room: OpenRoom, course: Path, opened: Opened | None = None) -> None:
         self.course = course
         self.paper = paper
         self.shell = shell
-        self.scope = Scope(shell.names, paper.imports)
+        opened = opened or Opened([], Scope(shell.names), [])
+        self.scope, self._opened = opened.scope, opened.records
+        self.scope.imports = paper.imports
         self.notes: list[str] = []
         self.session = start(shell.shell)
         self.session.seed = paper.seed
+        self.session.exercise = Exercise(tuple(Code(task.id, task.source, task.role is Role.TEST) for task in paper.tasks))
         self._open_room = open_room
         self._student: Student | None = None
         self._done: list[tuple[int, Task]] = []
@@ -66,13 +71,14 @@ class Examiner:
         self._callbacks: list[Callable[..., Any]] = []
         self._is_testing = False
         self._deadline = after(paper.limits.notebook_seconds)
-        self._left = paper.limits.output
+        self._left = paper.limits.output - opened.size
         self.seconds = dict.fromkeys(("room", "cells", "examiner"), 0.0)
 
     def examine(self) -> list[Record]:
         """Runs all cells, in their order."""
         began = time.monotonic()
-        records = [self._examine(count, task) for count, task in enumerate(self.paper.tasks, 1)]
+        tasks = islice(enumerate(self.paper.tasks, 1), len(self._opened), None)
+        records = [*self._opened, *(self._examine(count, task) for count, task in tasks)]
         self.notes += self._repetitions()
         self.seconds["examiner"] = time.monotonic() - began - self.seconds["room"] - self.seconds["cells"]
         return records
@@ -92,7 +98,7 @@ class Examiner:
         is_students = task.role is Role.STUDENT
         if is_students:
             try:
-                with _interrupted_after(self.paper.limits.cell_seconds):  # even to read a cell may take long
+                with interrupted_after(self.paper.limits.cell_seconds, 2 * GRACE):  # even to read a cell may take long
                     self.session.note(task.source, task.id)
             except KeyboardInterrupt:
                 self.session.note("", task.id)
@@ -179,7 +185,7 @@ class Examiner:
     def _here(self, count: int, task: Task) -> Record:
         """Runs a locked cell or a test here. What it needs and no locked cell has made comes from the room."""
         try:
-            with _interrupted_after(self.paper.limits.cell_seconds):
+            with interrupted_after(self.paper.limits.cell_seconds, 2 * GRACE):
                 is_there = task.role is Role.LOCKED
                 self.scope.bring(task.source, lambda names: self._present().ask("values", names=names), is_there)
                 before = dict(self.shell.names)
@@ -279,19 +285,3 @@ class Examiner:
             raise Unsendable(f"a value of type `{type(value).__name__}` cannot be sent into the room: only data can be")
         self._callbacks.append(value)
         return {"callback": len(self._callbacks) - 1}
-
-
-@contextmanager
-def _interrupted_after(seconds: float) -> Iterator[None]:
-    """A KeyboardInterrupt after so many seconds, and some more that a room has to come to an end."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(f"the cell did not end within {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds + 2 * GRACE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

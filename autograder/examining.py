@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import hmac
 import json
 import os
 import secrets
 import time
 from atexit import register
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,13 +24,14 @@ from traitlets import Bool, Float, Integer, Unicode, default
 
 from autograder import cell as cells
 from autograder import integrity, notebook
-from autograder.ahead import Graders, Job
+from autograder.ahead import Graders, Job, Told
 from autograder.errors import ContentError
 from autograder.grader import Grader, GradingFailed
 from autograder.limits import Limits
+from autograder.master import Master, Original, read_master
 from autograder.mending import NOTES
 from autograder.paper import Paper, Role, Task
-from autograder.restoring import Original, course_of, handed_in, known, released
+from autograder.restoring import course_of, handed_in, master_of
 from autograder.room import RoomError, unavailable
 
 SECONDS = "Seconds of each stage: "
@@ -42,13 +43,25 @@ The record has no times: a regrade gives the same one.
 SKIPPED = "skip-execution"
 """The tag of a cell that is not run; it counts in a student's own cells only."""
 
+UNEXAMINED = "This notebook could not be examined: {}. Grade it again, or by hand."
+
 NOWHERE = "/nonexistent"
 """A folder without files, for a converter without a course."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a process has that has no gradebook and no course."""
+
+    original: Master
+    seed: str
+    examine: Callable[[Paper], Told]
 
 
 class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Takes the place of Execute in `Autograde.autograde_preprocessors`. The limits are for each notebook."""
 
+    given: Given | None = None
     expected: ClassVar[dict[Path, Job]] = {}
     """The notebooks that were last looked at ahead, by their files."""
 
@@ -89,18 +102,21 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Fills in the outputs. Raises RoomError where no room can be built; all else is this submission's own affair."""
-        if self.sandbox and (reason := _unavailable()):
+        if self.sandbox and not self.given and (reason := _unavailable()):
             raise RoomError(reason)
         language = nb.metadata.get("kernelspec", {}).get("language", "python")
         if language != "python":
             raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
         about = resources["nbgrader"]
-        folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
-        with Gradebook(about["db_url"]) as gradebook:
-            originals = known(gradebook.find_notebook(about["notebook"], about["assignment"]), {})
-        job, places = self._job(nb, about, folder, originals)
-        notes = self._examined(nb, job, places, lambda: self._later(about, folder))
-        flags = integrity.scan((task.id, task.source) for task in job.paper.tasks if task.role is Role.STUDENT)
+        if given := self.given:
+            paper, places = self._paper(nb, given.original, given.seed)
+            notes = self._examined(paper, places, lambda: given.examine(paper))
+        else:
+            folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
+            paper, places = self._paper(nb, master_of(self, about), self._seed(about, folder))
+            job, graders = self._job(about, paper, folder), _graders(self.sandbox, self.at_once)
+            notes = self._examined(paper, places, lambda: graders.examine(job, lambda: self._later(about, folder)))
+        flags = integrity.scan((task.id, task.source) for task in paper.tasks if task.role is Role.STUDENT)
         notes += [f"Look at {line}" for line in integrity.summary(flags)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
@@ -108,19 +124,17 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
         return nb, resources
 
-    def _job(
-        self, nb: NotebookNode, about: Mapping[str, str], folder: Path, originals: Mapping[str, Original]
-    ) -> tuple[Job, list[NotebookNode]]:
-        """What there is to do for a notebook of a submission, and the cells in which it is recorded."""
+    def limits(self) -> Limits:
+        return Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
+
+    def _seed(self, about: Mapping[str, str], folder: Path) -> str:
+        course = course_of(self)
+        return seed_of(Path(course.root if course else folder, self.key_file), course.course_id if course else "", about)
+
+    def _job(self, about: Mapping[str, str], paper: Paper, folder: Path) -> Job:
         course = course_of(self)
         source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
-        answers, imports = _told(source / f"{about['notebook']}.ipynb")
-        tasks, places = self._tasks(nb, originals, answers)
-        key = _key(Path(course.root if course else folder, self.key_file))
-        name = "/".join((course.course_id if course else "", about["assignment"], about["student"], about["notebook"]))
-        limits = Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
-        paper = Paper(tasks, imports, hmac.digest(key, name.encode(), "sha256").hex(), limits)
-        return Job(about["notebook"], paper, folder, source, dict(os.environ)), places
+        return Job(about["notebook"], paper, folder, source, dict(os.environ))
 
     def _later(self, about: Mapping[str, str], folder: Path) -> list[Job]:
         """The other notebooks of the submission that nbgrader will come to, as they were handed in and restored.
@@ -134,30 +148,29 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             with Gradebook(about["db_url"]) as gradebook:
                 for file in later:
                     with suppress(Exception):  # it is told in its turn
-                        stored = gradebook.find_notebook(file.stem, about["assignment"])
-                        nb = handed_in(file, known(stored, released(self, file.stem, about["assignment"])))
-                        self.expected[file] = self._job(nb, {**about, "notebook": file.stem}, folder, known(stored, {}))[0]
+                        of_file = {**about, "notebook": file.stem}
+                        original = read_master(gradebook, course_of(self), about["assignment"], file.stem)
+                        paper, _ = self._paper(handed_in(file, original.originals), original, self._seed(of_file, folder))
+                        self.expected[file] = self._job(of_file, paper, folder)
         return [self.expected[file] for file in later if file in self.expected]
 
-    def _tasks(
-        self, nb: NotebookNode, originals: Mapping[str, Original], answers: Mapping[str, frozenset[str]]
-    ) -> tuple[list[Task], list[NotebookNode]]:
+    def _paper(self, nb: NotebookNode, master: Master, seed: str) -> tuple[Paper, list[NotebookNode]]:
         """What is run, and the cells in which it is recorded."""
         tasks, places = [], []
         for number, cell in enumerate(notebook.code_cells(nb)):
             cell.outputs, cell.execution_count = [], None
             name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-            original = originals.get(name)
+            original = master.originals.get(name)
             role = _role(original)
             source = cell.source if role is Role.STUDENT or original is None else original.source
             skipped = role is Role.STUDENT and SKIPPED in cell.metadata.get("tags", ())
             if not source.strip() or skipped:
                 continue
-            expected = answers.get(name, cells.read(original.source).touches if original else frozenset())
+            expected = master.answers.get(name, cells.read(original.source).touches if original else frozenset())
             hidden = self._hidden(source) if role is Role.TEST else ""
             tasks.append(Task(name or cell.get("id") or f"cell-{number}", role, source, hidden, expected))
             places.append(cell)
-        return tasks, places
+        return Paper(tasks, master.imports, seed, self.limits()), places
 
     def _hidden(self, source: str) -> str:
         """The lines of a test that students do not see."""
@@ -169,17 +182,15 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             found += [line] * hidden
         return "\n".join(found)
 
-    def _examined(
-        self, nb: NotebookNode, job: Job, places: list[NotebookNode], later: Callable[[], Iterable[Job]]
-    ) -> list[str]:
+    def _examined(self, paper: Paper, places: list[NotebookNode], examine: Callable[[], Told]) -> list[str]:
         """Writes the outputs into the cells, an error into every test of what cannot be examined; gives notes."""
         notes = [] if self.sandbox else ["Graded without a sandbox: the student's code could read files and use the network."]
         began = time.monotonic()
         try:
-            told = _graders(self.sandbox, self.at_once).examine(job, later)
+            told = examine()
         except GradingFailed as failure:
-            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in job.paper.tasks]}
-            notes.append(f"This notebook could not be examined: {failure}. Grade it again, or by hand.")
+            told = {"outputs": [_failure(failure) if task.role is Role.TEST else [] for task in paper.tasks]}
+            notes.append(UNEXAMINED.format(failure))
         for count, (cell, outputs) in enumerate(zip(places, told["outputs"], strict=True), 1):
             cell.execution_count = count
             cell.outputs = [NotebookNode(output) for output in outputs]
@@ -200,40 +211,13 @@ def _failure(failure: GradingFailed) -> list[dict[str, Any]]:
     return [output_from_msg({"header": {"msg_type": "error"}, "content": error})]
 
 
-def _told(source: Path) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
-    """The answers and imports of the instructor's own notebook, where it is at hand."""
-    try:
-        return _read(source, source.stat().st_mtime_ns)
-    except (OSError, ContentError):
-        return {}, {}
+def seed_of(key: Path, course: str, about: Mapping[str, str]) -> str:
+    """What the cases of a student's notebook are drawn from. The secret of the course is made when it is first needed."""
+    name = "/".join((course, about["assignment"], about["student"], about["notebook"]))
+    return hmac.digest(_secret(key), name.encode(), "sha256").hex()
 
 
-@lru_cache
-def _read(source: Path, changed: int) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
-    own = list(notebook.code_cells(notebook.read(source)))
-    return _answers(own), _imports(own)
-
-
-def _answers(own: Iterable[NotebookNode]) -> dict[str, frozenset[str]]:
-    """The names that the instructor's solution cells bind, by their ids."""
-    solutions = (cell for cell in own if notebook.role(cell) == "solution")
-    return {cell.metadata["nbgrader"]["grade_id"]: cells.read(cell.source).touches for cell in solutions}
-
-
-def _imports(own: Iterable[NotebookNode]) -> dict[str, str]:
-    """The import statements of the instructor's cells, by what they bind."""
-    found: dict[str, str] = {}
-    for cell in own:
-        with suppress(SyntaxError, ValueError):
-            for node in cells.tree(cell.source).body:
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    code = ast.unparse(node)
-                    found |= dict.fromkeys(cells.bound(node), code)
-    return found
-
-
-def _key(path: Path) -> bytes:
-    """The secret of a course, made when it is first needed."""
+def _secret(path: Path) -> bytes:
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:

@@ -6,16 +6,14 @@ import os
 from dataclasses import replace
 
 from autograder.errors import NotRight
-from autograder.feedback import conclude, judge, without_numbers
-from autograder.judgement import Effort
+from autograder.feedback import conclude, judge, known, without_numbers
+from autograder.judgement import EXAM
 from autograder.replay import under_way
 from autograder.session import current
 from autograder.verdict import Outcome, Verdict
 
 SAYS = "HIDDEN_TESTS_SAY"
 """The environment variable for what hidden tests say of an answer: "diagnosis", or the "outcome" alone."""
-
-EXAM = Effort("grade", own=2, resampled=2, remarks=False)
 
 
 def grade(name: str, by: str | None = None) -> None:
@@ -28,7 +26,7 @@ def grade(name: str, by: str | None = None) -> None:
     if under_way():
         raise NotRight(f"{name}: could not tell. `grade` stands in a cell that it would have to run again.")
     try:
-        verdict = judge(name, by, replace(EXAM, seed=EXAM.seed + current().seed))
+        verdict = known(name, by) or judge(name, by, replace(EXAM, seed=EXAM.seed + current().seed))
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -33,6 +33,10 @@ class Effort:
     """Whether a right answer gets remarks, such as on numbers in the notebook that are off."""
 
 
+PRACTICE = Effort("check")
+EXAM = Effort("grade", own=2, resampled=2, remarks=False)
+
+
 def judge_step(session: Session, name: str, effort: Effort) -> Verdict:
     """The verdict on the gradient `name`, from the cell that last assigned it.
 

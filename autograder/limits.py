@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 MIB = 2**20
 
@@ -25,3 +29,19 @@ class Limits:
     cell_output: int = 1 * MIB
     output: int = 8 * MIB
     answer: int = 64 * MIB
+
+
+@contextmanager
+def interrupted_after(seconds: float, more: float) -> Iterator[None]:
+    """A KeyboardInterrupt after so many seconds, and some more that a room has to come to an end."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(f"the cell did not end within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds + more)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -41,7 +41,11 @@ def read_handed_in(file: Path) -> tuple[NotebookNode, list[str]]:
 def read_leniently(content: bytes) -> tuple[NotebookNode, list[str]]:
     """The notebook of a file, whatever is in the file, and a note if that is not what nbformat reads."""
     try:
-        nb = nbformat.reads(content.decode(), as_version=4)
+        text = content.decode()
+        nb = nbformat.reads(text, as_version=4)
+        if '"worksheets"' in text and "worksheets" in json.loads(text):  # an old version: nbformat drew the ids
+            for number, cell in enumerate(nb.cells, 1):
+                cell["id"] = f"cell-{number}"
         str.lower(nb.metadata.get("language", ""))  # nbconvert does so
         return deepcopy(nb), []  # so does it do this, which has less depth than reading
     except Exception:  # nbformat raises whatever its parts raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -58,19 +58,6 @@ class Paper:
     imports: Mapping[str, str]
     seed: str
     limits: Limits
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same in types that JSON knows."""
-        sent = asdict(self)
-        for task in sent["tasks"]:
-            task["role"], task["answers"] = task["role"].value, sorted(task["answers"])
-        return sent
-
-    @staticmethod
-    def of(sent: Mapping[str, Any]) -> Paper:
-        """What was sent."""
-        tasks = [Task(**{**task, "role": Role(task["role"]), "answers": frozenset(task["answers"])}) for task in sent["tasks"]]
-        return Paper(tasks, sent["imports"], sent["seed"], Limits(**sent["limits"]))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from ipykernel import zmqshell
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.error import StdinNotImplementedError
 from jupyter_client.session import Session
+from matplotlib import pyplot
 from traitlets.config import Config
 
 from autograder.paper import Message
@@ -106,6 +107,7 @@ def start(ipython_dir: str) -> Shell:
     shell = ZMQInteractiveShell.instance(config=config, ipython_dir=ipython_dir, kernel=SimpleNamespace(eventloop=None))
     shell.enable_gui = lambda gui=None: None  # no event loop: figures are drawn when a cell ends
     shell.enable_matplotlib("inline")
+    pyplot.uninstall_repl_displayhook()  # it draws every figure once more, for nobody
     recording = Shell(shell)
     recording.recorder.begin(0)
     for publisher in (shell.displayhook, shell.display_pub):

@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partialmethod
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -128,27 +128,27 @@ class Names(Mapping[str, Any]):
 
     def __init__(self, student: Student) -> None:
         self._student = student
-        self._listed: Mapping[str, Any] | None = None
+        self._listed: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
         self._values: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        listed = self._list()[name]
-        if isinstance(listed, dict) and "value" in listed:
-            return listed["value"]
-        if name not in self._values:
-            small = (each for each, told in self._list().items() if type(size := told.get("size")) is int and size <= SMALL)
+        values, sizes = self._list()
+        if name in values:
+            return values[name]
+        if name in sizes and name not in self._values:
+            small = (each for each, size in sizes.items() if type(size) is int and size <= SMALL)
             self.bring({name, *islice(small, MANY)})  # who asks for one tensor asks for the next
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._list())
+        return chain(*self._list())
 
     def __len__(self) -> int:
-        return len(self._list())
+        return sum(map(len, self._list()))
 
     def items(self) -> Any:
         """Only what is small: all the rest is fetched by name."""
-        return {name: listed["value"] for name, listed in self._list().items() if "value" in listed}.items()
+        return self._list()[0].items()
 
     def bring(self, names: Iterable[str]) -> dict[str, Any]:
         """The values of those names that are there."""
@@ -157,10 +157,14 @@ class Names(Mapping[str, Any]):
             self._values.update(self._student.ask("values", names=missing))
         return {name: self._values[name] for name in names if name in self._values}
 
-    def _list(self) -> Mapping[str, Any]:
+    def _list(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Small values, and the bytes of tensors among all others; no name is in both."""
         if self._listed is None:
             told = self._student.ask("names")
-            self._listed = {name: listed for name, listed in told.items() if isinstance(listed, dict)}
+            values, sizes = (
+                {name: value for name, value in told[part].items() if type(name) is str} for part in ("values", "sizes")
+            )
+            self._listed = values, {name: size for name, size in sizes.items() if name not in values}
         return self._listed
 
 

@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -108,7 +109,7 @@ def locals_of(
             if frame.f_code.co_name == by:
                 kept.update(frame.f_locals)
         return kept
-    for node in tree(cell.source).body:
+    for node in deepcopy(tree(cell.source)).body:
         if isinstance(node, ast.FunctionDef) and node.name == by:
             node.body = [_Keeping().visit(statement) for statement in node.body]
             node.decorator_list = []  # what they do was done once

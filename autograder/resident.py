@@ -56,27 +56,19 @@ REFLECTED = ("add", "sub", "mul", "truediv", "matmul", "mod", "floordiv", "pow",
 OPERATIONS |= {f"r{name}": lambda right, left, do=OPERATIONS[name]: do(left, right) for name in REFLECTED}
 
 
-def live(connection: socket.socket, shell: Shell, limits: Limits) -> None:
-    """Answers questions until the examiner is gone."""
-    shell.take_streams()
-    shell.files = {"stdout": 1, "stderr": 2}
-    resident = Resident(connection, shell, limits)
-    signal.signal(signal.SIGINT, _nothing)
-    with suppress(Closed):
-        resident.conversation.listen()
-
-
 class Resident:
-    def __init__(self, connection: socket.socket, shell: Shell, limits: Limits) -> None:
+    """From when it is made, this process is one in which nothing can be judged."""
+
+    conversation: Conversation
+    limits: Limits
+
+    def __init__(self, shell: Shell) -> None:
         self.shell = shell
-        self.limits = limits
         self.objects: dict[int, Any] = {}
         self.parts: dict[int, Mapping[str, Any]] = {}
         self.local: dict[str, Any] = {}
         self.stopped: Replay = Replay(MISSING)
         self.is_running = False
-        self.pid = os.getpid()
-        self.conversation = Conversation(Channel(connection, limits.answer, self._opaque, self._reveal), self.serve)
         self.questions: dict[str, Callable[..., Any]] = {
             "run": self.run,
             "names": self.names,
@@ -89,6 +81,17 @@ class Resident:
             "operate": self.operate,
         }
         _prepare(self)
+
+    def live(self, connection: socket.socket, limits: Limits) -> None:
+        """Answers questions until the examiner is gone."""
+        self.shell.take_streams()
+        self.shell.files = {"stdout": 1, "stderr": 2}
+        self.pid = os.getpid()
+        self.limits = limits
+        self.conversation = Conversation(Channel(connection, limits.answer, self._opaque, self._reveal), self.serve)
+        signal.signal(signal.SIGINT, _nothing)
+        with suppress(Closed):
+            self.conversation.listen()
 
     def serve(self, question: str, details: Mapping[str, Any]) -> Any:
         told = self.questions[question](**details)
@@ -118,10 +121,16 @@ class Resident:
         return {"messages": messages, "error": None if error is None else in_words(error, faults.text_of), "cut": cut}
 
     def names(self) -> dict[str, Any]:
-        """What stands in the notebook: small values, and the types of all others."""
-        names = {name: value for name, value in self.shell.names.items() if isinstance(name, str) and name[:1] != "_"}
+        """What stands in the notebook: small values, and of all others, where they are tensors, their bytes."""
         hidden = self.shell.shell.user_ns_hidden
-        return {name: _listed(value) for name, value in names.items() if hidden.get(name, MISSING) is not value}
+        values, sizes = {}, {}
+        for name, value in self.shell.names.items():
+            if isinstance(name, str) and name[:1] != "_" and hidden.get(name, MISSING) is not value:
+                if type(value) in PLAIN and (not isinstance(value, str) or len(value) < SHORT):
+                    values[name] = value
+                else:
+                    sizes[name] = value.nbytes if type(value) is Tensor and value.layout is torch.strided else None
+        return {"values": values, "sizes": sizes}
 
     def values(self, names: list[str]) -> dict[str, Any]:
         there = self.shell.names
@@ -252,13 +261,6 @@ def _prepare(resident: Resident) -> None:
 
 def _nothing(*_: object, **__: object) -> None:
     """Stands for hints and model answers, which are for learners, and for an interrupt that came late."""
-
-
-def _listed(value: Any) -> dict[str, Any]:
-    if type(value) in PLAIN and (not isinstance(value, str) or len(value) < SHORT):
-        return {"value": value}
-    listed = {"kind": type(value).__name__[:SHORT]}
-    return {**listed, "size": value.nbytes} if type(value) is Tensor and value.layout is torch.strided else listed
 
 
 def _plain(value: Any) -> Any:

@@ -6,77 +6,39 @@ to nbgrader's own OverwriteCells and OverwriteKernelspec. A notebook that is as 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
-from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
+from nbgrader.nbgraderformat import MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.links import remove_copies
+from autograder.master import KEYS, Master, Original, grade_id, read_master
 from autograder.mending import NOTES, mend, mend_ids, read_handed_in, set_type
 
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
-KEYS = {"schema_version", "grade", "locked", "solution", "task", "grade_id", "points", "checksum", "cell_type"}
 MISSING = "This cell (`{name}`) was missing from the submission. It was put back as it was released."
-
-
-@dataclass(frozen=True)
-class Original:
-    """A cell of the release. `tags` is None where the release is not at hand to say; `points` is None where it has none."""
-
-    grade_id: str
-    cell_type: str
-    source: str
-    checksum: str
-    grade: bool
-    solution: bool
-    task: bool
-    locked: bool
-    points: float | None
-    tags: tuple[str, ...] | None = None
-
-    @property
-    def is_test(self) -> bool:
-        return self.grade and not self.solution
-
-    def metadata(self) -> dict[str, Any]:
-        """What nbgrader's metadata of the cell should be."""
-        kept = {key: value for key, value in asdict(self).items() if key in KEYS and value is not None}
-        return {**kept, "schema_version": SCHEMA_VERSION}
-
-    def differing(self, metadata: Any) -> list[str]:
-        """The keys that are not as they should be. What nbgrader does not look at may be anything that it accepts."""
-        if not isinstance(metadata, dict):
-            return sorted(self.metadata())
-        expected = {"points": 0.0, **self.metadata()}
-        unread = {"checksum", *(() if self.points is not None else ("points",))}  # nbgrader writes every checksum anew
-        if self.grade or self.solution:
-            unread.add("locked")  # follows from the others
-        given = {"task": False, "points": 0.0, "cell_type": self.cell_type, "checksum": self.checksum, **metadata}
-        wrong = {key for key in expected if not _equal(given.get(key), expected[key], key not in unread)}
-        return sorted(wrong | (given.keys() - KEYS))
 
 
 class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Stands first in `Autograde.sanitize_preprocessors`."""
 
+    given: Master | None = None
+    """For a process that has no gradebook."""
+
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        notebook, assignment = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
-        release = released(self, notebook, assignment)
-        if any(metadata["nbgrader"].get("schema_version") != SCHEMA_VERSION for metadata in release.values()):
+        about = resources["nbgrader"]
+        original = self.given or master_of(self, about)
+        if not original.is_current:
             return nb, resources  # a course of another version of nbgrader, which says what to do
-        with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
-            originals = known(gradebook.find_notebook(notebook, assignment), release)
-        notes = [*resources.get(NOTES, []), *self._without_links(resources["nbgrader"]), *restore(nb, originals)]
+        notes = [*resources.get(NOTES, []), *self._without_links(about), *restore(nb, original.originals)]
         for note in notes:
-            self.log.warning("%s, notebook %s: %s", resources["nbgrader"].get("student"), notebook, note)
+            self.log.warning("%s, notebook %s: %s", about.get("student"), about["notebook"], note)
         if notes:
             nb.metadata[NOTES] = NotebookNode(restored=notes)
         return nb, resources
@@ -96,50 +58,15 @@ def handed_in(file: Path, originals: Mapping[str, Original]) -> NotebookNode:
     return nb
 
 
+def master_of(preprocessor: NbGraderPreprocessor, about: Mapping[str, str]) -> Master:
+    """The notebook that a preprocessor is about, from the gradebook."""
+    with Gradebook(about["db_url"]) as gradebook:
+        return read_master(gradebook, course_of(preprocessor), about["assignment"], about["notebook"])
+
+
 def course_of(preprocessor: NbGraderPreprocessor) -> Any:
     """The folders of the course; None where no converter of an exporter knows them."""
     return getattr(getattr(preprocessor.parent, "parent", None), "coursedir", None)
-
-
-def released(preprocessor: NbGraderPreprocessor, notebook: str, assignment: str) -> dict[str, Any]:
-    """The metadata of nbgrader's cells in the released file by grade_id, in order. Empty if there is no such file."""
-    if (course := course_of(preprocessor)) is None:
-        return {}
-    folder = course.format_path(course.release_directory, ".", assignment)
-    try:
-        cells = json.loads(Path(folder, f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
-        return {cell["metadata"]["nbgrader"]["grade_id"]: cell["metadata"] for cell in cells if _grade_id(cell)}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
-
-
-def known(notebook: Any, release: Mapping[str, Any]) -> dict[str, Original]:
-    """The cells of a notebook of the gradebook by grade_id, in the order of the release.
-
-    The gradebook has no order: where the release does not have all of the cells, it is the one in which the database
-    returns the rows, which for SQLite is that of the release when it was first generated.
-    """
-    graded = {cell.name: cell.max_score for cell in notebook.grade_cells}
-    tasks = {cell.name: cell.max_score for cell in notebook.task_cells}
-    solutions = {cell.name for cell in notebook.solution_cells}
-    cells = {cell.name: cell for cell in notebook.source_cells}
-    complete = cells.keys() <= release.keys()
-    return {
-        name: Original(
-            grade_id=name,
-            cell_type=cells[name].cell_type,
-            source=cells[name].source or "",
-            checksum=cells[name].checksum,
-            grade=name in graded,
-            solution=name in solutions,
-            task=name in tasks,
-            locked=bool(cells[name].locked),
-            points=graded.get(name, tasks.get(name)),
-            tags=tuple(release[name].get("tags", ())) if complete else None,
-        )
-        for name in (release if complete else cells)
-        if name in cells
-    }
 
 
 def restore(nb: NotebookNode, originals: Mapping[str, Original]) -> list[str]:
@@ -155,22 +82,9 @@ def restore(nb: NotebookNode, originals: Mapping[str, Original]) -> list[str]:
     return notes + mend_ids(nb)
 
 
-def _equal(given: Any, expected: Any, to_the_letter: bool) -> bool:
-    """Whether two values of JSON are equal, true not being 1, or at least of one kind."""
-    if isinstance(expected, float):
-        return type(given) in (int, float) and (given == expected if to_the_letter else given >= 0)
-    return type(given) is type(expected) and (given == expected or not to_the_letter)
-
-
-def _grade_id(cell: Mapping[str, Any]) -> str | None:
-    metadata = cell["metadata"].get("nbgrader")
-    name = metadata.get("grade_id") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else None
-
-
 def _owners(cells: Sequence[NotebookNode], originals: Mapping[str, Original]) -> tuple[list[str | None], list[str]]:
     """Which cell of the release each cell is, each of them at most once, and notes on copies."""
-    claims = [name if (name := _grade_id(cell)) in originals else None for cell in cells]
+    claims = [name if (name := grade_id(cell)) in originals else None for cell in cells]
     owners: list[str | None] = [None] * len(cells)
     notes = []
     for name in originals.keys() & set(claims):

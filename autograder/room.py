@@ -25,9 +25,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
-from autograder import lockdown, walls
+from autograder import lockdown, memory, walls
 from autograder.errors import AutograderError
 from autograder.keeper import Keeper, remove
 from autograder.limits import Limits
@@ -35,8 +33,8 @@ from autograder.limits import Limits
 PATIENCE = 20.0
 """Seconds after which a room that does not open or close is given up."""
 
-CHOICE = "--Examine.sandbox=False"
-"""How to grade without rooms, in a command of nbgrader's."""
+CHOICE, OPTION = "--Examine.sandbox=False", "--no-sandbox"
+"""How to grade without rooms, in a command of nbgrader's, and in ours."""
 
 LINUX = (5, 14)  # the first that counts the processes of a room by themselves
 
@@ -46,10 +44,6 @@ SWITCHES = (
     ("user.max_user_namespaces", 0, 15000),
 )
 """What keeps ordinary users from making namespaces, the value that does, and one that does not."""
-
-
-COUNTED = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
-"""What the kernel says of a process that is memory of its own."""
 
 
 class RoomError(AutograderError):
@@ -167,7 +161,9 @@ class Room:
             raise RoomError(f"the room cannot be entered: {reason}")
         visitor = Visitor(descriptors[0] if descriptors else -1, int(message), channel)
         self._keepers.append((pid, control, visitor))
-        self._baseline += _taken({visitor.pid})
+        self._baseline += memory.loaded(visitor.pid)
+        with suppress(OSError):  # it has died
+            channel.send(b"!")
         return visitor
 
     def processes(self) -> set[int]:
@@ -177,9 +173,12 @@ class Room:
             roots.append(self._bwrap.pid)
         pids: set[int] = set()
         for root in roots:
-            with suppress(psutil.NoSuchProcess):
-                pids |= {process.pid for process in psutil.Process(root).children(recursive=True)}
+            pids |= memory.descendants(root)
         return pids
+
+    def exceeds(self, most: int) -> bool:
+        """Whether `memory` is more than that. To say no takes no time as long as it is far from it."""
+        return memory.resident_bytes(self.processes()) > most and self.memory() > most
 
     def memory(self) -> int:
         """Bytes that its processes take together, on top of what was loaded before.
@@ -187,7 +186,7 @@ class Room:
         Those are shared with other forks, in parts that change as these come and go: it may say too much, never too little,
         by what was loaded.
         """
-        return max(0, _taken(self.processes()) - self._baseline)
+        return max(0, memory.taken(self.processes()) - self._baseline)
 
     def close(self) -> None:
         """Kill everything in the room and wait until it is dead; nothing stays. Raises RoomError if something does."""
@@ -262,19 +261,6 @@ def _reason(said: str, ordinary: bool) -> str:
         if ordinary and path.exists() and int(path.read_text()) == bad:
             remedy = f"This machine forbids it: {name} is {bad}. Try: sudo sysctl -w {name}={good}"
     return f"bubblewrap cannot build a room: {said or 'it said nothing'}. {remedy}"
-
-
-def _taken(pids: set[int]) -> int:
-    """Bytes of memory, but for files of the system; what several processes share is counted once among all who share it."""
-    total = 0
-    for pid in pids:
-        with suppress(OSError, psutil.NoSuchProcess):
-            try:
-                rows = (row.split() for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
-                total += sum(int(row[1]) * 1024 for row in rows if row[0] in COUNTED)
-            except (FileNotFoundError, PermissionError):  # no such thing on this system, or it hides: all of it counts
-                total += psutil.Process(pid).memory_info().rss
-    return total
 
 
 def _ended(pid: int, deadline: float) -> bool:

@@ -7,6 +7,7 @@ import builtins
 import importlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -32,9 +33,9 @@ class Scope:
     which the instructor wants it bound.
     """
 
-    def __init__(self, names: dict[str, Any], imports: Mapping[str, str]) -> None:
+    def __init__(self, names: dict[str, Any], imports: Mapping[str, str] | None = None) -> None:
         self.names = names
-        self.imports = imports
+        self.imports = imports or {}
         self.mine = set(names)
         self._borrowed = set[str]()
         self._lent: dict[str, Any] = {}
@@ -127,6 +128,7 @@ def _body(source: str) -> str:
     return source.partition("\n")[2] if source.startswith("%%") else source
 
 
+@lru_cache
 def _read_by(source: str) -> frozenset[str]:
     """The names that a cell reads, in its assertions too; none if it is no Python."""
     try:
@@ -135,6 +137,7 @@ def _read_by(source: str) -> frozenset[str]:
         return frozenset()
 
 
+@lru_cache
 def _needed_by(source: str) -> frozenset[str]:
     """The names that a cell reads before it has bound them for certain; none if it is no Python."""
     needed, there = set[str](), set[str]()

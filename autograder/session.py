@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder import cell
 from autograder.errors import NotReady
+from autograder.exercise import Exercise
 from autograder.tape import Tape, is_variable, private, record
 from autograder.verdict import Verdict
 from autograder.workspace import Notebook, Workspace
@@ -31,6 +32,15 @@ class Run:
     current: bool = True
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A verdict, the run whose answer it is about, and the workspace in which it was found."""
+
+    verdict: Verdict
+    run: Run | None
+    workspace: Workspace
+
+
 class Session:
     """One for each IPython shell; `%load_ext autograder` starts it."""
 
@@ -40,8 +50,12 @@ class Session:
         self.tapes: dict[str, Tape] = {}
         self.runs: list[Run] = []
         self.verdicts: dict[str, Verdict] = {}
+        self.judged: dict[tuple[str, str | None], Judged] = {}
+        """What `check` said last of a gradient."""
         self.seed = ""
         """What the cases of hidden tests come from besides; students do not have it."""
+        self.exercise: Exercise | None = None
+        """The cells of the notebook, where it stands in no file beside."""
         self.told: dict[str, list[str]] = {}
         """What was said already: hints by gradient, remarks by subject."""
 
@@ -148,6 +162,13 @@ def start(shell: InteractiveShell) -> Session:
         shell.events.register("pre_run_cell", session.remember)
         shell.events.register("post_run_cell", session.remember_failure)
     return _sessions[shell]
+
+
+def end(shell: InteractiveShell) -> None:
+    """Forgets the session of a shell, and watches it no more."""
+    session = _sessions.pop(shell)
+    shell.events.unregister("pre_run_cell", session.remember)
+    shell.events.unregister("post_run_cell", session.remember_failure)
 
 
 def current() -> Session:

@@ -31,7 +31,7 @@ REPLAY: Fields = {
 }
 SHAPES: dict[str, Fields] = {
     "run": {"messages": list, "error": ANYTHING, "cut": bool},
-    "names": {},
+    "names": {"values": dict, "sizes": dict},
     "values": {},
     "give": {},
     "replay": REPLAY,

@@ -1,36 +1,48 @@
-"""Running notebooks of the course in kernels of their own, to see which test cells pass."""
+"""Running notebooks of the course, each in a process of its own, to see which test cells pass."""
 
 from __future__ import annotations
 
-import asyncio
+import multiprocessing
 import os
-import subprocess
-from collections.abc import Iterable
+import signal
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from autograder import notebook
 from autograder.errors import ContentError
+from autograder.limits import MIB, interrupted_after
 from autograder.logbook import NBGRADER
+from autograder.paper import Message, Role
+from autograder.transcript import outputs
 
 SECONDS = 120
 """For one cell; a cell that takes longer fails."""
+LARGEST = 16 * MIB
+"""What a cell may show."""
+LOADED = ["autograder.lint", "autograder.recorder"]
+"""What processes have in common that begin as forks of one."""
 PROBE = "probe"
 """The id of a cell that is not in the notebook."""
 
 
 def run_all(notebooks: Iterable[NotebookNode], folder: Path) -> list[NotebookNode]:
-    """The notebooks with their outputs, run in `folder`, as many at a time as there are processors."""
+    """The notebooks with their outputs, run in `folder`, as many at a time as there are processors.
 
-    async def run_each() -> list[NotebookNode]:
-        free = asyncio.Semaphore(os.cpu_count() or 1)
-        return await asyncio.gather(*(_run(nb, folder, free) for nb in notebooks))
-
-    return asyncio.run(run_each())
+    Raises ContentError for one that ends its process.
+    """
+    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+    context.set_forkserver_preload(LOADED)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(partial(_run, folder=folder, context=context), notebooks))
 
 
 def complaint(cell: NotebookNode) -> str:
@@ -58,28 +70,44 @@ def printed(executed: NotebookNode) -> str:
     return "".join(output.text for output in executed.cells[-1].outputs if output.output_type == "stream")
 
 
-async def _run(nb: NotebookNode, folder: Path, free: asyncio.Semaphore) -> NotebookNode:
+def _run(nb: NotebookNode, folder: Path, context: Any) -> NotebookNode:
     copy = deepcopy(nb)
-    resources = {"metadata": {"path": str(folder)}}
-    started: list[str] = []
-    client = NotebookClient(
-        copy,
-        timeout=SECONDS,
-        interrupt_on_timeout=True,
-        kernel_name="python3",
-        allow_errors=True,
-        resources=resources,
-        on_cell_execute=lambda cell, cell_index: started.append(cell.id),
-    )
-    async with free:
+    cells = list(notebook.code_cells(copy))
+    records: list[list[Message]] = []
+    ours, theirs = context.Pipe(duplex=False)
+    with ours:
+        process = context.Process(target=_execute, args=(theirs, [(cell.id, cell.source) for cell in cells], folder, SECONDS))
+        process.start()
+        theirs.close()
         try:
-            surroundings = {**os.environ, NBGRADER: "validate"}
-            await client.async_execute(
-                stderr=subprocess.DEVNULL, env=surroundings
-            )  # the kernel's own log, not what cells print
-        except DeadKernelError:
-            raise ContentError(f"the kernel died in cell `{started[-1]}`. Mend that cell, then run this again.") from None
+            while len(records) < len(cells):
+                records.append(ours.recv())
+        except EOFError:
+            cell = cells[len(records)]
+            raise ContentError(f"the kernel died in cell `{cell.id}`. Mend that cell, then run this again.") from None
+        finally:
+            process.join()
+    for cell, found in zip(cells, outputs(records, [Role.LOCKED] * len(cells)), strict=True):
+        cell.outputs = found
     return copy
+
+
+def _execute(told: Connection, cells: Sequence[tuple[str, str]], folder: Path, seconds: float) -> None:
+    """The whole life of a process: tells what each cell showed."""
+    from autograder import recorder
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ[NBGRADER] = "validate"
+    os.chdir(folder)
+    with tempfile.TemporaryDirectory() as settings, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        shell = recorder.start(settings)
+        shell.files = {"stdout": stdout.fileno(), "stderr": stderr.fileno()}
+        for number, file in enumerate(shell.files.values(), 1):
+            os.dup2(file, number)
+        for count, (id, source) in enumerate(cells, 1):
+            with interrupted_after(seconds, 0):
+                messages, *_ = shell.run(source, id, count, LARGEST)
+            told.send(messages)
 
 
 def _complaint(output: NotebookNode) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autograder.case import step_cases
 from autograder.comparison import compare
-from autograder.grading import EXAM
+from autograder.judgement import EXAM
 from autograder.reference import step_reference
 from autograder.tape import Tape, promoted
 

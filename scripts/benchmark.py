@@ -11,8 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from autograder.feedback import PRACTICE
-from autograder.judgement import judge_step
+from autograder.judgement import PRACTICE, judge_step
 from autograder.tape import private
 from scripts.submissions import ROOT, SOURCE
 from tests.forms import RIGHT, WRONG

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from scripts.submissions import MARKS, NOTEBOOKS, ROOT, STUDENTS, Answers, hand_in
 
-SECONDS_FOR_A_CELL = 20
+SECONDS_FOR_A_CELL = 10
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 """With the programs of this environment: nbgrader calls alembic by name."""
@@ -51,11 +50,16 @@ def nbgrader(course: Path, *arguments: str, on_line: Callable[[str], None] = lam
         raise RuntimeError(f"nbgrader {' '.join(arguments)} ended with {process.returncode}:\n{''.join(log)}")
 
 
-def grade(course: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
-    """Everything an instructor does between the deadline and the grades."""
+def grade(course: Path, quiet: bool = False, pages: str = "*") -> None:
+    """Everything an instructor does between the deadline and the grades. Shows how the grading goes unless it is `quiet`.
+
+    There is feedback for students whose names fit `pages`.
+    """
     nbgrader(course, "generate_assignment", "backprop")
-    nbgrader(course, "autograde", "backprop", on_line=on_line)
-    nbgrader(course, "generate_feedback", "backprop")
+    program = [sys.executable, "-c", "from autograder.cli import main; main()", "grade", "backprop"]
+    output = subprocess.DEVNULL if quiet else None
+    subprocess.run(program, cwd=course, check=True, stdout=output, env={**os.environ, "PATH": PATH})
+    nbgrader(course, "generate_feedback", "backprop", f"--CourseDirectory.student_id={pages}")
     nbgrader(course, "export")
 
 
@@ -85,12 +89,9 @@ def main() -> None:
     shutil.rmtree(course, ignore_errors=True)
     make_course(course, STUDENTS)
     console.print(f"A course with {len(STUDENTS)} submissions of 4 notebooks each.")
-    console.print(f"nbgrader grades them, in rooms where a cell has {SECONDS_FOR_A_CELL} seconds.\n")
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        # every notebook is read twice: its metadata is put right first, then it is run
-        task = progress.add_task("autograding", total=2 * 4 * len(STUDENTS))
-        grade(course, lambda line: progress.advance(task, "Converting notebook" in line))
+    console.print(f"autograder grade backprop: they are graded in rooms, where a cell has {SECONDS_FOR_A_CELL} seconds.\n")
+    grade(course)
+    console.print("\nIn nbgrader's gradebook:")
     table = Table("student", title="Marks")
     table.columns[0].no_wrap = True
     scores = marks(course)
@@ -101,11 +102,9 @@ def main() -> None:
         total = (sum(got for got, _ in points), sum(most for _, most in points))
         table.add_row(student, *(f"{got:g} of {most:g}" for got, most in (*points, total)))
     console.print(table)
-    console.print("Notes for the instructor, which take no marks away:")
-    for student, name, note in notes(course):
-        console.print(f"- {student}, {name}: {note}", highlight=False, markup=False)
     console.print(f"feedback: {(course / 'feedback').relative_to(ROOT)}/STUDENT/backprop/*.html", highlight=False)
     console.print(f"grades:   {(course / 'grades.csv').relative_to(ROOT)}", highlight=False)
+    console.print(f"go on:    cd {course.relative_to(ROOT)}; ../.venv/bin/autograder grade --help", highlight=False)
     unexpected = [student for student, marks in MARKS.items() if marks != tuple(scores[student][n][0] for n in NOTEBOOKS)]
     if unexpected:
         sys.exit(f"\nNot the marks that were expected: {', '.join(unexpected)}. A very busy machine may run out of time.")

@@ -10,16 +10,20 @@ import tomllib
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
 
 from autograder import cell, repair
+from autograder.body import Body
 from autograder.case import Case, step_cases, whole_cases
 from autograder.cause import Mistake
 from autograder.edits import Edit
 from autograder.mutation import mutants
+from autograder.question import Question
 from autograder.replay import run_cell, run_function
 from autograder.rewrites import Change
 from autograder.tape import Tape, private, promoted
@@ -68,13 +72,17 @@ NAMES: dict[Change, set[Mistake]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """A mutant and what was said of it. `is_same` is whether it is the model answer in another form."""
+    """A mutant and what was said of it. `is_same` is whether it is the model answer in another form.
+
+    `was_asked` is whether the verdict was asked for its cause.
+    """
 
     notebook: str
     answer: str
     edit: Edit
     verdict: Verdict
     is_same: bool
+    was_asked: bool
 
     @property
     def is_rejected(self) -> bool:
@@ -116,10 +124,15 @@ def lines_of(source: str) -> list[str]:
     return ast.unparse(cell.tree(source)).splitlines()
 
 
-def trials() -> Iterator[Trial]:
-    """All mutants of all model answers, and the exam's verdicts on them."""
+def trials(asked: int = 1) -> Iterator[Trial]:
+    """All mutants of all model answers, and the exam's verdicts on them.
+
+    The cause of every so manieth one is asked for, which takes longer than the verdict.
+    """
+    numbers = count()
     for notebook, answers in model_answers().items():
         lesson = Lesson(notebook)
+        lesson.shell.showtraceback = lambda *_, **__: None  # nobody reads it, and it takes a tenth of a second
         (tape,) = lesson.session.tapes.values()
         names = lesson.shell.user_ns
         before = {name: private(value) for name, value in names.items() if name in answers and isinstance(value, Tensor)}
@@ -128,9 +141,22 @@ def trials() -> Iterator[Trial]:
                 continue  # `descend` is tested by assertions
             for edit in mutants(source, repair.alternatives(tape, answer[1:], tensors(tape, names))):
                 names.update(before)
-                verdict = judged(lesson, answer, edit.source)
+                was_asked = next(numbers) % asked == 0
+                with nullcontext() if was_asked else without_causes():
+                    verdict = judged(lesson, answer, edit.source)
                 is_same = verdict.outcome is Outcome.RIGHT and same(lesson, tape, answer, source, edit)
-                yield Trial(notebook, answer, edit, verdict, is_same)
+                yield Trial(notebook, answer, edit, verdict, is_same, was_asked)
+
+
+@contextmanager
+def without_causes() -> Iterator[None]:
+    """Verdicts are given, and nothing is looked for that explains them."""
+    kept = Question.cause, Question.repair, Body.cause
+    Question.cause = Question.repair = Body.cause = lambda *_: None  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Question.cause, Question.repair, Body.cause = kept  # type: ignore[method-assign]
 
 
 def tensors(tape: Tape, names: dict[str, object]) -> dict[str, object]:
@@ -222,8 +248,8 @@ PAGE = """# Wrong answers by the hundred
 
 Every model answer is changed in one small place, in every way that `autograder.mutation` knows: a sign flipped, a term or a
 factor dropped, another axis, no `keepdim`, a mean for a sum, n for n - 1, another tensor of the same shape, …
-`make mutation` has each judged like a submission, and fails if one is accepted; a test of the suite does
-the same and holds the figures.
+`make mutation` has each judged like a submission, and fails if one is accepted; so does the test suite, which asks for the
+causes of a quarter of them.
 
 | | |
 |---|---|

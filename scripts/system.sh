@@ -3,11 +3,15 @@
 # Usage: sh scripts/system.sh bwrap chromium
 set -eu
 
+for folder in /usr/lib/postgresql/*/bin; do
+    PATH=$PATH:$folder # where Debian has the server's programs
+done
 PACKAGES=
 for command in "$@"; do
     command -v "$command" >/dev/null 2>&1 && continue
     case $command in
         bwrap) PACKAGES="$PACKAGES bubblewrap" ;;
+        initdb) PACKAGES="$PACKAGES postgresql" ;;
         *) PACKAGES="$PACKAGES $command" ;;
     esac
 done

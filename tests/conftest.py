@@ -20,27 +20,16 @@ if not shutil.which("alembic"):  # which nbgrader calls by name, also where the 
 repair.SECONDS = 60.0
 
 
-SLOW = [
-    "attacks",
-    "course",
-    "mutation",
-    "exchange",
-    "jupyterlab",
-    "lint",
-    "room",
-    "sanitised",
-    "restoring",
-    "formgrader",
-    "grader",
-    "ahead",
-    "examiner",
-    "recorder",
+FIRST = [
+    *("room", "lockdown"),
+    *("attacks", "restart", "classroom", "course", "mutation", "desk", "ahead", "exchange", "jupyterlab", "sanitised"),
+    *("restoring", "formgrader", "grader", "lint", "examiner", "recorder", "scale"),
 ]
-"""Modules that are begun first, so that no process is alone with one in the end."""
+"""Modules that are begun first: those that fork this process while it is small, then slow ones, so that none ends alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = [f"test_{name}" for name in SLOW]
+    names = [f"test_{name}" for name in FIRST]
     items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
 
 

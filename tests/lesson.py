@@ -8,8 +8,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.utils.capture import CapturedIO, capture_output
 
 from autograder import notebook
-from autograder.grading import EXAM
-from autograder.judgement import judge_function, judge_step
+from autograder.judgement import EXAM, judge_function, judge_step
 from autograder.session import Session, start
 from autograder.tape import private
 from autograder.verdict import Verdict

@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from socket import SHUT_WR, socket
 from typing import Any
 
-import psutil
 import pytest
 
+from autograder.limits import MIB, Limits
 from autograder.room import Room, unavailable
+from tests.processes import running
 
+SMALL = Limits(memory=400 * MIB, processes=20, scratch=4 * MIB)
 reason = unavailable()
 linux = pytest.mark.skipif(bool(reason) and "CI" not in os.environ, reason=reason or "rooms can be built")
 """Where no room can be built the tests are left out, but never in CI: what they guard must not go unseen."""
@@ -42,6 +45,21 @@ def asked(room: Room, question: Callable[[], object]) -> Any:
     return json.loads(text)
 
 
+def family() -> int:
+    """Children that leave the session, and a grandchild whose parent is gone."""
+    for _ in range(2):
+        if os.fork() == 0:
+            os.setsid()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            if os.fork() != 0:
+                os._exit(0)
+            time.sleep(300)
+            os._exit(0)
+    time.sleep(0.2)
+    return os.getpid()
+
+
 def files() -> int:
     return len(os.listdir("/dev/fd"))
 
@@ -52,10 +70,10 @@ def clean(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("places")
     folder.chmod(0o1777)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    gc.collect()  # what tests of other modules left in this process
-    before, children = files(), set(psutil.Process().children(recursive=True))
+    gc.collect(1)  # what the last tests left in this process; to look for all there ever was takes longer than a test
+    before, children = files(), running()
     yield
-    assert set(psutil.Process().children(recursive=True)) <= children
+    assert running() <= children
     assert files() <= before
     assert list(folder.iterdir()) == []
     assert folder.stat().st_mode & 0o7777 == 0o1777

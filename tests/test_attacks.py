@@ -1,4 +1,6 @@
-"""A class full of attacks, graded by nbgrader's own commands: none earns a mark, harms another, or leaves anything behind.
+"""A class full of attacks, a tenth graded by `nbgrader autograde` and the rest by `autograder grade`.
+
+None earns a mark, harms another, or leaves anything behind.
 
 `ATTACKS=all` in the environment has every attack that is said to beat an nbgrader without rooms run there; else a few are.
 """
@@ -14,8 +16,9 @@ import secrets
 import shutil
 import socket
 import string
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
@@ -37,13 +40,14 @@ from autograder.paper import Paper, Role, Task
 from scripts import demo
 from scripts.submissions import graded_cell
 from tests.attacks import ALONE, ATTACKS, HONEST, SCRIPT, Attack
+from tests.processes import left, running
 from tests.rooms import linux
 
 ROOT = Path(__file__).resolve().parent.parent
 POINTS = {"test-centred": 1.0, "test-dlogits": 2.0, "test-dh": 1.0, "test-dz": 1.0, "test-dW": 1.0, "test-perplexity": 1.0}
 BY_HAND = 2.0
 LIMITS = """
-c.Examine.cell_seconds = 3
+c.Examine.cell_seconds = 2
 c.Examine.notebook_seconds = 40
 c.Examine.memory = 512 * 2**20
 c.Examine.processes = 48
@@ -73,7 +77,7 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Class:
-    """What became of a class, graded in two halves. `before` and `after` are what the host was like."""
+    """What became of a class, graded in two parts. `before` and `after` are what the host was like."""
 
     folder: Path
     marks: Mapping[str, Mapping[str, Any]]
@@ -83,8 +87,8 @@ class Class:
     reached: int
 
     def file(self, kind: str, student: str, name: str) -> Path:
-        """A file of this kind of folder, of whichever half the student is in."""
-        return next(self.folder.glob(f"half-*/{kind}/{student}/ps/{name}"))
+        """A file of this kind of folder, of whichever part of the class the student is in."""
+        return next(self.folder.glob(f"part-*/{kind}/{student}/ps/{name}"))
 
     def notebook(self, student: str) -> NotebookNode:
         return nbformat.read(self.file("autograded", student, "lesson.ipynb"), as_version=4)
@@ -168,13 +172,13 @@ def deserved(attack: Attack) -> dict[str, Any]:
     return {**earned, "explain": 0.0 if "explain" in lost else "waits"}
 
 
-def look(courses: Path, home: Path, temporary: Path, token: str) -> dict[str, Any]:
+def look(courses: Path, home: Path, temporary: Path, token: str, others: Set[psutil.Process]) -> dict[str, Any]:
     """What an attack could have changed. Others work on the machine too: of what they share, only what has the token counts."""
     places = [
         Path(place) for place in ("/tmp", "/dev/shm", "/var/tmp", "/run", "/", "/root", "/etc", "/usr/bin", "/dev/mqueue")
     ]
     places += [ROOT, ROOT / "autograder", Path(os.__file__).parent]
-    grows = {"autograded", "feedback", "gradebook.db", "examiner.key"}
+    grows = {"autograded", "feedback", "gradebook.db", "examiner.key", ".autograder.lock"}
     files = [
         path for path in courses.rglob("*") if not grows & {*path.relative_to(courses).parts[1:2]} and home not in path.parents
     ]
@@ -188,11 +192,7 @@ def look(courses: Path, home: Path, temporary: Path, token: str) -> dict[str, An
         "left": [str(path) for place in places if place.is_dir() for path in place.glob(f"*{token}*")],
         "mounts": Path("/proc/self/mounts").read_text(),
         "sockets": [line for line in Path("/proc/net/unix").read_text().splitlines() if token in line],
-        "processes": [
-            f"{process.pid} {process.cmdline()}"
-            for process in psutil.Process().children(recursive=True)
-            if process.is_running()
-        ],
+        "processes": left(others),
         "host": socket.gethostname(),
     }
 
@@ -201,7 +201,7 @@ def look(courses: Path, home: Path, temporary: Path, token: str) -> dict[str, An
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
     """One class: every attack and two honest students, graded once. Orphans of what it starts become this process's own."""
     token, folder = f"token{secrets.token_hex(6)}", tmp_path_factory.mktemp("class")
-    courses = [folder / token / f"half-{number}" for number in range(2)]
+    courses = [folder / token / f"part-{number}" for number in range(2)]
     home, temporary = folder / token / "home", folder / "temporary"
     for place in (home, temporary):
         place.mkdir(parents=True)
@@ -219,16 +219,17 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HOME", str(home))
             patch.setenv("TMPDIR", str(temporary))
-            names = [*ATTACKS]
-            for course, half in zip(courses, (names[: len(names) // 2], names[len(names) // 2 :]), strict=True):
+            names = sorted(ATTACKS, key=lambda name: name not in UNGRADED)  # these are for nbgrader
+            for course, part in zip(courses, (names[: len(names) // 10], names[len(names) // 10 :]), strict=True):
                 make_course(course, f"HIDDEN-{secrets.token_hex(8)}", LIMITS)
-                attacks = {name: ATTACKS[name] for name in half}
+                attacks = {name: ATTACKS[name] for name in part}
                 for student, attack in {**attacks, **HONESTLY}.items():
                     hand_in(course, student, attack, {**host, "course": str(course)})
-            before = look(folder / token, home, temporary, token)
+            others = running()
+            before = look(folder / token, home, temporary, token, others)
             with ThreadPoolExecutor(len(courses)) as pool:
                 failures = [*pool.map(grade, courses)]
-            after = look(folder / token, home, temporary, token)
+            after = look(folder / token, home, temporary, token, others)
         reached = 0
         for listener in listeners:
             with suppress(BlockingIOError):
@@ -248,10 +249,16 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
 
 
 def grade(course: Path) -> str:
-    """The commands of an instructor; what they say where they fail."""
+    """The commands of an instructor; what they say where they fail. The class is graded in both ways."""
     failure = ""
-    shown = [("generate_feedback", "--CourseDirectory.student_id=page-*")] if any(course.glob("submitted/page-*")) else []
-    for command in [("autograde",), *shown]:
+    commands = [("generate_feedback", "--CourseDirectory.student_id=page-*")] if any(course.glob("submitted/page-*")) else []
+    if course.name == "part-0":
+        commands.insert(0, ("autograde",))
+    else:
+        program = [sys.executable, "-c", "from autograder.cli import main; main()", "grade", "ps", "--jobs", "2"]
+        done = subprocess.run(program, cwd=course, capture_output=True, text=True, env={**os.environ, "PATH": demo.PATH})
+        failure = done.stdout + done.stderr if done.returncode > 1 else ""
+    for command in commands:
         try:
             demo.nbgrader(course, *command, "ps")
         except RuntimeError as error:
@@ -425,22 +432,28 @@ def test_no_byte_of_a_hidden_test_is_in_a_room(grader: Grader, tmp_path: Path) -
         "assert double(2) == 4"
     )
     student = "def double(x):\n    return 2 * x"
-    tasks = [
+    opening = Task("opening", Role.LOCKED, "start = 1")
+    around = [
         Task("double", Role.STUDENT, student, answers=frozenset({"double"})),
         Task("test-double", Role.TEST, hidden, hidden),
-        Task("search", Role.STUDENT, f"SKIPPED = {SKIPPED}\n{EVERYTHING}"),
         Task("test-later", Role.TEST, f"assert double(3) == 6\n# {marker}", f"# {marker}"),
     ]
-    for _ in range(2):  # the second time, another notebook's tests have been there before
-        limits = Limits(cell_seconds=100, notebook_seconds=200, memory=1024 * MIB)
+    search = Task("search", Role.STUDENT, f"SKIPPED = {SKIPPED}\n{EVERYTHING}")
+    limits = Limits(cell_seconds=100, notebook_seconds=200, memory=1024 * MIB)
+    for _ in range(3):  # these tests have been there before, and the opening runs ahead
+        grader.examine(Paper([opening, *around], {}, seed, limits), tmp_path, Path("/nonexistent"), dict(os.environ))
+    for first in (Task("other", Role.LOCKED, "import os"), opening):
+        tasks = [first, *around[:2], search, around[2]]
         told = grader.examine(Paper(tasks, {}, seed, limits), tmp_path, Path("/nonexistent"), dict(os.environ))
-        first, numbers = told["outputs"][2][0]["text"].split("\n")[:2]
-        found, of_memory, of_files, in_memory, in_files = first.replace(",", "").replace("[", "").replace("]", "").split()
+        found_in_all, numbers = told["outputs"][3][0]["text"].split("\n")[:2]
+        found, of_memory, of_files, in_memory, in_files = (
+            found_in_all.replace(",", "").replace("[", "").replace("]", "").split()
+        )
         assert (found, of_memory, of_files) == ("0", "True", "True")
         assert int(in_memory) > 50
         assert int(in_files) > (1000 if os.environ.get("ATTACKS") == "all" else 0)
         assert hashlib.sha256(seed.encode()).hexdigest() not in numbers.split()
-        assert [told["outputs"][place] for place in (1, 3)] == [[], []]
+        assert [told["outputs"][place] for place in (2, 4)] == [[], []]
 
 
 @pytest.mark.parametrize("name", ALONE)

@@ -415,6 +415,18 @@ class TestGradients:
         assert "da" in str(told.outputs[6])
         assert kinds(told)[5:] == ["", "", "NotRight", "NotReady"]
 
+    def test_progress_says_what_the_tests_said_unless_the_answer_ran_again(self, desk: Desk) -> None:
+        told = desk(
+            student("factor = 2"),
+            *self.course(("da", "da = factor * a / a.numel()")),
+            student("factor = 3"),
+            student("progress()"),
+            student("da = factor * a / a.numel()"),
+            student("progress()"),
+        )
+        texts = [told.outputs[number][0]["data"][TEXT].partition("\n")[0] for number in (7, 9)]
+        assert texts == ["gradient map: 1 of 1 right", "gradient map: 0 of 1 right, 1 wrong"]
+
     def test_copies_of_gradients_and_hard_coded_numbers_earn_nothing(self, desk: Desk) -> None:
         ways = ("import torch\nda = torch.autograd.grad(loss, a)[0]", "da = a.grad", "da = torch.zeros(4, 2)", "da = ...")
         for source in ways:

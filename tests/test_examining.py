@@ -65,6 +65,7 @@ def ended() -> Iterator[None]:
     """The warm process is there for all tests, and gone after them."""
     yield
     examining._graders(True, Examine().at_once).close()
+    examining._graders.cache_clear()
 
 
 def examined(nb: NotebookNode, resources: dict[str, Any], **settings: object) -> NotebookNode:
@@ -152,6 +153,7 @@ def test_without_a_sandbox_only_by_choice_and_with_a_note(resources: dict[str, A
         nb = examined(submission(more="import os\nos._exit(1)"), resources, sandbox=False)
     finally:
         examining._graders(False, Examine().at_once).close()
+        examining._graders.cache_clear()
     assert grade(nb) == 2
     notes = nb.metadata[NOTES]["notes"]
     assert notes[0] == "Graded without a sandbox: the student's code could read files and use the network."

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from autograder import explanation
-from autograder.feedback import PRACTICE, judge
+from autograder.feedback import judge
+from autograder.judgement import PRACTICE
 from autograder.verdict import Outcome
 from tests.lesson import Lesson
 

@@ -16,8 +16,8 @@ from traitlets.config import Config
 
 from autograder import grading
 from autograder.case import step_cases
-from autograder.feedback import PRACTICE, judge
-from autograder.judgement import Effort
+from autograder.feedback import judge
+from autograder.judgement import EXAM, PRACTICE, Effort
 from autograder.logbook import NBGRADER
 from autograder.rendering import JSON
 from autograder.verdict import Outcome, Verdict
@@ -140,7 +140,7 @@ class TestExpectedNumbers:
 
     @pytest.mark.parametrize("wrong", NUMBERED, indirect=True)
     def test_grade_shows_none(self, here: Lesson, wrong: str) -> None:
-        self.hold(here, wrong, f'grade("{wrong}")', grading.EXAM)
+        self.hold(here, wrong, f'grade("{wrong}")', EXAM)
 
     @pytest.mark.parametrize("wrong", NUMBERED, indirect=True)
     def test_check_shows_none_while_nbgrader_grades(self, here: Lesson, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ class TestOutcomeOnly:
         if setting:
             monkeypatch.setenv(grading.SAYS, setting)
         bundle, message = shown_by(here, f'grade("{wrong}")')
-        diagnosis = judge(wrong, None, grading.EXAM).diagnosis
+        diagnosis = judge(wrong, None, EXAM).diagnosis
         assert diagnosis and message == f"{wrong}: wrong. {diagnosis}"
         assert bundle[JSON]["diagnosis"] == diagnosis
 
@@ -238,7 +238,7 @@ def test_other_seeds_than_those_of_check(here: Lesson) -> None:
     """What `check` sends in does not come again in `grade`: to know it earns nothing."""
     tape = here.session.tape("probs")
     check = step_cases(tape, "probs", PRACTICE.seed, PRACTICE.own, PRACTICE.resampled)
-    exam = list(step_cases(tape, "probs", grading.EXAM.seed, grading.EXAM.own, grading.EXAM.resampled))
+    exam = list(step_cases(tape, "probs", EXAM.seed, EXAM.own, EXAM.resampled))
     assert not any(torch.equal(a.incoming["logprobs"], b.incoming["logprobs"]) for a in check for b in exam)
 
 

@@ -15,6 +15,8 @@ from scripts.mutation import REPORT, Trial, report, trials
 from scripts.submissions import SOURCE, model_answers
 
 PRODUCT = "da = (b * dc).sum(1, keepdim=True)"
+ASKED = 8
+"""Of so many mutants one is asked for its cause; `make mutation` asks all."""
 OTHERS = {"b": ["x", "y", "z"], FACTORS: ["dc", "b", "c"]}
 
 
@@ -22,7 +24,7 @@ OTHERS = {"b": ["x", "y", "z"], FACTORS: ["dc", "b", "c"]}
 def found() -> Iterator[list[Trial]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(SOURCE)
-        yield list(trials())
+        yield list(trials(asked=ASKED))
 
 
 def test_every_mutant_that_differs_is_rejected(found: list[Trial]) -> None:
@@ -33,16 +35,19 @@ def test_every_mutant_that_differs_is_rejected(found: list[Trial]) -> None:
 
 
 def test_the_planted_cause_is_named_and_a_wrong_one_hardly_ever(found: list[Trial]) -> None:
-    named = [trial.named for trial in found if trial.is_rejected]
+    named = [trial.named for trial in found if trial.is_rejected and trial.was_asked]
+    assert len(named) >= 100
     assert named.count("right") / len(named) >= 0.9
     assert named.count("wrong") / len(named) <= 0.02
 
 
 def test_the_report_has_these_figures(found: list[Trial]) -> None:
-    written = REPORT.read_text(encoding="utf-8").splitlines()
-    assert report(found).splitlines()[:-1] == written[:-1], "run `make mutation`"
+    written, now = REPORT.read_text(encoding="utf-8").splitlines(), report(found).splitlines()
+    counts = slice(now.index("|---|---|"), next(number for number, line in enumerate(now) if "of these rejected" in line) + 1)
+    assert now[counts] == written[counts], "run `make mutation`"
+    assert now[: counts.start] == written[: counts.start]
     assert written[-1].startswith("Measured with torch ")
-    assert torch.__version__.split("+")[0] in report(found)
+    assert torch.__version__.split("+")[0] in now[-1]
 
 
 def test_a_mutant_that_is_the_model_answer_in_another_form_is_no_mistake(found: list[Trial]) -> None:

@@ -95,7 +95,7 @@ def plain(text: str) -> str:
     """Without colours, times, and the names that cells have as files."""
     text = re.sub(r"\x1b\[[\d;]*m", "", text).replace("\r\n", "\n")
     text = re.sub(r"/\S*ipykernel_\d+/\d+\.py|<ipython-input-\S+?>|\b\d{6,}\.py", "CELL", text)
-    return re.sub(r"0x[0-9a-f]+|[\d.]+ [nµμm]?s\b", "N", text)
+    return re.sub(r"0x[0-9a-f]+|[\d.e+]+ [nµμm]?s\b", "N", text)
 
 
 def comparable(outputs: list[Any]) -> list[Any]:

@@ -26,8 +26,9 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import SchemaTooOldError
 from traitlets.config import Config
 
+from autograder.master import Original, known
 from autograder.mending import Lenient
-from autograder.restoring import Original, Restore, known, restore
+from autograder.restoring import Restore, restore
 from scripts import demo
 from scripts.submissions import graded_cell, half_done, model_answers
 from scripts.submissions import hand_in as hand_in_answers

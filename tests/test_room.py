@@ -22,17 +22,16 @@ import pytest
 import torch
 
 import autograder
-from autograder import lockdown, walls
+from autograder import lockdown, memory, walls
 from autograder import room as module
 from autograder.dataset import load_names
 from autograder.limits import MIB, Limits
 from autograder.room import Room, RoomError, unavailable
-from tests.rooms import asked, linux
+from tests.rooms import SMALL, asked, family, linux
 from tests.rooms import clean as clean
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [linux, pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")]
-SMALL = Limits(memory=400 * MIB, processes=20, scratch=4 * MIB)
 
 
 @pytest.fixture
@@ -182,8 +181,8 @@ class TestNetwork:
 
         def connect() -> list[str]:
             errors = []
-            for family, address in tried:
-                with socket.socket(family, socket.SOCK_STREAM) as client:
+            for kind, address in tried:
+                with socket.socket(kind, socket.SOCK_STREAM) as client:
                     client.settimeout(3)
                     try:
                         client.connect(address)
@@ -292,21 +291,6 @@ class TestFolder:
         assert not place.parent.exists()
 
 
-def family() -> int:
-    """Children that leave the session, and a grandchild whose parent is gone."""
-    for _ in range(2):
-        if os.fork() == 0:
-            os.setsid()
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
-            if os.fork() != 0:
-                os._exit(0)
-            time.sleep(300)
-            os._exit(0)
-    time.sleep(0.2)
-    return os.getpid()
-
-
 def gone(pids: set[int], seconds: float = 20) -> bool:
     """Whether none of these processes is there any more, after some time at most."""
     deadline = time.monotonic() + seconds
@@ -385,8 +369,7 @@ import sys, tempfile, time
 sys.path.insert(0, {str(ROOT)!r})
 tempfile.tempdir = {str(tmp_path)!r}
 from autograder.room import Room
-from tests.rooms import asked
-from tests.test_room import SMALL, family
+from tests.rooms import SMALL, asked, family
 room = Room(SMALL, None, {sandbox})
 asked(room, family)
 print(*room.processes(), *(keeper[0] for keeper in room._keepers), flush=True)
@@ -450,6 +433,18 @@ class TestMemory:
 
     def test_what_they_share_is_counted_once(self, sandbox: bool) -> None:
         assert 90 < taken("[fill(100), fork(5, 0)]", sandbox) < 400  # with all that was loaded before; six times 100 if not
+
+    def test_what_was_loaded_is_measured_before_anything_runs(self, sandbox: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        def measure(_: int) -> int:
+            time.sleep(0.3)
+            measured.append(time.monotonic())
+            return 0
+
+        measured: list[float] = []
+        monkeypatch.setattr(memory, "loaded", measure)
+        with Room(SMALL, None, sandbox) as room:
+            visitor = room.admit(lambda channel: channel.send(str(time.monotonic()).encode()))
+            assert float(visitor.channel.recv(64)) > measured[0]
 
     def test_who_hides_it_is_counted_in_full(self) -> None:
         assert taken("[fill(100), lockdown.call('prctl', lockdown.SET_DUMPABLE, 0, 0, 0, 0)]", True) > 90

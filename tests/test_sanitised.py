@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -399,13 +400,15 @@ def server(course: Course) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def announced(course: Course, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """What the server says about itself, once it has started."""
+    """What the server says about itself, once it listens, which is later."""
     deadline = time.monotonic() + SECONDS
     announcement = course.root / "home" / "JUPYTER_RUNTIME_DIR" / f"jpserver-{process.pid}.json"
     while True:
         assert process.poll() is None and time.monotonic() < deadline, (course.root / "log").read_text()
         with suppress(OSError, ValueError):
-            return json.loads(announcement.read_text())
+            about: dict[str, Any] = json.loads(announcement.read_text())
+            socket.create_connection(("127.0.0.1", about["port"]), timeout=SECONDS).close()
+            return about
         time.sleep(0.1)
 
 
