@@ -9,8 +9,6 @@ from dis import get_instructions
 from functools import cached_property, lru_cache
 from types import CodeType
 
-from IPython.core.inputtransformer2 import TransformerManager
-
 RUNS_ITS_BODY = frozenset({"capture", "prun", "time"})
 """Magics whose text is Python that binds names in the notebook."""
 
@@ -67,6 +65,8 @@ def read(source: str) -> Cell:
 @lru_cache(maxsize=512)
 def tree(source: str) -> ast.Module:
     """The Python of a cell, magics resolved; not to be changed. Raises SyntaxError or ValueError if it is none."""
+    from IPython.core.inputtransformer2 import TransformerManager  # who reads no cells does not wait for IPython
+
     resolved = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
     assert isinstance(resolved, ast.Module)
     return ast.fix_missing_locations(resolved)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from autograder import __version__
+from autograder import __version__, learning
 from autograder.errors import AutograderError
 
 ZERO = {
@@ -24,6 +24,9 @@ FOLDER = click.Path(path_type=Path)
 @click.version_option(__version__)
 def main() -> None:
     """An autograded course in deriving gradients by hand."""
+
+
+learning.add_to(main)
 
 
 @main.command()

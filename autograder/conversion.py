@@ -13,8 +13,8 @@ from nbformat.v4 import new_notebook
 from traitlets.config import Config
 
 from autograder.ahead import Told
+from autograder.client import GradingFailed
 from autograder.examining import UNEXAMINED, Examine, Given
-from autograder.grader import GradingFailed
 from autograder.mending import MINOR, NOTES, read_leniently
 from autograder.order import Assignment, Order
 from autograder.paper import Paper

@@ -15,18 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from autograder.graph import GradientMap, Node, State
 from autograder.layout import Layout, Place, arrange
-from autograder.rendering import COLOURS, SYMBOLS
-from autograder.verdict import Outcome
-
-OUTCOMES = {
-    State.RIGHT: Outcome.RIGHT,
-    State.WRONG: Outcome.WRONG,
-    State.WAITING: Outcome.COULD_NOT_TELL,
-    State.NOT_ATTEMPTED: Outcome.NOT_ATTEMPTED,
-}
-"""What marks a gradient in the colour of a verdict."""
-MARKS = {state: COLOURS[outcome] for state, outcome in OUTCOMES.items()}
-SIGNS = {state: SYMBOLS[outcome] for state, outcome in OUTCOMES.items()} | {State.WAITING: "…", State.NOT_ASKED: "·"}
+from autograder.marks import MARKS
 
 WHITE, EDGE, QUIET, INK = "#FFFFFF", "#8C8C8C", "#595959", "#111111"
 """The ground; edges; what is not asked for; names, and the signs in the marks."""

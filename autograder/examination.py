@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from autograder import lockdown
+from autograder import lockdown, tutoring
 from autograder.attendant import PACKET
 from autograder.examiner import Examiner
 from autograder.opened import Opened
@@ -51,7 +51,7 @@ def live(
                 raise OtherOpening("it begins otherwise")
             examiner = Examiner(paper, shell, lambda: _room(control), course, opened)
             messages = [record.messages for record in examiner.examine()]
-            return {"messages": messages, "notes": examiner.notes, "seconds": examiner.seconds}
+            return {"messages": messages, "notes": examiner.notes, "seconds": examiner.seconds, **tutoring.told(paper)}
 
         told = examine(work) if isinstance(work, Paper) else conversion().convert(work, examine)
         channel.send_bytes(json.dumps(told, default=str).encode())

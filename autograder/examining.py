@@ -25,8 +25,9 @@ from traitlets import Bool, Float, Integer, Unicode, default
 from autograder import cell as cells
 from autograder import integrity, notebook
 from autograder.ahead import Graders, Job, Told
+from autograder.client import GradingFailed
 from autograder.errors import ContentError
-from autograder.grader import Grader, GradingFailed
+from autograder.grader import Grader
 from autograder.limits import Limits
 from autograder.master import Master, Original, read_master
 from autograder.mending import NOTES

@@ -23,12 +23,6 @@ GRAD = re.compile(r"\.grad\b")
 
 
 ROUNDED = "Same maths, other rounding: "
-FUSED = (
-    "Neither is more right: another order of operations rounds otherwise, and so does a processor's fused multiply-add, "
-    "which rounds once where two operations round twice."
-)
-"""Said once, of the first answer that is rounded otherwise."""
-
 LARGEST = 10**6
 """Entries of an answer to look for a reason in: one of another shape may have any number of them."""
 

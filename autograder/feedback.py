@@ -13,7 +13,7 @@ from autograder.judgement import EXAM, PRACTICE, Effort, judge_function, judge_s
 from autograder.rendering import Box, box, mimebundle
 from autograder.replay import under_way
 from autograder.session import Judged, current
-from autograder.verdict import Outcome, Verdict
+from autograder.verdict import FUSED, Outcome, Verdict
 
 
 def check(name: str, by: str | None = None) -> None:
@@ -29,7 +29,7 @@ def check(name: str, by: str | None = None) -> None:
     verdict = judge(name, by, effort)
     session.judged[name, by] = Judged(verdict, session.answering(by or name), session.workspace)
     if any(note.startswith(explanation.ROUNDED) for note in verdict.notes) and session.first_time("rounding", name):
-        verdict = replace(verdict, notes=(verdict.notes[0], explanation.FUSED, *verdict.notes[1:]))
+        verdict = replace(verdict, notes=(verdict.notes[0], FUSED, *verdict.notes[1:]))
     remember(verdict, by)
     conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
 

@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from autograder.tape import Tape
+from autograder.verdict import Outcome
+
+if TYPE_CHECKING:
+    from autograder.tape import Tape
 
 
 class State(StrEnum):
@@ -18,11 +22,20 @@ class State(StrEnum):
     NOT_ASKED = "not asked"
 
 
+STATES = {
+    Outcome.RIGHT: State.RIGHT,
+    Outcome.WRONG: State.WRONG,
+    Outcome.NOT_ATTEMPTED: State.NOT_ATTEMPTED,
+    Outcome.COULD_NOT_TELL: State.WAITING,
+}
+"""What a verdict says of a gradient in the map."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """How a gradient stands, and what to remark on it."""
 
-    state: State
+    state: State = State.NOT_ASKED
     note: str = ""
 
 
@@ -31,7 +44,7 @@ class Node:
     """One gradient. `through` are the gradients that come in, those of the consumers, nearest to the loss first."""
 
     name: str
-    standing: Standing = Standing(State.NOT_ASKED)
+    standing: Standing = Standing()
     through: tuple[str, ...] = ()
     leaf: bool = False
 
@@ -92,5 +105,5 @@ def _node(tape: Tape, variable: str, standings: Mapping[str, Standing]) -> Node:
     if variable == tape.loss:
         return Node(variable, Standing(State.NOT_ASKED, "its gradient is 1"))
     through = (name if name == tape.loss else f"d{name}" for name in reversed(tape.consumers(variable)))
-    standing = standings.get(f"d{variable}", Standing(State.NOT_ASKED))
+    standing = standings.get(f"d{variable}", Standing())
     return Node(f"d{variable}", standing, tuple(through), variable in tape.leaves)

@@ -14,7 +14,6 @@ from autograder.model import model_answer
 from autograder.rendering import NEUTRAL, Box
 from autograder.replay import under_way
 from autograder.session import Session, current
-from autograder.tape import Tape
 from autograder.verdict import Outcome
 
 LONGEST = 1500
@@ -29,8 +28,7 @@ def hint(name: str, by: str | None = None) -> None:
     if under_way():
         return
     session = current()
-    variable, tape = subject(session, name)
-    ladder = _ladder(session, tape, variable)
+    ladder = hints(session, name)
     told = session.told.setdefault(name, [])
     left = [rung for rung in ladder if rung not in told]
     rung = left[0] if left else ladder[-1]
@@ -69,13 +67,14 @@ def solution(name: str, anyway: bool = False, by: str | None = None) -> None:
     show(Box("→", name, "model answer", "", (), NEUTRAL, code=str(found)))
 
 
-def _ladder(session: Session, tape: Tape, variable: str) -> list[str]:
-    """All hints as things stand now."""
+def hints(session: Session, name: str) -> list[str]:
+    """All hints for a gradient as things stand now. Raises NotReady for a name without a gradient."""
+    variable, tape = subject(session, name)
     words: tuple[str, ...] = ()
     with suppress(ContentError):  # what is wrong with the file is for the linter to say
-        words = advice(Path(), tape, variable).hints
+        words = advice(session.workspace.folder, tape, variable).hints
     ladder = list(rungs(tape, variable, session.namespace, words))
-    verdict = session.verdicts.get(f"d{variable}")
+    verdict = session.verdicts.get(name)
     if verdict and verdict.outcome is Outcome.WRONG:
         ladder.insert(0, f"Your last check said: {verdict.diagnosis} {verdict.next_step}")
     return ladder

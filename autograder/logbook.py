@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from autograder.exercise import fingerprint
+from autograder.files import replace
 from autograder.verdict import Outcome, Verdict
 
 NBGRADER = "NBGRADER_EXECUTION"
@@ -53,7 +53,7 @@ def note(folder: Path, forward: str, verdict: Verdict, answer: str) -> None:
     if page.get(verdict.name) != entry:
         page[verdict.name] = entry
         with suppress(OSError):
-            _replace(folder, json.dumps(pages, default=asdict, indent=1) + "\n")
+            replace(folder / FILE, json.dumps(pages, default=asdict, indent=1) + "\n")
 
 
 def read(folder: Path, forward: str) -> Mapping[str, Entry]:
@@ -87,15 +87,3 @@ def _entry(outcome: str, sentence: str, answer: str) -> Entry:
     if not (isinstance(sentence, str) and isinstance(answer, str)):
         raise TypeError("an entry is made of texts")
     return Entry(Outcome(outcome), sentence, answer)
-
-
-def _replace(folder: Path, text: str) -> None:
-    """Writes a file of its own and puts it in place of the old: whoever reads sees one or the other."""
-    with NamedTemporaryFile("w", dir=folder, prefix=f".{FILE}-", delete=False, encoding="utf-8") as file:
-        try:
-            file.write(text)
-            file.close()
-            os.replace(file.name, folder / FILE)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

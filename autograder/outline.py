@@ -6,8 +6,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from autograder.drawing import INK, MARKS, SIGNS, as_png
+from autograder.drawing import INK, as_png
 from autograder.graph import GradientMap, Node, State
+from autograder.marks import MARKS, SIGNS
 from autograder.rendering import marked
 
 LIMIT = 15_000

@@ -11,7 +11,7 @@ from autograder import exercise, logbook
 from autograder.errors import NotReady
 from autograder.exercise import Exercise
 from autograder.feedback import judge
-from autograder.graph import GradientMap, Standing, State, chart
+from autograder.graph import STATES, GradientMap, Standing, State, chart
 from autograder.judgement import PRACTICE
 from autograder.logbook import Entry, first_sentence
 from autograder.outline import as_html, as_text
@@ -20,12 +20,6 @@ from autograder.session import Session, current
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
 
-STATES = {
-    Outcome.RIGHT: State.RIGHT,
-    Outcome.WRONG: State.WRONG,
-    Outcome.NOT_ATTEMPTED: State.NOT_ATTEMPTED,
-    Outcome.COULD_NOT_TELL: State.WAITING,
-}
 CHANGED = Standing(State.WAITING, "changed since it was checked")
 UNTOUCHED = Standing(State.NOT_ATTEMPTED)
 

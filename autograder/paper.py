@@ -52,12 +52,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Paper:
-    """The cells of a notebook in their order, and the instructor's import statements by the names that they bind."""
+    """The cells of a notebook in their order, and the instructor's import statements by the names that they bind.
+
+    A learner wants `maps` of the forward passes, and `hints` for some gradients.
+    """
 
     tasks: Sequence[Task]
     imports: Mapping[str, str]
     seed: str
     limits: Limits
+    maps: bool = False
+    hints: Sequence[str] = ()
 
 
 @dataclass

@@ -157,7 +157,7 @@ def _attempt(run: Callable[[], object]) -> BaseException | None:
     global _under_way
     _under_way = True
     try:
-        with _undisturbed(), _autograd_off():
+        with _undisturbed(), autograd_off():
             run()
     except KeyboardInterrupt:
         raise
@@ -203,7 +203,8 @@ class _Refusal:
 
 
 @contextmanager
-def _autograd_off() -> Iterator[None]:
+def autograd_off() -> Iterator[None]:
+    """Has torch refuse to differentiate meanwhile."""
     engines = [(owner, name, getattr(owner, name)) for owner, name in ENGINES]
     for owner, name, _ in engines:
         setattr(owner, name, _Refusal())

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from autograder.cause import Mistake
+
+FUSED = (
+    "Neither is more right: another order of operations rounds otherwise, and so does a processor's fused multiply-add, "
+    "which rounds once where two operations round twice."
+)
+"""Said once, of the first answer that is rounded otherwise."""
 
 
 class Outcome(StrEnum):
@@ -39,6 +47,12 @@ class Verdict:
     @property
     def headline(self) -> str:
         return f"{self.name}: {self.outcome}. {self.diagnosis}".rstrip()
+
+    @staticmethod
+    def of(fields: Mapping[str, Any]) -> Verdict:
+        """The verdict that these fields are of, as `as_dict` gives them."""
+        kept = {**fields, "outcome": Outcome(fields["outcome"]), "mistake": Mistake(fields["mistake"])}
+        return Verdict(**{**kept, "notes": tuple(fields["notes"]), "heat": tuple(fields["heat"])})
 
     def as_dict(self) -> dict[str, object]:
         """The verdict in types that JSON knows."""

@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections import Counter
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.machinery import all_suffixes
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from autograder import engines, examination, recorder, resident
+from autograder import engines, examination, recorder, resident, staying
 from autograder.attendant import Attendant, forked, serve
 from autograder.desk import Desk
 from autograder.limits import Limits
@@ -35,26 +35,38 @@ SUFFIXES = {Path(suffix).suffix or suffix for suffix in all_suffixes()}
 
 
 def start() -> None:
-    """Takes notebooks until the other side of the connection is gone, or has none for long."""
-    connection, converts = socket.socket(fileno=int(sys.argv[1])), "converts" in sys.argv
+    """Takes notebooks until the other side of the connection is gone, or has none for long.
+
+    The arguments are the connection's number, and "converts" if that is wanted; or "stays", and where to listen.
+    """
+    mode, *words = sys.argv[1:]
+    place = staying.listening(Path(words[0])) if mode == "stays" else nullcontext()
     torch.set_num_threads(1)
-    connection.settimeout(IDLE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted command closes the connection
-    with tempfile.TemporaryDirectory(prefix="warm-") as folder:
+    with place as listener, tempfile.TemporaryDirectory(prefix="warm-") as folder:
         shell = recorder.start(folder)
-        if converts:
+        if "converts" in words:
             examination.conversion().rehearse()
         rehearse(shell)
         gc.enable()
-        warm = Warm(connection, shell)
-        with suppress(BrokenPipeError):  # it is wanted no more
-            connection.send(b"ready")
         try:
-            serve(connection, warm.conduct)
+            for connection in staying.visitors(listener, IDLE) if listener else [socket.socket(fileno=int(mode))]:
+                _attend(connection, shell)
         except EOFError as end:  # it is started again
             sys.exit(str(end))
-        finally:
-            warm.close()
+
+
+def _attend(connection: socket.socket, shell: Shell) -> None:
+    """Examines what comes on a connection until it is gone. Raises EOFError where a process of ours has ended."""
+    connection.settimeout(IDLE)
+    warm = Warm(connection, shell)
+    try:
+        connection.send(b"ready")
+        serve(connection, warm.conduct)
+    except (BrokenPipeError, ConnectionResetError):  # it is wanted no more
+        pass
+    finally:
+        warm.close()
 
 
 class Warm:

@@ -5,8 +5,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from autograder.drawing import EDGE, INK, MARKS, QUIET, ROW, SIGNS, TOP, WHITE, as_png
+from autograder.drawing import EDGE, INK, QUIET, ROW, TOP, WHITE, as_png
 from autograder.graph import GradientMap, Standing, State, chart
+from autograder.marks import MARKS, SIGNS
 from autograder.rendering import COLOURS
 from tests.lesson import Lesson
 from tests.maps import NOT_ATTEMPTED, RIGHT, SOFTMAX, WAITING, WRONG, all_of, half_done, tape

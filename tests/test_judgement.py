@@ -8,9 +8,8 @@ import torch
 
 from autograder.cause import Mistake
 from autograder.errors import NotReady
-from autograder.explanation import FUSED
 from autograder.judgement import EXAM, judge_step
-from autograder.verdict import Outcome, Verdict
+from autograder.verdict import FUSED, Outcome, Verdict
 from scripts.submissions import ANOTHER_BACKWARD, model_answers
 from tests.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 from tests.lesson import Lesson

@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     assert read(tmp_path / "gone", FORWARD) == {}
 
 
-@pytest.mark.parametrize("operation", ["autograder.logbook.NamedTemporaryFile", "autograder.logbook.os.replace"])
+@pytest.mark.parametrize("operation", ["autograder.files.NamedTemporaryFile", "autograder.files.os.replace"])
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("read-only")
@@ -142,7 +142,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path, monkeypatch: 
         replace(new, old)
 
     note(tmp_path, FORWARD, RIGHT, "da = 1")
-    monkeypatch.setattr("autograder.logbook.os.replace", watch)
+    monkeypatch.setattr("autograder.files.os.replace", watch)
     note(tmp_path, FORWARD, WRONG, "dx = 2")
     ((old, new),) = seen
     assert json.loads(old)[fingerprint(FORWARD)].keys() == {"da"}
@@ -155,7 +155,7 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     note(tmp_path, FORWARD, RIGHT, "da = 1")
-    monkeypatch.setattr("autograder.logbook.os.replace", interrupt)
+    monkeypatch.setattr("autograder.files.os.replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         note(tmp_path, FORWARD, WRONG, "dx = 2")
     assert os.listdir(tmp_path) == [FILE]

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from autograder.drawing import INK, MARKS, SIGNS, as_png
+from autograder.drawing import INK, as_png
 from autograder.graph import GradientMap, Standing, State, chart
+from autograder.marks import MARKS, SIGNS
 from autograder.outline import LIMIT, as_html, as_text
 from autograder.sanitising import clean_html
 from tests.lesson import Lesson

@@ -310,7 +310,7 @@ def test_a_folder_that_cannot_be_written_shows_the_map_all_the_same(folder: Path
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr("autograder.logbook.NamedTemporaryFile", refuse)
+    monkeypatch.setattr("autograder.files.NamedTemporaryFile", refuse)
     lesson = opened()
     solve(lesson, folder, first(2))
     assert lesson.run("progress()")[1].outputs[0].data["text/plain"].startswith("gradient map: 2 of 26 right")

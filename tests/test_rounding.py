@@ -10,8 +10,8 @@ from torch import Tensor
 
 from autograder import explanation
 from autograder.comparison import units_off
-from autograder.explanation import FUSED
 from autograder.reference import Reference
+from autograder.verdict import FUSED
 from tests.lesson import Lesson
 
 SAME = "Equal to autograd's answer in every bit."

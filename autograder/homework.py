@@ -1,0 +1,133 @@
+"""A learner's notebook as it is checked: the learner's cells, between the cells of the course as they were released."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder import released
+from autograder.exercise import FORWARD, calls_in
+from autograder.limits import Limits
+from autograder.paper import Paper, Role, Task
+from autograder.released import Piece, pieces
+
+STUB = "# YOUR CODE HERE"
+"""What nbgrader leaves of a solution."""
+
+SEED = "check"
+"""What the cases of a check come from. Hidden tests have another one."""
+
+
+@dataclass(frozen=True)
+class Homework:
+    """The code cells of a notebook.
+
+    `points` are those of its tests by id, `answers` the ids of the cells that they test. `written` are cells with a text of
+    the learner's own, `blank` are answers without one, `restored` are cells of the course that had been changed.
+    """
+
+    path: Path
+    tasks: tuple[Task, ...]
+    points: Mapping[str, float]
+    answers: Mapping[str, str]
+    written: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
+    restored: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> Iterator[Task]:
+        return (task for task in self.tasks if task.role is Role.TEST)
+
+    @property
+    def forwards(self) -> Iterator[str]:
+        """The sources of the forward passes."""
+        return (task.source.partition("\n")[2] for task in self.tasks if task.source.startswith(FORWARD))
+
+    def source(self, id: str) -> str:
+        """What stands in a cell, nothing where there is none."""
+        return next((task.source for task in self.tasks if task.id == id), "")
+
+    def paper(self, limits: Limits, tasks: tuple[Task, ...] | None = None) -> Paper:
+        """What is examined: all cells, or only these."""
+        return Paper(self.tasks if tasks is None else tasks, _imports(self.tasks), SEED, limits)
+
+
+def read(path: Path) -> Homework:
+    """The notebook of a file. Raises ContentError for a file that is none.
+
+    Where the release has a notebook of this name, its locked cells and tests count, whatever became of them in the file.
+    """
+    found = list(pieces(path))
+    original = released.original(path)
+    restored: list[str] = []
+    if original is not None and {piece.id for piece in original} & {piece.id for piece in found}:
+        found, restored = _restored(found, original)
+    tasks = tuple(_task(piece) for piece in found if piece.source.strip())
+    points = {piece.id: piece.points for piece in found if piece.role is Role.TEST}
+    given = {piece.id: piece.source.strip() for piece in original or ()}
+    bare = {piece.id for piece in found if piece.source.strip() in ("", STUB, given.get(piece.id))}
+    written = {piece.id for piece in found if piece.role is Role.STUDENT} - bare
+    blank = {piece.id for piece in found if piece.solves} & bare
+    return Homework(path, tasks, points, dict(_answers(found)), frozenset(written), frozenset(blank), tuple(restored))
+
+
+def asked(source: str) -> list[tuple[str, str | None]]:
+    """The gradients that a test checks, each with the function that gives it, if one does."""
+    with suppress(SyntaxError, ValueError):
+        return sorted(calls_in(source)["check"], key=str)
+    return []
+
+
+def _answers(found: list[Piece]) -> Iterator[tuple[str, str]]:
+    """The tests, each with the cell that it is about: of the names that it checks, or else the last one before it."""
+    last = ""
+    for piece in found:
+        last = piece.id if piece.solves else last
+        if piece.role is Role.TEST:
+            yield piece.id, next((by or name for name, by in asked(piece.source)), last)
+
+
+def _restored(found: list[Piece], original: list[Piece]) -> tuple[list[Piece], list[str]]:
+    """All cells of the release in its order, each followed by the learner's own that followed it in the file."""
+    known = {piece.id: piece for piece in original}
+    own: dict[str, list[Piece]] = {}
+    copies: dict[str, list[Piece]] = {}
+    last = ""
+    for piece in found:
+        if piece.id in known:
+            last = piece.id
+            copies.setdefault(last, []).append(piece)
+        else:
+            own.setdefault(last, []).append(piece)
+    whole, restored = own.get("", []), []
+    for name, piece in known.items():
+        edited = [copy for copy in copies.get(name, []) if copy.source.strip() not in ("", piece.source.strip())]
+        if piece.role is Role.STUDENT:
+            whole += [(edited or copies.get(name) or [piece])[-1]]
+        else:
+            restored += [name] * (name not in copies or bool(edited))
+            whole += [piece]
+        whole += own.get(name, [])
+    return whole, restored
+
+
+def _task(piece: Piece) -> Task:
+    return Task(piece.id, piece.role, piece.source, answers=frozenset({piece.id}))
+
+
+def _imports(tasks: tuple[Task, ...]) -> dict[str, str]:
+    """The import statements of locked cells, by what they bind."""
+    found: dict[str, str] = {}
+    for task in tasks:
+        if task.role is Role.STUDENT:
+            continue
+        with suppress(SyntaxError, ValueError):
+            lines = (line for line in task.source.split("\n") if not line.startswith("%"))
+            for node in ast.parse("\n".join(lines)).body:
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    names = ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+                    found |= dict.fromkeys(names, ast.unparse(node))
+    return found

@@ -1,0 +1,280 @@
+"""The verbs of the command line for learners."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autograder.errors import AutograderError
+
+FOLDER = click.Path(path_type=Path)
+paths = click.argument("paths", metavar="[PATH]...", type=FOLDER, nargs=-1)
+
+
+def _gradients(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """For the shell's completion."""
+    from autograder import homework, places
+
+    with suppress(AutograderError):
+        homeworks = [homework.read(path) for path in places.notebooks(context.params.get("paths") or ())]
+        known = {name: None for each in homeworks for test in each.tests for name in places.gradients(test)}
+        return [name for name in known if name.startswith(begun)]
+    return []
+
+
+name = click.argument("name", shell_complete=_gradients)
+DEFAULT = "A path is a notebook or a folder of them; without any: the working folder, else my-backprop/, else release/."
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """An error of ours is a line for the user, and exit code 2."""
+    try:
+        yield
+    except AutograderError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+@click.command(epilog=DEFAULT)
+@paths
+@click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
+def check(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Checks notebooks as they would be graded, and says what is right, what is wrong, and which mistake was made.
+
+    The cells of the course count as they were released. What is found is remembered in progress.json beside the notebooks.
+    Exits with 0 if all is right, with 1 if something is not yet, with 2 if a notebook could not be checked.
+
+    Example: autograder check
+    """
+    from rich.console import Console
+
+    from autograder import coaching, homework, places, terminal
+    from autograder.tutor import Tutor
+
+    console = Console(soft_wrap=True)
+    checked, failures = [], []
+    with _told():
+        files = places.notebooks(paths)
+    with Tutor(stays=True) as tutor:
+        if tutor.warning:
+            click.echo(tutor.warning, err=True)
+        for file in files:
+            try:
+                checked.append(tutor.check(homework.read(file)))
+            except AutograderError as error:
+                failures.append(str(error))
+                click.echo(f"Error: {file.name}: {error}", err=True)
+                continue
+            coaching.note(checked[-1])
+            if not as_json:
+                terminal.show(console, checked[-1])
+    points, most = sum(each.points for each in checked), sum(each.most for each in checked)
+    if as_json:
+        told = {"points": points, "of": most, "notebooks": [each.as_dict() for each in checked], "failures": failures}
+        click.echo(json.dumps(told, indent=1))
+    elif checked:
+        console.print(terminal.total(checked))
+    sys.exit(2 if failures else 0 if points == most else 1)
+
+
+@click.command(epilog=DEFAULT)
+@paths
+def watch(paths: tuple[Path, ...]) -> None:
+    """Waits for you to save a notebook, and says at once whether what you wrote is right.
+
+    Only what you changed, and what depends on it, is judged again. Keys: h a hint, l a list, n the next gradient,
+    r the cell as it was released, q the end.
+
+    Example: autograder watch my-backprop
+    """
+    from rich.console import Console
+
+    from autograder.watching import run
+
+    with _told(), suppress(KeyboardInterrupt):
+        run(paths, Console(soft_wrap=True))
+
+
+@click.command(epilog=DEFAULT)
+@paths
+def progress(paths: tuple[Path, ...]) -> None:
+    """Shows how far you are by the last checks, without running anything.
+
+    Example: autograder progress
+    """
+    from rich.console import Console
+
+    from autograder import coaching, homework, places, terminal
+
+    with _told():
+        standing = [coaching.standing(homework.read(path)) for path in places.notebooks(paths)]
+    console = Console(soft_wrap=True)
+    for each in (*terminal.listing(standing), terminal.total(standing)):
+        console.print(each)
+
+
+@click.command(epilog=DEFAULT)
+@name
+@paths
+def hint(name: str, paths: tuple[Path, ...]) -> None:
+    """Says a little more about a gradient every time, beginning with what a check of your answer finds.
+
+    Example: autograder hint dprobs
+    """
+    from rich.console import Console
+
+    from autograder import coaching, places, slicing
+    from autograder.results import about
+    from autograder.tutor import Tutor
+
+    with _told(), Tutor(stays=True) as tutor:
+        found = places.find(name, paths)
+        open_ones = [each for each in found if not coaching.is_right(each[0], name)]
+        homework, test = (open_ones or found)[0]
+        box = coaching.hint(tutor, homework, about(homework, test), slicing.needed(homework, {test.id}))
+    Console(soft_wrap=True).print(box.for_terminal())
+
+
+@click.command(epilog=DEFAULT)
+@name
+@paths
+@click.option("--anyway", is_flag=True, help="Show it although your answer is not right yet.")
+def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
+    """Shows the model answer, and other ways to write it, once yours is right.
+
+    Example: autograder solution dprobs
+    """
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    from autograder import coaching, places
+
+    with _told():
+        found = places.find(name, paths)
+        ready = [each for each in found if anyway or coaching.is_right(each[0], name)]
+        if not ready:
+            raise AutograderError(
+                f"the model answer is there when a check has found yours right: `autograder check`. "
+                f"To see it all the same: `autograder solution {name} --anyway`."
+            )
+        homework, test = ready[0]
+        answer = places.model(homework, test)
+    Console(soft_wrap=True).print(Syntax(answer, "python", background_color="default"))
+
+
+@click.command(epilog=DEFAULT)
+@name
+@paths
+def reset(name: str, paths: tuple[Path, ...]) -> None:
+    """Puts a cell back as it was released, and keeps what you wrote in the folder backup/ beside the notebook.
+
+    Example: autograder reset dprobs
+    """
+    from autograder import places, released
+
+    with _told():
+        found = places.find(name, paths)
+        if len(found) > 1:
+            choices = ", or ".join(f"`autograder reset {name} {homework.path}`" for homework, _ in found)
+            raise AutograderError(f"`{name}` is in more than one notebook. Say which: {choices}.")
+        homework, test = found[0]
+        kept = released.reset(homework.path, homework.answers[test.id])
+    click.echo(f"The cell `{homework.answers[test.id]}` of {homework.path} is as it was released. Your text is in {kept}.")
+    click.echo("If the notebook is open in JupyterLab, load it again: File, Reload Notebook from Disk.")
+
+
+@click.command()
+@click.argument("folder", type=FOLDER, default="my-backprop")
+def new(folder: Path) -> None:
+    """Makes a new folder with the notebooks of the course, to work in.
+
+    Example: autograder new my-backprop
+    """
+    from autograder import released
+
+    with _told():
+        files = released.copy(folder)
+    for file in files:
+        click.echo(str(file))
+    click.echo(f"Open them with: jupyter lab {folder}. Beside it, in a terminal: autograder watch {folder}")
+
+
+@click.command()
+@click.option("--lecture", is_flag=True, help="Use the lecture's list: fetch it, and check that it is that.")
+@click.option("--course", is_flag=True, help="Use the list of the course again.")
+@click.option("--file", type=FOLDER, help="With --lecture: take it from this file, where there is no network.")
+def names(lecture: bool, course: bool, file: Path | None) -> None:
+    """Says which list of names is in use, or changes it. All checks work with any list.
+
+    Example: autograder names --lecture
+    """
+    from autograder import lists
+
+    with _told():
+        if lecture and course:
+            raise AutograderError("there is one list: give --lecture or --course, not both.")
+        if file and not lecture:
+            raise AutograderError("--file says where the lecture's list is: give --lecture too.")
+        if lecture or course:
+            lists.use(lists.fetched(file) if lecture else lists.course())
+        which = {lists.SHA256: "the lecture's list", lists.COURSE: "the list of the course"}
+        found = lists.checksum()
+        click.echo(f"In use: {which.get(found, 'a list of your own')}, {lists.place()}, sha256 {found}")
+
+
+@click.command()
+def doctor() -> None:
+    """Says what is installed here, what is amiss, and what will be as in the video and what not.
+
+    Exits with 1 if something is amiss.
+
+    Example: autograder doctor
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from autograder import surgery
+
+    console = Console()
+    table = Table("what", "found", box=None, pad_edge=False)
+    found = [*surgery.findings()]
+    for each in found:
+        table.add_row(each.what, f"{each.found}. [bold]{each.remedy}[/]" if each.remedy else each.found)
+    console.print(table, highlight=False)
+    console.print("\nSame as the video?\n", style="bold")
+    same = Table("what", "same?", "why", box=None, pad_edge=False)
+    for row in surgery.lecture():
+        same.add_row(*row)
+    console.print(same, highlight=False)
+    sys.exit(1 if any(each.remedy for each in found) else 0)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Prints what makes your shell complete the verbs, options and names of gradients. Put the line below into its start file.
+
+    Example: eval "$(autograder completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    root = click.get_current_context().find_root().command
+    assert kind is not None
+    click.echo(kind(root, {}, "autograder", "_AUTOGRADER_COMPLETE").source())
+
+
+VERBS: list[Any] = [check, watch, progress, hint, solution, reset, new, names, doctor, completion]
+
+
+def add_to(group: Callable[..., Any]) -> None:
+    """Gives a group of commands these."""
+    for verb in VERBS:
+        group.add_command(verb)  # type: ignore[attr-defined]

@@ -1,0 +1,99 @@
+"""What is installed here, what works, and what will be as in the video and what not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from autograder import lists, tutor
+from autograder.errors import ContentError
+
+PACKAGES = ("torch", "numpy", "ipython", "jupyterlab", "ipykernel", "matplotlib", "watchfiles", "nbgrader")
+OPTIONAL = {"nbgrader": "not installed: only courses need it"}
+
+LECTURE = (
+    ("names of variables, formulas", "same", "You derive what the lecture derives, under the same names."),
+    ("the list of names", "{names}", "{names_why}"),
+    ("C, W1, b1, W2, b2", "same", "The same generator, seed and order, as long as the names have 26 letters."),
+    ("bngain, bnbias", "other numbers", "The lecture draws them without the generator, so every run of it has others."),
+    ("the minibatch", "other numbers", "It is drawn after bngain and bnbias here, and from this list of names."),
+    ("the first loss", "about the same", "Near 3.3, what a network has that knows nothing: the logarithm of 27."),
+    ("`exact: True` in the lecture's `cmp`", "not everywhere", "{exact}"),
+    ("the largest difference", "about the same", "Around 1e-9 is rounding. Here it never makes an answer wrong."),
+    ("the dev loss after training", "about the same", "About 2.11 after 200,000 steps, as in most notebooks of others."),
+    ("names that are sampled", "other names", "`torch.multinomial` draws otherwise since torch 2."),
+)
+"""What, whether it is as in the video, and why."""
+
+FUSED = (
+    "torch computes with {} here: a multiplication and an addition may be rounded once instead of twice, "
+    "so that from `dhpreact` down the last bits differ from autograd's. That is no mistake."
+)
+PLAIN = "Here it may be: torch computes without fused multiplications and additions ({})."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `remedy` is what to do where it is not well."""
+
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def findings() -> Iterator[Finding]:
+    """What a learner's machine has."""
+    yield Finding("Python", platform.python_version(), "" if sys.version_info >= (3, 11) else "Install Python 3.11 or newer.")
+    yield Finding("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    for package in PACKAGES:
+        yield _package(package)
+    yield from _processor()
+    reason = tutor.without_rooms()
+    yield Finding("rooms (bubblewrap)", "they work" if not reason else f"none: {reason}")
+    yield _names()
+
+
+def lecture() -> Iterator[tuple[str, str, str]]:
+    """What is as in the video."""
+    import torch
+
+    capability = torch.backends.cpu.get_cpu_capability()
+    is_lecture = lists.checksum() == lists.SHA256
+    words = {
+        "names": "same" if is_lecture else "other names",
+        "names_why": "It is the lecture's." if is_lecture else "It is of 2017: `autograder names --lecture` gets the other.",
+        "exact": (PLAIN if capability == "DEFAULT" else FUSED).format(capability),
+    }
+    for what, same, why in LECTURE:
+        yield what, same.format(**words), why.format(**words)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        if name in OPTIONAL:
+            return Finding(name, OPTIONAL[name])
+        return Finding(name, "missing", f"Install it: pip install {name}")
+
+
+def _processor() -> Iterator[Finding]:
+    import torch
+
+    yield Finding("processor", f"{os.cpu_count()} cores, torch computes with {torch.backends.cpu.get_cpu_capability()}")
+    yield Finding("threads of torch", f"{torch.get_num_threads()}; one while you are checked, as in grading")
+
+
+def _names() -> Finding:
+    known = {lists.SHA256: "the lecture's list", lists.COURSE: "the list of the course"}
+    try:
+        found = lists.checksum()
+    except ContentError as error:
+        return Finding("names", "missing", str(error))
+    if found in known:
+        return Finding("names", f"{known[found]}, as it should be (sha256 {found[:12]}…)")
+    return Finding("names", f"a list of your own (sha256 {found[:12]}…)")
