@@ -53,12 +53,10 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 
     Example: autograder check
     """
-    from rich.console import Console
-
     from autograder import coaching, homework, places, terminal
     from autograder.tutor import Tutor
 
-    console = Console(soft_wrap=True)
+    console = terminal.console()
     checked, failures = [], []
     with _told():
         files = places.notebooks(paths)
@@ -94,12 +92,11 @@ def watch(paths: tuple[Path, ...]) -> None:
 
     Example: autograder watch my-backprop
     """
-    from rich.console import Console
-
+    from autograder import terminal
     from autograder.watching import run
 
     with _told(), suppress(KeyboardInterrupt):
-        run(paths, Console(soft_wrap=True))
+        run(paths, terminal.console())
 
 
 @click.command(epilog=DEFAULT)
@@ -109,13 +106,11 @@ def progress(paths: tuple[Path, ...]) -> None:
 
     Example: autograder progress
     """
-    from rich.console import Console
-
     from autograder import coaching, homework, places, terminal
 
     with _told():
         standing = [coaching.standing(homework.read(path)) for path in places.notebooks(paths)]
-    console = Console(soft_wrap=True)
+    console = terminal.console()
     for each in (*terminal.listing(standing), terminal.total(standing)):
         console.print(each)
 
@@ -128,9 +123,7 @@ def hint(name: str, paths: tuple[Path, ...]) -> None:
 
     Example: autograder hint dprobs
     """
-    from rich.console import Console
-
-    from autograder import coaching, places, slicing
+    from autograder import coaching, places, slicing, terminal
     from autograder.results import about
     from autograder.tutor import Tutor
 
@@ -139,7 +132,7 @@ def hint(name: str, paths: tuple[Path, ...]) -> None:
         open_ones = [each for each in found if not coaching.is_right(each[0], name)]
         homework, test = (open_ones or found)[0]
         box = coaching.hint(tutor, homework, about(homework, test), slicing.needed(homework, {test.id}))
-    Console(soft_wrap=True).print(box.for_terminal())
+    terminal.console().print(box.for_terminal())
 
 
 @click.command(epilog=DEFAULT)
@@ -151,10 +144,9 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
 
     Example: autograder solution dprobs
     """
-    from rich.console import Console
     from rich.syntax import Syntax
 
-    from autograder import coaching, places
+    from autograder import coaching, places, terminal
 
     with _told():
         found = places.find(name, paths)
@@ -166,7 +158,7 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
             )
         homework, test = ready[0]
         answer = places.model(homework, test)
-    Console(soft_wrap=True).print(Syntax(answer, "python", background_color="default"))
+    terminal.console().print(Syntax(answer, "python", background_color="default"))
 
 
 @click.command(epilog=DEFAULT)
@@ -237,12 +229,11 @@ def doctor() -> None:
 
     Example: autograder doctor
     """
-    from rich.console import Console
     from rich.table import Table
 
-    from autograder import surgery
+    from autograder import surgery, terminal
 
-    console = Console()
+    console = terminal.console()
     table = Table("what", "found", box=None, pad_edge=False)
     found = [*surgery.findings()]
     for each in found:

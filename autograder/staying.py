@@ -46,8 +46,9 @@ def listening(place: Path) -> Iterator[socket.socket]:
     """The socket of the process. Raises OSError where another one has the place."""
     import fcntl  # not on every system
 
-    with open(place.with_suffix(".lock"), "w") as lock, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+    with open(place.with_suffix(".lock"), "a") as lock, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)
         print(os.getpid(), file=lock, flush=True)
         place.unlink(missing_ok=True)  # what it belonged to was killed
         listener.bind(str(place))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
@@ -13,10 +15,17 @@ from autograder.graph import GradientMap, Node, State
 from autograder.marks import MARKS, SIGNS
 from autograder.results import Checked, Result
 
+WIDE = 200
 WIDTH = 16
 """Of names, in characters."""
 BAR = 24
 """Of a whole bar."""
+
+
+def console() -> Console:
+    """For people. What goes to a file or a pipe is not cut off."""
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+    return Console(soft_wrap=True, width=wide)
 
 
 def headline(checked: Checked) -> Text:
@@ -82,9 +91,8 @@ def show(console: Console, checked: Checked) -> None:
 
 def remarks(checked: Checked) -> list[str]:
     """What happened while the notebook ran, and what was put back."""
-    put_back = [
-        f"You changed the cell `{id}`, which is the course's: it counts as released." for id in checked.homework.restored
-    ]
+    changed = "The cell `{}` is the course's and was changed: it counts as released."
+    put_back = [changed.format(id) for id in checked.homework.restored]
     return [*put_back, *checked.notes]
 
 

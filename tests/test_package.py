@@ -159,7 +159,7 @@ def test_every_pinned_version_runs_on_the_oldest_python_we_support() -> None:
     assert {name: need for name, need in needs.items() if need and not SpecifierSet(need).contains(oldest)} == {}
 
 
-def test_the_names_come_with_an_installed_package(tmp_path: Path) -> None:
+def test_the_names_and_the_release_come_with_an_installed_package(tmp_path: Path) -> None:
     build = [
         sys.executable,
         "-m",
@@ -174,14 +174,14 @@ def test_the_names_come_with_an_installed_package(tmp_path: Path) -> None:
     ]
     subprocess.run(build, check=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
-    code = "import autograder; print(autograder.__file__, len(autograder.load_names()))"
+    code = "import autograder; from autograder import released; print(autograder.__file__, len(autograder.load_names()), len(released.notebooks()))"
     with ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     surroundings = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=120
     )
-    assert done.stdout.split() == [str(tmp_path / "installed/autograder/__init__.py"), "32469"], done.stderr
+    assert done.stdout.split() == [str(tmp_path / "installed/autograder/__init__.py"), "32469", "4"], done.stderr
 
 
 def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:

@@ -1,0 +1,149 @@
+"""A warm process that stays: who may come, and how it begins and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autograder import homework, staying
+from autograder.client import SET, Client
+from autograder.tutor import Tutor
+from tests.learner import Learner, runtime
+from tests.learner import staying as processes
+from tests.rooms import linux
+
+pytestmark = linux
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with runtime(tmp_path_factory.mktemp("run") / "own") as place:
+        yield place
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> homework.Homework:
+    learner = Learner(tmp_path / "mine")
+    learner.solves("2-cross-entropy")
+    return homework.read(learner.notebook("2-cross-entropy"))
+
+
+def check(small: homework.Homework) -> float:
+    with Tutor(stays=True) as tutor:
+        return tutor.check(small).points
+
+
+def test_one_process_serves_all_who_come_at_the_same_time(small: homework.Homework, place: Path) -> None:
+    points: list[float] = []
+    threads = [threading.Thread(target=lambda: points.append(check(small))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert points == [4, 4, 4]
+    assert len(processes(place)) == 1
+
+
+def test_what_was_killed_is_started_again(small: homework.Homework, place: Path) -> None:
+    check(small)
+    (process,) = processes(place)
+    process.send_signal(signal.SIGKILL)
+    psutil.wait_procs([process], timeout=20)
+    assert check(small) == 4
+    assert processes(place) != [process]
+
+
+def test_nothing_of_a_notebook_stays_in_it(small: homework.Homework, place: Path) -> None:
+    check(small)
+    (process,) = processes(place)
+    deadline = time.monotonic() + 20
+    while (left := process.children(recursive=True)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
+
+
+def test_it_is_the_user_s_alone(small: homework.Homework, place: Path) -> None:
+    check(small)
+    assert place.stat().st_mode & 0o777 == 0o700
+    (found,) = place.glob("*.sock")
+    assert found == staying.address(dict(SET) | {name: os.environ[name] for name in _kept() if name in os.environ})
+    place.chmod(0o755)
+    try:
+        assert staying.address({}) is None  # somebody might have put a socket there
+        assert check(small) == 4  # in a process of its own
+    finally:
+        place.chmod(0o700)
+
+
+def _kept() -> tuple[str, ...]:
+    from autograder.client import KEPT
+
+    return KEPT
+
+
+def test_another_version_is_another_process(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = staying.address({"PATH": "a"})
+    assert staying.address({"PATH": "b"}) != first == staying.address({"PATH": "a"})
+    (tmp_path / "one.py").write_text("")
+    monkeypatch.setattr(staying, "__file__", str(tmp_path / "staying.py"))
+    assert staying.address({"PATH": "a"}) != first
+
+
+def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "backprop-ninja").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert staying.address({}) is None
+
+
+def test_two_do_not_listen_at_one_place(tmp_path: Path) -> None:
+    at = tmp_path / "a.sock"
+    with staying.listening(at) as listener:
+        assert listener.getsockname() == str(at)
+        with pytest.raises(BlockingIOError), staying.listening(at):
+            pass
+        assert at.exists()
+    assert not at.exists()
+    assert staying.connect(at) is None
+
+
+def test_it_ends_when_nobody_comes(tmp_path: Path) -> None:
+    with staying.listening(tmp_path / "a.sock") as listener:
+        began = time.monotonic()
+        assert list(staying.visitors(listener, 0.1)) == []
+        assert time.monotonic() - began < 10
+
+
+def test_another_user_is_not_let_in(tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("only root can be two users")
+    at = tmp_path / "a.sock"
+    with staying.listening(at) as listener:
+        at.chmod(0o777)
+        for folder in (tmp_path, *tmp_path.parents[:3]):
+            folder.chmod(0o755)
+        code = (
+            f"import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect({str(at)!r}); print(s.recv(9))"
+        )
+        with subprocess.Popen(["python3", "-c", code], user=65534, stdout=subprocess.PIPE, text=True) as stranger:
+            assert list(staying.visitors(listener, 2)) == []
+            assert stranger.communicate(timeout=20)[0] == "b''\n"
+
+
+def test_where_it_cannot_stay_a_process_of_its_own_does(
+    small: homework.Homework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nowhere"))
+    client = Client(stays=True)
+    assert client._staying({}) is None
+    assert socket.AF_UNIX
+    assert check(small) == 4
