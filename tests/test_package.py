@@ -123,6 +123,12 @@ def test_a_learner_who_checks_loads_nothing_of_nbgrader() -> None:
     assert not {"nbgrader", "nbconvert", "nbclient", "jupyter_client", "dask", "distributed", "sqlalchemy"} & modules
 
 
+def test_a_learner_s_commands_load_nothing_of_nbgrader() -> None:
+    modules = loaded_after("from autograder import coaching, learning, solo, terminal, tutor, watching")
+    assert {"rich", "watchfiles"} <= modules
+    assert not {"nbgrader", "nbconvert", "nbclient", "nbformat", "dask", "torch", "IPython"} & modules
+
+
 def test_a_process_that_converts_nothing_loads_nothing_of_nbgrader() -> None:
     modules = loaded_after("import autograder.warm")
     assert {"torch", "IPython"} <= modules
@@ -174,7 +180,8 @@ def test_the_names_and_the_release_come_with_an_installed_package(tmp_path: Path
     ]
     subprocess.run(build, check=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
-    code = "import autograder; from autograder import released; print(autograder.__file__, len(autograder.load_names()), len(released.notebooks()))"
+    told = "autograder.__file__, len(autograder.load_names()), len(released.notebooks())"
+    code = f"import autograder; from autograder import released; print({told})"
     with ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     surroundings = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
