@@ -3,10 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or \
+	sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])
 
-.PHONY: help install demo test lint release quality mutation benchmark grading scale compatibility train clean
+.PHONY: help learn install demo test lint release quality mutation benchmark terminal grading scale compatibility train clean
 
 help:
+	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
 	@echo "make demo      install, then grade a course of six submissions and show the marks"
 	@echo "make test      install, then run the whole test suite"
 	@echo "make install   the environment, in $(VENV)"
@@ -15,6 +18,7 @@ help:
 	@echo "make quality   write docs/quality.md"
 	@echo "make mutation  write docs/mutation.md"
 	@echo "make benchmark write docs/speed.md"
+	@echo "make terminal  write docs/terminal.md: a new learner's first minutes, and the speed of autograder watch"
 	@echo "make grading   write docs/grading.md: the speed of grading beside stock nbgrader"
 	@echo "make scale     write docs/scale.md: a thousand submissions, and a projection; half an hour"
 	@echo "make compatibility  run nbgrader's own tests of autograding with our preprocessors"
@@ -23,8 +27,19 @@ help:
 
 install: $(VENV)/installed
 
+learn: $(VENV)/learner
+	@[ -d my-backprop ] || $(BIN)/autograder new my-backprop >/dev/null
+	@echo "To work:               $(BIN)/jupyter lab my-backprop"
+	@echo "In a second terminal:  $(BIN)/autograder watch"
+
+$(VENV)/learner: pyproject.toml constraints.txt
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
 $(VENV)/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -54,6 +69,10 @@ mutation: install
 
 benchmark: install
 	$(BIN)/python -m scripts.benchmark
+
+terminal: install
+	@sh scripts/system.sh bwrap
+	$(BIN)/python -m scripts.terminal
 
 grading: install
 	@sh scripts/system.sh bwrap
