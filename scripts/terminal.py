@@ -49,7 +49,8 @@ class Session:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        return f"$ {command}\n{done.stdout}", time.monotonic() - began
+        told = [line.rstrip() for line in done.stdout.splitlines() if not line.startswith("WARNING:")]  # those are pip's
+        return "\n".join([f"$ {command}", *told]), time.monotonic() - began
 
     @contextmanager
     def watching(self) -> Iterator[Watched]:
