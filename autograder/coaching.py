@@ -32,6 +32,8 @@ def note(checked: Checked) -> None:
     """Writes what was found into the logbook, where `progress()` finds it too."""
     homework = checked.homework
     for result in checked.results:
+        if result.answer in homework.blank:
+            continue
         verdict = result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error)
         logbook.note(_folder(homework), _forward(homework), verdict, homework.source(result.answer))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder import released
+from autograder.errors import ContentError
 from autograder.exercise import FORWARD, calls_in
 from autograder.limits import Limits
 from autograder.paper import Paper, Role, Task
@@ -55,8 +56,8 @@ class Homework:
         return Paper(self.tasks if tasks is None else tasks, _imports(self.tasks), SEED, limits)
 
 
-def read(path: Path) -> Homework:
-    """The notebook of a file. Raises ContentError for a file that is none.
+def read(path: Path, with_tests: bool = False) -> Homework:
+    """The notebook of a file. Raises ContentError for a file that is none, or has no tests where there must be some.
 
     Where the release has a notebook of this name, its locked cells and tests count, whatever became of them in the file.
     """
@@ -67,6 +68,8 @@ def read(path: Path) -> Homework:
         found, restored = _restored(found, original)
     tasks = tuple(_task(piece) for piece in found if piece.source.strip())
     points = {piece.id: piece.points for piece in found if piece.role is Role.TEST}
+    if with_tests and all(piece.role is not Role.TEST for piece in found):
+        raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
     given = {piece.id: piece.source.strip() for piece in original or ()}
     bare = {piece.id for piece in found if piece.source.strip() in ("", STUB, given.get(piece.id))}
     written = {piece.id for piece in found if piece.role is Role.STUDENT} - bare

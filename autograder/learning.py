@@ -14,7 +14,7 @@ import click
 from autograder.errors import AutograderError
 
 FOLDER = click.Path(path_type=Path)
-paths = click.argument("paths", metavar="[PATH]...", type=FOLDER, nargs=-1)
+PATHS = click.argument("paths", metavar="[PATH]...", type=FOLDER, nargs=-1)
 
 
 def _gradients(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
@@ -28,7 +28,7 @@ def _gradients(context: click.Context, parameter: click.Parameter, begun: str) -
     return []
 
 
-name = click.argument("name", shell_complete=_gradients)
+NAME = click.argument("name", shell_complete=_gradients)
 DEFAULT = "A path is a notebook or a folder of them; without any: the working folder, else my-backprop/, else release/."
 
 
@@ -43,7 +43,7 @@ def _told() -> Iterator[None]:
 
 
 @click.command(epilog=DEFAULT)
-@paths
+@PATHS
 @click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
 def check(paths: tuple[Path, ...], as_json: bool) -> None:
     """Checks notebooks as they would be graded, and says what is right, what is wrong, and which mistake was made.
@@ -65,7 +65,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             click.echo(tutor.warning, err=True)
         for file in files:
             try:
-                checked.append(tutor.check(homework.read(file)))
+                checked.append(tutor.check(homework.read(file, with_tests=True)))
             except AutograderError as error:
                 failures.append(str(error))
                 click.echo(f"Error: {file.name}: {error}", err=True)
@@ -73,17 +73,17 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             coaching.note(checked[-1])
             if not as_json:
                 terminal.show(console, checked[-1])
-    points, most = sum(each.points for each in checked), sum(each.most for each in checked)
     if as_json:
+        points, most = sum(each.points for each in checked), sum(each.most for each in checked)
         told = {"points": points, "of": most, "notebooks": [each.as_dict() for each in checked], "failures": failures}
         click.echo(json.dumps(told, indent=1))
     elif checked:
         console.print(terminal.total(checked))
-    sys.exit(2 if failures else 0 if points == most else 1)
+    sys.exit(2 if failures else 0 if all(each.is_right for each in checked) else 1)
 
 
 @click.command(epilog=DEFAULT)
-@paths
+@PATHS
 def watch(paths: tuple[Path, ...]) -> None:
     """Waits for you to save a notebook, and says at once whether what you wrote is right.
 
@@ -100,7 +100,7 @@ def watch(paths: tuple[Path, ...]) -> None:
 
 
 @click.command(epilog=DEFAULT)
-@paths
+@PATHS
 def progress(paths: tuple[Path, ...]) -> None:
     """Shows how far you are by the last checks, without running anything.
 
@@ -116,8 +116,8 @@ def progress(paths: tuple[Path, ...]) -> None:
 
 
 @click.command(epilog=DEFAULT)
-@name
-@paths
+@NAME
+@PATHS
 def hint(name: str, paths: tuple[Path, ...]) -> None:
     """Says a little more about a gradient every time, beginning with what a check of your answer finds.
 
@@ -136,8 +136,8 @@ def hint(name: str, paths: tuple[Path, ...]) -> None:
 
 
 @click.command(epilog=DEFAULT)
-@name
-@paths
+@NAME
+@PATHS
 @click.option("--anyway", is_flag=True, help="Show it although your answer is not right yet.")
 def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
     """Shows the model answer, and other ways to write it, once yours is right.
@@ -162,8 +162,8 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
 
 
 @click.command(epilog=DEFAULT)
-@name
-@paths
+@NAME
+@PATHS
 def reset(name: str, paths: tuple[Path, ...]) -> None:
     """Puts a cell back as it was released, and keeps what you wrote in the folder backup/ beside the notebook.
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from autograder import released
 from autograder.client import Client
 from autograder.homework import Homework
-from autograder.limits import Limits
+from autograder.limits import MIB, Limits
 from autograder.opening import opening
 from autograder.paper import Role, Task
 from autograder.results import Checked, result
@@ -22,6 +27,11 @@ NO_ROOMS = (
 )
 ENVIRONMENT = {"NBGRADER_EXECUTION": "validate"}
 """What is found is written down by who asked, and not by the process that judges."""
+
+
+MOST, LARGEST = 1000, 32 * MIB
+"""Files of a learner's folder, and their bytes together, that a room gets a copy of."""
+LARGE = "{} has so many files that only those with Python are there while your cells run. Give the notebooks their own folder."
 
 
 @dataclass
@@ -67,8 +77,33 @@ class Tutor:
         paper = replace(homework.paper(self.limits, tuple(tasks)), **wanted)
         folder = homework.path.resolve().parent
         course = next((file.parent for file in released.notebooks() if file.name == homework.path.name), folder)
-        told: dict[str, Any] = self._client.tell(paper, self.limits, folder, course, ENVIRONMENT, opening(paper.tasks))
-        return told
+        with _without_ballast(folder) as (beside, notes):
+            told: dict[str, Any] = self._client.tell(paper, self.limits, beside, course, ENVIRONMENT, opening(paper.tasks))
+        return {**told, "notes": [*told["notes"], *notes]}
+
+
+@contextmanager
+def _without_ballast(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The folder whose files a room gets a copy of; of a large one what Python may want of it, and a note on that."""
+    if not _is_large(folder):
+        yield folder, []
+        return
+    with TemporaryDirectory() as temporary:
+        for file in (*folder.glob("*.py"), *folder.glob("*.toml")):
+            shutil.copy(file, temporary)
+        yield Path(temporary), [LARGE.format(folder)]
+
+
+def _is_large(folder: Path) -> bool:
+    count = size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # one that has just gone
+                size += os.lstat(Path(place, name)).st_size
+            count += 1
+            if count > MOST or size > LARGEST:
+                return True
+    return False
 
 
 def without_rooms() -> str:

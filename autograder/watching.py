@@ -27,7 +27,8 @@ STEP, TIMEOUT = 10, 100
 class Watching:
     """What is known of some notebooks, and what is on the screen.
 
-    The subject is the answer that was saved last, or that was asked for by a key: it never changes by itself.
+    The subject is the answer that was saved last, or that was asked for by a key: it never changes by itself. A notebook
+    that could not be checked is as it was before.
     """
 
     def __init__(self, files: Sequence[Path], tutor: Tutor, console: Console) -> None:
@@ -59,18 +60,17 @@ class Watching:
             now = replace(homework.read(file), path=self._names.setdefault(file, file))
             before = self.checked.get(file)
             if before is None:
-                self._take(file, self._tutor.check(now))
+                self.checked[file] = self._tutor.check(now)
+                coaching.note(self.checked[file])
                 return
             direct, touched = slicing.affected(before.homework, now)
-            self.checked[file] = replace(before, homework=now)
-            if direct:
-                self._judge(file, direct)
-                seconds = time.monotonic() - began
-                self._judged(before, direct, seconds)
-            if others := touched - direct:
-                self._judge(file, others)
-                if not direct or self._changed(before, others):
-                    self._judged(before, direct or others, seconds if direct else time.monotonic() - began)
+            known, seconds = replace(before, homework=now), 0.0
+            for tests in filter(None, (direct, touched - direct)):
+                known = self._judge(known, tests)
+                seconds = seconds or time.monotonic() - began
+                if tests is direct or not direct or self._changed(before, known, tests):
+                    self._judged(before, known, direct or touched, seconds)
+            self.checked[file] = known
         except AutograderError as error:
             self._show([Text(f"{file.name}: {error}", "bold red")])
 
@@ -127,23 +127,19 @@ class Watching:
         reload = "In JupyterLab: File, Reload Notebook from Disk."
         self._show([self._where(), Text(f"The cell is as it was released. Your text is in {kept}. {reload}")])
 
-    def _take(self, file: Path, checked: Checked) -> None:
-        self.checked[file] = checked
-        coaching.note(checked)
-
-    def _judge(self, file: Path, tests: Set[str]) -> None:
-        known = self.checked[file]
+    def _judge(self, known: Checked, tests: Set[str]) -> Checked:
         later = self._tutor.check(known.homework, slicing.needed(known.homework, tests))
-        self._take(file, known.updated(later))
+        coaching.note(later)
+        return known.updated(later)
 
-    def _judged(self, before: Checked, tests: Set[str], seconds: float) -> None:
+    def _judged(self, before: Checked, now: Checked, tests: Set[str], seconds: float) -> None:
         """Shows the verdicts on some answers, and how others changed with them."""
-        file = before.homework.path.resolve()
-        now = self.checked[file]
+        file = now.homework.path.resolve()
+        self.checked[file] = now
         shown = [result for result in now.results if result.test in tests]
         first = next((result for result in shown if result.state is not State.RIGHT), shown[0])
         self.subject = file, first.test
-        others = self._changed(before, {result.test for result in now.results} - tests)
+        others = self._changed(before, now, {result.test for result in now.results} - tests)
         lines: list[RenderableType] = [self._where(), terminal.verdict(self._without_repeats(first))]
         lines += [terminal.line(result) for result in (*shown, *others) if result is not first]
         lines += [Text(f"note: {note}", "dim") for note in terminal.remarks(now)]
@@ -162,10 +158,9 @@ class Watching:
         notes = tuple(note for note in result.verdict.notes if note != FUSED)
         return replace(result, verdict=replace(result.verdict, notes=notes))
 
-    def _changed(self, before: Checked, tests: Set[str]) -> list[Result]:
+    def _changed(self, before: Checked, now: Checked, tests: Set[str]) -> list[Result]:
         """Those of some results that are others now."""
         old = {result.test: result.state for result in before.results}
-        now = self.checked[before.homework.path.resolve()]
         return [result for result in now.results if result.test in tests and old.get(result.test) is not result.state]
 
     def _subject(self) -> tuple[Checked, Result] | None:
@@ -202,8 +197,9 @@ def run(paths: Sequence[Path], console: Console) -> None:
         changes = saves(folders, console.print)
         next(changes)  # what is saved from now on is seen
         watching.start()
+        alone = {path.resolve() for path in paths if path.is_file()}
         for saved in changes:
-            for file in sorted(saved):
+            for file in sorted(saved & alone if alone else saved):
                 watching.saved(file)
             while pressed := key():
                 if not watching.press(pressed):

@@ -22,7 +22,8 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from autograder import examining
 from autograder.ahead import Graders, Job
-from autograder.grader import Grader, GradingFailed
+from autograder.client import GradingFailed
+from autograder.grader import Grader
 from autograder.limits import Limits
 from autograder.paper import Paper, Role, Task
 from scripts import demo

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from autograder.grader import GradingFailed
+from autograder.client import GradingFailed
 from autograder.paper import Task
 from autograder.warm import DESKS, brings_modules
 from tests.processes import running

@@ -14,9 +14,9 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import determine_grade
 
 from autograder import examining
+from autograder.client import GradingFailed
 from autograder.errors import ContentError
 from autograder.examining import Examine
-from autograder.grader import GradingFailed
 from autograder.mending import NOTES
 from autograder.room import RoomError
 from scripts.submissions import graded_cell

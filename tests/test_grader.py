@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.grader import Grader, GradingFailed
+from autograder.client import GradingFailed
+from autograder.grader import Grader
 from tests.processes import running
 from tests.rooms import files, linux
 from tests.test_examiner import Desk, locked, student, test

@@ -127,6 +127,13 @@ class TestCheck:
         result = autograder("check", path)
         assert (result.exit_code, result.stderr) == (2, f"Error: {error}\n")
 
+    def test_a_notebook_that_asks_for_nothing_is_not_all_right(self, learner: Learner) -> None:
+        learner.notebook().write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+        Path("other.ipynb").write_bytes(learner.notebook().read_bytes())
+        result = autograder("check", "other.ipynb")
+        assert result.exit_code == 2
+        assert "other.ipynb asks for nothing: it has no cells with tests." in result.stderr
+
     def test_without_notebooks_it_says_how_to_get_some(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         result = autograder("check")

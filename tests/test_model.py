@@ -8,9 +8,9 @@ import pytest
 
 from autograder import notebook
 from autograder.exercise import SOLUTION
-from autograder.explanation import FUSED, rounding
+from autograder.explanation import rounding
 from autograder.model import OR, Answer, parse
-from autograder.verdict import Outcome
+from autograder.verdict import FUSED, Outcome
 from scripts.submissions import NOTEBOOKS, SOURCE
 from tests.lesson import Lesson
 

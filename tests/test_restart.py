@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from autograder import client, coordinator, pool, writer
 from autograder import cluster as clusters
-from autograder import coordinator, grader, pool, writer
 from autograder.cluster import ClusterError
 from autograder.order import Order, Outcome
 from autograder.writer import GradebookError
@@ -201,7 +201,7 @@ def test_a_warm_process_that_is_killed_is_started_again(course: Path, expected: 
         for _ in range(3):
             for child in psutil.Process().children():
                 with suppress(psutil.NoSuchProcess):
-                    if grader.WARM in child.cmdline():
+                    if client.WARM in child.cmdline():
                         child.kill()
                         killed.append(child.pid)
                         break

@@ -139,6 +139,19 @@ def test_a_room_that_dies_costs_its_cell(learner: Learner) -> None:
         assert any("ended in the cell `dprobs`" in note for note in found.notes)
 
 
+def test_of_a_large_folder_python_s_files_alone_are_there(learner: Learner) -> None:
+    (learner.folder / "mine.py").write_text("scale = 1\n")
+    (learner.folder / "films").mkdir()
+    with (learner.folder / "films/one.avi").open("wb") as file:
+        file.truncate(tutor.LARGEST + 1)
+    answer = "import mine\ndlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -mine.scale / n"
+    learner.writes({"dlogprobs": answer})
+    with Tutor(SHORT) as teacher:
+        found = checked(teacher, learner)
+    assert found.right == 1
+    assert found.notes == (tutor.LARGE.format(learner.folder.resolve()),)
+
+
 def test_a_system_without_rooms_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert tutor.without_rooms() == "rooms need Linux, and this is win32"
