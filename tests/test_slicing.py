@@ -142,7 +142,7 @@ def once(result: Result) -> Result:
     return replace(result, verdict=replace(verdict, notes=tuple(note for note in verdict.notes if note != FUSED)))
 
 
-MISTAKES = [(name, form) for name in ("dcounts", "dlogits", "dbndiff", "dC") for form in list(dict(WRONG[name]).items())[:2]]
+MISTAKES = [(name, next(iter(dict(WRONG[name]).items()))) for name in ("dcounts", "dlogits", "dbndiff", "dC")]
 
 
 @pytest.mark.parametrize(("name", "form"), MISTAKES, ids=lambda value: value if isinstance(value, str) else value[0])

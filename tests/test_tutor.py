@@ -28,10 +28,19 @@ def beside() -> Tutor:
         return Tutor(SHORT)
 
 
-@pytest.fixture(scope="module", params=["room", "process beside"])
-def teacher(request: pytest.FixtureRequest) -> Iterator[Tutor]:
-    with Tutor(SHORT) if request.param == "room" else beside() as made:
+@pytest.fixture(scope="module")
+def room() -> Iterator[Tutor]:
+    with Tutor(SHORT) as made:
         yield made
+
+
+@pytest.fixture(scope="module", params=["room", "process beside"])
+def teacher(request: pytest.FixtureRequest, room: Tutor) -> Iterator[Tutor]:
+    if request.param == "room":
+        yield room
+    else:
+        with beside() as made:
+            yield made
 
 
 @pytest.fixture
@@ -43,7 +52,7 @@ def checked(teacher: Tutor, learner: Learner, stem: str = NOTEBOOKS[0]) -> Check
     return teacher.check(homework.read(learner.notebook(stem)))
 
 
-@pytest.mark.parametrize("student", ["other-style", "common-mistakes", "copies-grad", "endless-loop"])
+@pytest.mark.parametrize("student", ["other-style", "common-mistakes", "copies-grad"])
 def test_a_check_gives_the_marks_of_the_class(teacher: Tutor, tmp_path: Path, student: str) -> None:
     hand_in(tmp_path, STUDENTS[student]())
     found = [teacher.check(homework.read(tmp_path / f"{name}.ipynb")) for name in NOTEBOOKS]
@@ -130,24 +139,22 @@ def test_a_process_beside_that_ends_is_said_and_started_again(learner: Learner) 
         assert checked(teacher, learner).results
 
 
-def test_a_room_that_dies_costs_its_cell(learner: Learner) -> None:
-    with Tutor(SHORT) as teacher:
-        learner.solves()
-        learner.writes({"dprobs": "import os\nos._exit(0)"})
-        found = checked(teacher, learner)
-        assert found.right == 25
-        assert any("ended in the cell `dprobs`" in note for note in found.notes)
+def test_a_room_that_dies_costs_its_cell(room: Tutor, learner: Learner) -> None:
+    learner.solves()
+    learner.writes({"dprobs": "import os\nos._exit(0)"})
+    found = checked(room, learner)
+    assert found.right == 25
+    assert any("ended in the cell `dprobs`" in note for note in found.notes)
 
 
-def test_of_a_large_folder_python_s_files_alone_are_there(learner: Learner) -> None:
+def test_of_a_large_folder_python_s_files_alone_are_there(room: Tutor, learner: Learner) -> None:
     (learner.folder / "mine.py").write_text("scale = 1\n")
     (learner.folder / "films").mkdir()
     with (learner.folder / "films/one.avi").open("wb") as file:
         file.truncate(tutor.LARGEST + 1)
     answer = "import mine\ndlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -mine.scale / n"
     learner.writes({"dlogprobs": answer})
-    with Tutor(SHORT) as teacher:
-        found = checked(teacher, learner)
+    found = checked(room, learner)
     assert found.right == 1
     assert found.notes == (tutor.LARGE.format(learner.folder.resolve()),)
 
