@@ -59,12 +59,13 @@ class Homework:
 def read(path: Path, with_tests: bool = False) -> Homework:
     """The notebook of a file. Raises ContentError for a file that is none, or has no tests where there must be some.
 
-    Where the release has a notebook of this name, its locked cells and tests count, whatever became of them in the file.
+    Where the release has this notebook, its locked cells and tests count, whatever became of them in the file. A notebook of
+    another course is taken as it is.
     """
     found = list(pieces(path))
     original = released.original(path)
     restored: list[str] = []
-    if original is not None and {piece.id for piece in original} & {piece.id for piece in found}:
+    if original is not None and not _is_other(found, original):
         found, restored = _restored(found, original)
     tasks = tuple(_task(piece) for piece in found if piece.source.strip())
     points = {piece.id: piece.points for piece in found if piece.role is Role.TEST}
@@ -91,6 +92,13 @@ def _answers(found: list[Piece]) -> Iterator[tuple[str, str]]:
         last = piece.id if piece.solves else last
         if piece.role is Role.TEST:
             yield piece.id, next((by or name for name, by in asked(piece.source)), last)
+
+
+def _is_other(found: list[Piece], original: list[Piece]) -> bool:
+    """Whether a notebook is not of this release: by nbgrader's checksums, or because they have no cell in common."""
+    known = {piece.id: piece.checksum for piece in original}
+    pairs = [(known[piece.id], piece.checksum) for piece in found if piece.id in known]
+    return not pairs or any(ours and theirs and ours != theirs for ours, theirs in pairs)
 
 
 def _restored(found: list[Piece], original: list[Piece]) -> tuple[list[Piece], list[str]]:

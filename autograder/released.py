@@ -23,13 +23,17 @@ BACKUP = "backup"
 
 @dataclass(frozen=True)
 class Piece:
-    """A code cell of a notebook file. `id` is nbgrader's name for it, or else the notebook's; `solves` where an answer goes."""
+    """A code cell of a notebook file. `id` is nbgrader's name for it, or else the notebook's; `solves` where an answer goes.
+
+    `checksum` is nbgrader's, of the cell as it was released.
+    """
 
     id: str
     role: Role
     source: str
     points: float = 0.0
     solves: bool = False
+    checksum: str = ""
 
 
 def notebooks() -> list[Path]:
@@ -105,7 +109,8 @@ def _piece(cell: Any, id: str) -> Piece:
     solves = bool(settings.get("solution"))
     role = Role.TEST if settings.get("grade") else Role.LOCKED if settings.get("locked") else Role.STUDENT
     name = str(settings.get("grade_id") or cell.get("id") or id)
-    return Piece(name, Role.STUDENT if solves else role, _text(cell), float(settings.get("points", 0)), solves)
+    points, checksum = float(settings.get("points", 0)), str(settings.get("checksum", ""))
+    return Piece(name, Role.STUDENT if solves else role, _text(cell), points, solves, checksum)
 
 
 def _text(cell: Any) -> str:

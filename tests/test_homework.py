@@ -77,6 +77,18 @@ def test_a_notebook_that_was_not_released_is_taken_as_it_is(learner: Learner) ->
     assert "dprobs" in read.blank
 
 
+def test_another_course_s_notebook_of_the_same_name_is_taken_as_it_is(learner: Learner) -> None:
+    content = learner.read("2-cross-entropy")
+    for cell in content["cells"]:
+        if cell["id"] == "parameters":
+            cell["source"] = "C = torch.zeros(27, 2)"
+            cell["metadata"]["nbgrader"]["checksum"] = "of another release"
+    learner.saves(content, "2-cross-entropy")
+    read = homework.read(learner.notebook("2-cross-entropy"))
+    assert read.source("parameters") == "C = torch.zeros(27, 2)"
+    assert read.restored == () and read.blank == {"dlogits"}
+
+
 def test_a_paper_has_the_imports_of_the_course(learner: Learner) -> None:
     learner.writes({"dprobs": "import os"})
     paper = homework.read(learner.notebook()).paper(Limits())
