@@ -111,7 +111,7 @@ def progress(paths: tuple[Path, ...]) -> None:
     with _told():
         standing = [coaching.standing(homework.read(path)) for path in places.notebooks(paths)]
     console = terminal.console()
-    for each in (*terminal.listing(standing), terminal.total(standing)):
+    for each in (*terminal.listing(standing), "", terminal.total(standing)):
         console.print(each)
 
 
@@ -144,8 +144,6 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
 
     Example: autograder solution dprobs
     """
-    from rich.syntax import Syntax
-
     from autograder import coaching, places, terminal
 
     with _told():
@@ -158,7 +156,7 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
             )
         homework, test = ready[0]
         answer = places.model(homework, test)
-    terminal.console().print(Syntax(answer, "python", background_color="default"))
+    terminal.console().print(answer, markup=False, highlight=False)
 
 
 @click.command(epilog=DEFAULT)

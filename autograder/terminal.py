@@ -16,10 +16,11 @@ from autograder.marks import MARKS, SIGNS
 from autograder.results import Checked, Result
 
 WIDE = 200
-WIDTH = 16
-"""Of names, in characters."""
-BAR = 24
-"""Of a whole bar."""
+"""Columns of what nobody looks at."""
+WIDTH, INDENT = 16, 4
+"""Of names, and of a branch of the tree, in characters."""
+NOTEBOOK, BAR = 22, 24
+"""Of the name of a notebook, and of a whole bar."""
 
 
 def console() -> Console:
@@ -30,7 +31,7 @@ def console() -> Console:
 
 def headline(checked: Checked) -> Text:
     """Such as `1-every-gradient.ipynb  ████░░░░  19 of 26 right, 19 of 26 points`."""
-    text = Text.assemble((checked.homework.path.name, "bold"), "  ", bar(checked.points, checked.most), "  ")
+    text = Text.assemble((f"{checked.homework.path.name:{NOTEBOOK}}", "bold"), "  ", bar(checked.points, checked.most), "  ")
     text.append(f"{checked.right} of {len(checked.results)} right")
     if checked.most != len(checked.results):
         text.append(f", {checked.points:g} of {checked.most:g} points")
@@ -69,8 +70,8 @@ def total(checked: Sequence[Checked]) -> Text:
 def points(checked: Sequence[Checked]) -> Text:
     """Such as `37 of 44 points`."""
     got, most = sum(each.points for each in checked), sum(each.most for each in checked)
-    text = Text(f"{got:g} of {most:g} points", "bold", end="")
-    return Text.assemble(text, (". All right!", MARKS[State.RIGHT])) if got == most else text
+    done = (". All right!", MARKS[State.RIGHT]) if got == most else ""
+    return Text.assemble((f"{got:g} of {most:g} points", "bold"), done)
 
 
 def show(console: Console, checked: Checked) -> None:
@@ -126,16 +127,18 @@ def _tree(graph: GradientMap) -> Tree:
         if node.state is not State.NOT_ASKED or asked:
             branch = top if node is root else top.add(_node(node))
             for leaf in asked:
-                branch.add(_node(leaf))
+                branch.add(_node(leaf, INDENT))
     return top
 
 
-def _node(node: Node) -> Text:
-    through = f"from {' and '.join(node.through)}" if len(node.through) > 1 else ""
-    return _line(node.name, node.state, node.standing.note or through)
+def _node(node: Node, indent: int = 0) -> Text:
+    text = _line(node.name, node.state, node.standing.note, WIDTH - indent)
+    if len(node.through) > 1 and not node.standing.note:
+        text.append(f"  from {' and '.join(node.through)}", "dim")
+    return text
 
 
-def _line(name: str, state: State, words: str) -> Text:
+def _line(name: str, state: State, words: str, width: int = WIDTH) -> Text:
     style = MARKS.get(state, "dim")
-    text = Text.assemble((f"{SIGNS[state]} ", style), f"{name:{WIDTH}} ", (state, style), no_wrap=True, overflow="ellipsis")
-    return text.append(f"  {words}", "dim") if words else text
+    text = Text.assemble((f"{SIGNS[state]} ", style), f"{name:{width}} ", (state, style), no_wrap=True, overflow="ellipsis")
+    return text.append(f"  {words}") if words else text

@@ -51,13 +51,13 @@ class TestCheck:
             "1-every-gradient.ipynb  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 26 right",
             "  not begun",
             "",
-            "2-cross-entropy.ipynb  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 1 right, 0 of 4 points",
+            "2-cross-entropy.ipynb   ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 1 right, 0 of 4 points",
             "  not begun",
             "",
-            "3-batchnorm.ipynb  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 1 right, 0 of 6 points",
+            "3-batchnorm.ipynb       ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 1 right, 0 of 6 points",
             "  not begun",
             "",
-            "4-train.ipynb  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 8 right",
+            "4-train.ipynb           ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 8 right",
             "  not begun",
             "",
             "0 of 44 points. Next: dlogprobs, in the cell `dlogprobs` of my-backprop/1-every-gradient.ipynb",
@@ -76,7 +76,7 @@ class TestCheck:
             "├── ✗ dprobs           wrong  It has the wrong sign.",
         ]
         assert "├── … dh               waiting  The cell for `dh` stopped before it had an answer." in told
-        assert told[told.index("└── ✓ demb             right") + 1] == "    └── ○ dC               not attempted"
+        assert told[told.index("└── ✓ demb             right") + 1] == "    └── ○ dC           not attempted"
         at = told.index("✗ dprobs: wrong. It has the wrong sign.")
         assert [line.partition(":")[0] for line in told[at + 1 : -2]] == ["  seen", "  expected", "  where", "  next"]
         assert told[-1] == "23 of 26 points. Next: dprobs, in the cell `dprobs` of my-backprop/1-every-gradient.ipynb"
@@ -152,7 +152,7 @@ class TestCheck:
         learner.writes({"backward": "def backward(C):\n    return C"}, "4-train")
         autograder("check", learner.notebook("2-cross-entropy"), learner.notebook("4-train"))
         told = lines(autograder("progress"))
-        assert "2-cross-entropy.ipynb  ████████████████████████  1 of 1 right, 4 of 4 points" in told
+        assert "2-cross-entropy.ipynb   ████████████████████████  1 of 1 right, 4 of 4 points" in told
         assert [line.split()[:2] for line in told if line.startswith("✗")] == [["✗", "dC"]]
         learner.writes({"dlogits": "dlogits = 1"}, "2-cross-entropy")
         told = lines(autograder("progress"))
