@@ -20,7 +20,18 @@ ZERO = {
 FOLDER = click.Path(path_type=Path)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Verbs(click.Group):
+    """Help says who each verb is for."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        learners = {verb.name for verb in learning.VERBS}
+        for title, ours in (("To learn", True), ("To teach", False)):
+            names = sorted(name for name in self.commands if (name in learners) is ours)
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(80)) for name in names])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """An autograded course in deriving gradients by hand."""
@@ -29,7 +40,7 @@ def main() -> None:
 learning.add_to(main)
 
 
-@main.command()
+@main.command(short_help="The content of an assignment: what has to be mended.")
 @click.argument("assignment")
 @click.option("--course", type=FOLDER, default=".", help="The folder that has source/ and release/.")
 def lint(assignment: str, course: Path) -> None:
@@ -58,7 +69,7 @@ def lint(assignment: str, course: Path) -> None:
     sys.exit(1 if report.findings else 0)
 
 
-@main.command()
+@main.command(short_help="Notebooks in the form in which they are committed.")
 @click.argument("paths", type=FOLDER, nargs=-1, required=True)
 def normalise(paths: tuple[Path, ...]) -> None:
     """Writes notebooks in the form in which they are committed: no outputs, no counts, no stray metadata.
@@ -76,7 +87,7 @@ def normalise(paths: tuple[Path, ...]) -> None:
         click.echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")
 
 
-@main.command()
+@main.command(short_help="A whole class: what is not graded yet.")
 @click.argument("assignment")
 @click.option("--student", "students", multiple=True, metavar="PATTERN", help="Only these, such as 'a*'; may be repeated.")
 @click.option("--notebook", "notebooks", multiple=True, metavar="PATTERN", help="Only these, such as '1-*'; may be repeated.")

@@ -42,7 +42,7 @@ def _told() -> Iterator[None]:
         sys.exit(2)
 
 
-@click.command(epilog=DEFAULT)
+@click.command(short_help="What is right, what is wrong, and why.", epilog=DEFAULT)
 @PATHS
 @click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
 def check(paths: tuple[Path, ...], as_json: bool) -> None:
@@ -82,7 +82,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(2 if failures else 0 if all(each.is_right for each in checked) else 1)
 
 
-@click.command(epilog=DEFAULT)
+@click.command(short_help="The same after every save.", epilog=DEFAULT)
 @PATHS
 def watch(paths: tuple[Path, ...]) -> None:
     """Waits for you to save a notebook, and says at once whether what you wrote is right.
@@ -99,7 +99,7 @@ def watch(paths: tuple[Path, ...]) -> None:
         run(paths, terminal.console())
 
 
-@click.command(epilog=DEFAULT)
+@click.command(short_help="How far you are.", epilog=DEFAULT)
 @PATHS
 def progress(paths: tuple[Path, ...]) -> None:
     """Shows how far you are by the last checks, without running anything.
@@ -115,7 +115,7 @@ def progress(paths: tuple[Path, ...]) -> None:
         console.print(each)
 
 
-@click.command(epilog=DEFAULT)
+@click.command(short_help="A little more about a gradient every time.", epilog=DEFAULT)
 @NAME
 @PATHS
 def hint(name: str, paths: tuple[Path, ...]) -> None:
@@ -135,7 +135,7 @@ def hint(name: str, paths: tuple[Path, ...]) -> None:
     terminal.console().print(box.for_terminal())
 
 
-@click.command(epilog=DEFAULT)
+@click.command(short_help="The model answer, once yours is right.", epilog=DEFAULT)
 @NAME
 @PATHS
 @click.option("--anyway", is_flag=True, help="Show it although your answer is not right yet.")
@@ -159,7 +159,7 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
     terminal.console().print(answer, markup=False, highlight=False)
 
 
-@click.command(epilog=DEFAULT)
+@click.command(short_help="A cell as it was released.", epilog=DEFAULT)
 @NAME
 @PATHS
 def reset(name: str, paths: tuple[Path, ...]) -> None:
@@ -180,7 +180,7 @@ def reset(name: str, paths: tuple[Path, ...]) -> None:
     click.echo("If the notebook is open in JupyterLab, load it again: File, Reload Notebook from Disk.")
 
 
-@click.command()
+@click.command(short_help="A fresh folder of notebooks.")
 @click.argument("folder", type=FOLDER, default="my-backprop")
 def new(folder: Path) -> None:
     """Makes a new folder with the notebooks of the course, to work in.
@@ -196,7 +196,7 @@ def new(folder: Path) -> None:
     click.echo(f"Open them with: jupyter lab {folder}. Beside it, in a terminal: autograder watch {folder}")
 
 
-@click.command()
+@click.command(short_help="Which list of names is in use.")
 @click.option("--lecture", is_flag=True, help="Use the lecture's list: fetch it, and check that it is that.")
 @click.option("--course", is_flag=True, help="Use the list of the course again.")
 @click.option("--file", type=FOLDER, help="With --lecture: take it from this file, where there is no network.")
@@ -219,7 +219,7 @@ def names(lecture: bool, course: bool, file: Path | None) -> None:
         click.echo(f"In use: {which.get(found, 'a list of your own')}, {lists.place()}, sha256 {found}")
 
 
-@click.command()
+@click.command(short_help="What is installed, and what is as in the video.")
 def doctor() -> None:
     """Says what is installed here, what is amiss, and what will be as in the video and what not.
 
@@ -245,7 +245,7 @@ def doctor() -> None:
     sys.exit(1 if any(each.remedy for each in found) else 0)
 
 
-@click.command()
+@click.command(short_help="Completion for your shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Prints what makes your shell complete the verbs, options and names of gradients. Put the line below into its start file.

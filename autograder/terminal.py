@@ -24,9 +24,9 @@ NOTEBOOK, BAR = 22, 24
 
 
 def console() -> Console:
-    """For people. What goes to a file or a pipe is not cut off."""
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
-    return Console(soft_wrap=True, width=wide)
+    """For people. What goes to a file or a pipe is neither wrapped nor cut off."""
+    is_seen = sys.stdout.isatty()
+    return Console(soft_wrap=not is_seen, width=None if is_seen or "COLUMNS" in os.environ else WIDE)
 
 
 def headline(checked: Checked) -> Text:

@@ -29,7 +29,7 @@ class Terminal:
     def __init__(self, folder: Path, rows: int = 40) -> None:
         environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"}
         self.process = pexpect.spawn(
-            PROGRAM[0], [*PROGRAM[1:], str(folder)], env=environment, encoding="utf-8", timeout=20, dimensions=(rows, 120)
+            PROGRAM[0], [*PROGRAM[1:], str(folder)], env=environment, encoding="utf-8", timeout=60, dimensions=(rows, 120)
         )
 
     def until(self, words: str) -> str:
