@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,7 @@ def live() -> None:
     from autograder.logbook import NBGRADER
     from autograder.rehearsal import rehearse
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started this may have ignored it
     told = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -23,7 +23,8 @@ repair.SECONDS = 60.0
 FIRST = [
     *("room", "lockdown"),
     *("attacks", "restart", "classroom", "course", "mutation", "desk", "ahead", "exchange", "jupyterlab", "sanitised"),
-    *("restoring", "formgrader", "grader", "lint", "examiner", "recorder", "scale"),
+    *("restoring", "formgrader", "grader", "tutor", "lint", "examiner", "recorder"),
+    *("slicing", "learning", "staying", "watching", "scale"),
 ]
 """Modules that are begun first: those that fork this process while it is small, then slow ones, so that none ends alone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,10 @@ def teacher(request: pytest.FixtureRequest, room: Tutor) -> Iterator[Tutor]:
     if request.param == "room":
         yield room
     else:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as where a command runs in the background
         with beside() as made:
             yield made
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
