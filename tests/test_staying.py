@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -115,15 +116,13 @@ def test_it_ends_when_nobody_comes(tmp_path: Path) -> None:
         assert time.monotonic() - began < 10
 
 
-def test_another_user_is_not_let_in(tmp_path: Path) -> None:
+def test_another_user_is_not_let_in() -> None:
     if os.getuid():
         pytest.skip("only root can be two users")
-    at = tmp_path / "a.sock"
     ours, theirs = os.pipe()
-    with staying.listening(at) as listener:
-        at.chmod(0o777)
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(0o755)
+    with TemporaryDirectory() as folder, staying.listening(at := Path(folder, "a.sock")) as listener:
+        for place, mode in ((at, 0o777), (at.parent, 0o755)):
+            place.chmod(mode)
         stranger = os.fork()
         if stranger == 0:
             try:
