@@ -24,6 +24,8 @@ WARM = "import gc; gc.disable(); from autograder import warm; warm.start()"
 """Its program. To look for garbage while everything is loaded takes a tenth of the time."""
 START = 120.0
 """Seconds that a warm process may take to load everything."""
+STAYS = 20.0
+"""And that one which stays may take until it is there for this command."""
 STARTS = 3
 """How often it is started for one notebook before it is given up."""
 MARGIN = 60.0
@@ -45,13 +47,13 @@ class Client:
     """A warm process, started when the first notebook comes. `sandbox=False` is for machines without bubblewrap.
 
     `converts` has it load what `grade` needs. `stays` has it wait for the next command when this one has ended; the process
-    of an earlier command is taken where there is one.
+    of an earlier command is taken where there is one. `waits` has it wait for notebooks however long none comes.
     """
 
-    def __init__(self, sandbox: bool = True, converts: bool = False, stays: bool = False) -> None:
+    def __init__(self, sandbox: bool = True, converts: bool = False, stays: bool = False, waits: bool = False) -> None:
         self.sandbox = sandbox
-        self.converts = converts
         self.stays = stays
+        self._words = ["converts"] * converts + ["waits"] * waits
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._is_ended = False
@@ -77,6 +79,7 @@ class Client:
                 return told
             except (OSError, EOFError) as error:
                 self.close()
+                self.stays = False  # what another command holds up does not hold up this one
                 if last or self._is_ended:
                     raise GradingFailed(f"the process that grades died twice over this notebook ({error})") from None
         raise AssertionError
@@ -130,10 +133,10 @@ class Client:
         if connection is None:
             connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                words = [str(theirs.fileno()), *["converts"] * self.converts]
+                words = [str(theirs.fileno()), *self._words]
                 self._process = _spawn(words, environment, pass_fds=[theirs.fileno()], process_group=0)
         self._connection = connection
-        connection.settimeout(START)
+        connection.settimeout(STAYS if self._process is None else START)
         if self._is_ended or connection.recv(64) != b"ready":  # it may have been ended before there was a process to end
             self.close()
             return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from autograder import files, logbook
+from autograder import cell, files, logbook
 from autograder.errors import NotReady
 from autograder.exercise import fingerprint
 from autograder.graph import STATES, State
@@ -32,10 +33,9 @@ def note(checked: Checked) -> None:
     """Writes what was found into the logbook, where `progress()` finds it too."""
     homework = checked.homework
     for result in checked.results:
-        if result.answer in homework.blank:
-            continue
-        verdict = result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error)
-        logbook.note(_folder(homework), _forward(homework), verdict, homework.source(result.answer))
+        if result.state is not State.NOT_ATTEMPTED:
+            verdict = result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error)
+            logbook.note(_folder(homework), _forward(homework), verdict, _source(homework, result))
 
 
 def standing(homework: Homework) -> Checked:
@@ -45,19 +45,21 @@ def standing(homework: Homework) -> Checked:
     for test in homework.tests:
         told = about(homework, test)
         entry = entries.get(told.name)
+        source = _source(homework, told)
         state, words = State.NOT_ATTEMPTED, ""
-        if entry is not None and told.answer not in homework.blank:
-            is_same = entry.answer == fingerprint(homework.source(told.answer))
+        if entry is not None and source:
+            is_same = entry.answer == fingerprint(source)
             state, words = (STATES[entry.outcome], entry.sentence) if is_same else (State.WAITING, CHANGED)
-        elif told.answer not in homework.blank:
+        elif source:
             state, words = State.WAITING, "not checked yet"
         results.append(Result(told.test, told.name, told.answer, told.points, state, None, words))
     return Checked(homework, tuple(results), {})
 
 
 def is_right(homework: Homework, name: str) -> bool:
-    """Whether the last check found the answer right, and it is the same still."""
-    return any(result.state is State.RIGHT for result in standing(homework).results if name in (result.name, result.answer))
+    """Whether the last check found all right that goes by this name, and it is the same still."""
+    found = [result for result in standing(homework).results if name in result.names]
+    return bool(found) and all(result.state is State.RIGHT for result in found)
 
 
 def hint(tutor: Tutor, homework: Homework, result: Result, tasks: tuple[Task, ...]) -> Box:
@@ -96,6 +98,15 @@ def _told(file: Path) -> dict[str, list[str]]:
         if isinstance(told, dict):
             return {str(key): [str(each) for each in said] for key, said in told.items() if isinstance(said, list)}
     return {}
+
+
+def _source(homework: Homework, result: Result) -> str:
+    """The cell with an answer: its own, or where nothing is in that another one that makes it; nothing where none does."""
+    if result.answer not in homework.blank:
+        return homework.source(result.answer)
+    name = re.compile(rf"\b{re.escape(result.name)}\b")
+    others = (task for task in reversed(homework.tasks) if task.id in homework.written and name.search(task.source))
+    return next((task.source for task in others if result.name in cell.read(task.source).touches), "")
 
 
 def _folder(homework: Homework) -> Path:

@@ -15,7 +15,7 @@ from autograder.heat import heat_of, whereabouts
 from autograder.question import Question
 from autograder.replay import AutogradOff, Replay
 from autograder.tape import Tape
-from autograder.verdict import Outcome, Verdict
+from autograder.verdict import WRITE, Outcome, Verdict
 from autograder.workspace import Function
 
 GRAD = re.compile(r"\.grad\b")
@@ -26,7 +26,6 @@ ROUNDED = "Same maths, other rounding: "
 LARGEST = 10**6
 """Entries of an answer to look for a reason in: one of another shape may have any number of them."""
 
-WRITE = "Write it in its answer cell, run that cell, then this one."
 """What to do about an answer that is not there."""
 
 

@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 
 def replace(path: Path, text: str) -> None:
     """Writes a file of its own and puts it in place of the old: whoever reads sees one or the other."""
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8") as file:
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8", newline="") as file:
         try:
             file.write(text)
             file.close()

@@ -15,9 +15,6 @@ from autograder.limits import Limits
 from autograder.paper import Paper, Role, Task
 from autograder.released import Piece, pieces
 
-STUB = "# YOUR CODE HERE"
-"""What nbgrader leaves of a solution."""
-
 SEED = "check"
 """What the cases of a check come from. Hidden tests have another one."""
 
@@ -63,16 +60,16 @@ def read(path: Path, with_tests: bool = False) -> Homework:
     another course is taken as it is.
     """
     found = list(pieces(path))
-    original = released.original(path)
+    original = released.original(path, found)
     restored: list[str] = []
-    if original is not None and not _is_other(found, original):
+    if original is not None:
         found, restored = _restored(found, original)
     tasks = tuple(_task(piece) for piece in found if piece.source.strip())
     points = {piece.id: piece.points for piece in found if piece.role is Role.TEST}
     if with_tests and all(piece.role is not Role.TEST for piece in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
     given = {piece.id: piece.source.strip() for piece in original or ()}
-    bare = {piece.id for piece in found if piece.source.strip() in ("", STUB, given.get(piece.id))}
+    bare = {piece.id for piece in found if piece.source.strip() == given.get(piece.id) or _does_nothing(piece.source)}
     written = {piece.id for piece in found if piece.role is Role.STUDENT} - bare
     blank = {piece.id for piece in found if piece.solves} & bare
     return Homework(path, tasks, points, dict(_answers(found)), frozenset(written), frozenset(blank), tuple(restored))
@@ -85,6 +82,20 @@ def asked(source: str) -> list[tuple[str, str | None]]:
     return []
 
 
+def _does_nothing(source: str) -> bool:
+    """Whether there is no more in a cell than comments, and functions of nothing but a docstring: what nbgrader leaves."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    bodies = [statement.body if isinstance(statement, ast.FunctionDef) else [statement] for statement in statements]
+    return all(isinstance(node, ast.Pass | ast.Expr) and not _computes(node) for body in bodies for node in body)
+
+
+def _computes(node: ast.Pass | ast.Expr) -> bool:
+    return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+
+
 def _answers(found: list[Piece]) -> Iterator[tuple[str, str]]:
     """The tests, each with the cell that it is about: of the names that it checks, or else the last one before it."""
     last = ""
@@ -92,13 +103,6 @@ def _answers(found: list[Piece]) -> Iterator[tuple[str, str]]:
         last = piece.id if piece.solves else last
         if piece.role is Role.TEST:
             yield piece.id, next((by or name for name, by in asked(piece.source)), last)
-
-
-def _is_other(found: list[Piece], original: list[Piece]) -> bool:
-    """Whether a notebook is not of this release: by nbgrader's checksums, or because they have no cell in common."""
-    known = {piece.id: piece.checksum for piece in original}
-    pairs = [(known[piece.id], piece.checksum) for piece in found if piece.id in known]
-    return not pairs or any(ours and theirs and ours != theirs for ours, theirs in pairs)
 
 
 def _restored(found: list[Piece], original: list[Piece]) -> tuple[list[Piece], list[str]]:

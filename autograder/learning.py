@@ -19,10 +19,10 @@ PATHS = click.argument("paths", metavar="[PATH]...", type=FOLDER, nargs=-1)
 
 def _gradients(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """For the shell's completion."""
-    from autograder import homework, places
+    from autograder import places
 
     with suppress(AutograderError):
-        homeworks = [homework.read(path) for path in places.notebooks(context.params.get("paths") or ())]
+        homeworks, _ = places.readable(places.notebooks(context.params.get("paths") or ()))
         known = {name: None for each in homeworks for test in each.tests for name in places.gradients(test)}
         return [name for name in known if name.startswith(begun)]
     return []
@@ -67,8 +67,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             try:
                 checked.append(tutor.check(homework.read(file, with_tests=True)))
             except AutograderError as error:
-                failures.append(str(error))
-                click.echo(f"Error: {file.name}: {error}", err=True)
+                failures.append(places.blamed(file, error))
+                click.echo(f"Error: {failures[-1]}", err=True)
                 continue
             coaching.note(checked[-1])
             if not as_json:
@@ -106,13 +106,17 @@ def progress(paths: tuple[Path, ...]) -> None:
 
     Example: autograder progress
     """
-    from autograder import coaching, homework, places, terminal
+    from autograder import coaching, places, terminal
 
     with _told():
-        standing = [coaching.standing(homework.read(path)) for path in places.notebooks(paths)]
+        homeworks, errors = places.readable(places.notebooks(paths))
+    for error in errors:
+        click.echo(f"Error: {error}", err=True)
+    standing = [coaching.standing(each) for each in homeworks]
     console = terminal.console()
-    for each in (*terminal.listing(standing), "", terminal.total(standing)):
-        console.print(each)
+    for line in (*terminal.listing(standing), "", terminal.total(standing)):
+        console.print(line)
+    sys.exit(2 if errors else 0)
 
 
 @click.command(short_help="A little more about a gradient every time.", epilog=DEFAULT)

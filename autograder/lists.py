@@ -17,6 +17,8 @@ COURSE = "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
 """Of the list of the course: 32,469 names of 2017."""
 KEPT = "names-course.txt"
 """Where the list of the course waits, beside the lecture's."""
+OWN = "names-own.txt"
+"""And where a list of one's own does."""
 SECONDS = 30
 BY_HAND = "Save it from a browser, and run `autograder names --lecture --file FILE`."
 
@@ -53,11 +55,11 @@ def fetched(file: Path | None = None, url: str = LECTURE) -> str:
 
 
 def use(text: str) -> Path:
-    """Puts a list in place of the one in use, and keeps that of the course beside it. Raises ContentError."""
+    """Puts a list in place of the one in use, and keeps that beside it unless it is the lecture's. Raises ContentError."""
     path = place()
     try:
-        if checksum() == COURSE:
-            files.replace(path.with_name(KEPT), path.read_text(encoding="utf-8"))
+        if (found := checksum()) != SHA256:
+            path.with_name(KEPT if found == COURSE else OWN).write_bytes(path.read_bytes())
         files.replace(path, text)
     except OSError as error:
         raise ContentError(f"{path} cannot be written ({error.strerror}). Do it as who installed the course.") from None

@@ -9,7 +9,8 @@ from autograder import homework, released
 from autograder.errors import ContentError
 from autograder.homework import Homework, asked
 from autograder.model import model_answer
-from autograder.paper import Task
+from autograder.paper import Role, Task
+from autograder.results import about
 
 FOLDER = Path("my-backprop")
 """What `autograder new` makes."""
@@ -37,12 +38,28 @@ def find(name: str, paths: Iterable[Path]) -> list[tuple[Homework, Task]]:
 
     Raises ContentError where none has.
     """
-    homeworks = [homework.read(path) for path in notebooks(paths)]
+    homeworks, errors = readable(notebooks(paths))
     found = [(each, test) for each in homeworks for test in each.tests if name in names(each, test)]
     if not found:
         known = dict.fromkeys(known for each in homeworks for test in each.tests for known in [_name(test)])
-        raise ContentError(f"no notebook asks for `{name}`. They ask for {', '.join(known)}.")
+        raise ContentError(" ".join([f"no notebook asks for `{name}`. They ask for {', '.join(known) or 'nothing'}.", *errors]))
     return list({each.path: (each, test) for each, test in reversed(found)}.values())[::-1]
+
+
+def readable(files: Iterable[Path]) -> tuple[list[Homework], list[str]]:
+    """The notebooks of some files, and what is the matter with those that are none."""
+    homeworks, errors = [], []
+    for file in files:
+        try:
+            homeworks.append(homework.read(file))
+        except ContentError as error:
+            errors.append(str(error))
+    return homeworks, errors
+
+
+def blamed(file: Path, error: Exception) -> str:
+    """What is the matter with a notebook, which is named."""
+    return str(error) if file.name in str(error) else f"{file}: {error}"
 
 
 def gradients(test: Task) -> list[str]:
@@ -62,7 +79,7 @@ def model(each: Homework, test: Task) -> str:
 
 def names(each: Homework, test: Task) -> set[str]:
     """What a test can be called: its gradients, its answer's cell, or its own id with or without `test-`."""
-    return {_name(test), test.id, test.id.removeprefix("test-"), each.answers[test.id]}
+    return about(each, test).names
 
 
 def _name(test: Task) -> str:
@@ -73,11 +90,20 @@ def _in(path: Path) -> Sequence[Path]:
     if path.is_dir():
         if files := _files(path):
             return files
-        raise ContentError(f"{path} has no notebooks. Give a folder that has, or make one: `autograder new`.")
+        raise ContentError(f"{path} has no notebooks of a course. Give a folder that has, or make one: `autograder new`.")
     if path.exists():
         return [path]
     raise ContentError(f"there is no {path}. Give the path of a notebook or of a folder of them.")
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.ipynb"))
+    """The notebooks of a folder that are of a course, and those that nobody can read."""
+    return [file for file in sorted(folder.glob("*.ipynb")) if is_of_a_course(file)]
+
+
+def is_of_a_course(file: Path) -> bool:
+    """Whether a notebook has tests; true also of one that cannot be read, which is for others to say."""
+    try:
+        return any(piece.role is Role.TEST for piece in released.pieces(file))
+    except ContentError:
+        return True

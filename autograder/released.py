@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,10 +44,18 @@ def notebooks() -> list[Path]:
     return found
 
 
-def original(path: Path) -> list[Piece] | None:
-    """The cells of the released notebook that has the name of this file, if there is one."""
+def original(path: Path, found: Sequence[Piece]) -> list[Piece] | None:
+    """The cells of the released notebook that a file with these cells was made from; None where it was made from none.
+
+    A file of the same name is of another course if a checksum of nbgrader's says so, or if they have no cell in common.
+    """
     same = next((each for place in PLACES for each in sorted(place.glob(f"*/{path.name}"))), None)
-    return None if same is None else list(pieces(same))
+    if same is None or path.resolve() == same.resolve():
+        return None
+    released = list(pieces(same))
+    known = {piece.id: piece.checksum for piece in released}
+    pairs = [(known[piece.id], piece.checksum) for piece in found if piece.id in known]
+    return released if pairs and all(ours == theirs for ours, theirs in pairs if ours and theirs) else None
 
 
 def pieces(path: Path) -> Iterator[Piece]:
@@ -77,9 +85,10 @@ def reset(path: Path, name: str) -> Path:
 
     Raises ContentError where there is no such cell in the release or in the file, or no work in it to take out.
     """
-    released = next((piece for piece in original(path) or () if piece.id == name), None)
+    released = next((piece for piece in original(path, list(pieces(path))) or () if piece.id == name), None)
     if released is None:
-        raise ContentError(f"the release has no notebook {path.name} with a cell `{name}`, so nothing can be put back.")
+        reason = f"{path} was not made from a released notebook with a cell `{name}`"
+        raise ContentError(f"{reason}, so nothing can be put back. `autograder new NAME` makes a folder of those.")
     notebook = _read(path)
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and _piece(cell, "").id == name]
     if not cells:
@@ -87,11 +96,14 @@ def reset(path: Path, name: str) -> Path:
     texts = [text for cell in cells if (text := _text(cell)).strip() != released.source.strip()]
     if not texts:
         raise ContentError(f"the cell `{name}` in {path} is as it was released already.")
-    kept = _free(path.parent / BACKUP, f"{path.stem}-{name}")
-    kept.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     for cell in cells:
         cell.update(source=released.source.splitlines(keepends=True), outputs=[], execution_count=None)
-    files.replace(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    try:
+        kept = _free(path.parent / BACKUP, f"{path.stem}-{name}")
+        kept.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+        files.replace(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    except OSError as error:
+        raise ContentError(f"{path} was not changed ({error}). Its folder has to be one that can be written.") from None
     return kept
 
 

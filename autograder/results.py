@@ -12,7 +12,7 @@ from autograder.logbook import first_sentence
 from autograder.marks import MARKS, SIGNS
 from autograder.paper import Message, Task
 from autograder.rendering import JSON, Box, box
-from autograder.verdict import Outcome, Verdict
+from autograder.verdict import WRITE, Outcome, Verdict
 
 UNTOLD = {"NotReady", "OutOfTime", "Died", "Refused", "KeyboardInterrupt"}
 """Errors of a test that say nothing about the answer."""
@@ -34,6 +34,11 @@ class Result:
     error: str = ""
 
     @property
+    def names(self) -> set[str]:
+        """What it goes by."""
+        return {self.name, self.answer, self.test, self.test.removeprefix("test-")}
+
+    @property
     def sentence(self) -> str:
         """What is the matter; nothing where all is well, or nothing there."""
         if self.state in (State.RIGHT, State.NOT_ATTEMPTED):
@@ -43,7 +48,7 @@ class Result:
     @property
     def box(self) -> Box:
         """All that can be said."""
-        if self.state is State.NOT_ATTEMPTED:
+        if self.state is State.NOT_ATTEMPTED and (self.verdict is None or self.verdict.next_step == WRITE):
             step = f"Write it in the cell `{self.answer}`, and save the notebook."
             return Box(SIGNS[self.state], self.name, self.state, "", [("next", step)], MARKS[self.state])
         if self.verdict:
@@ -84,8 +89,12 @@ class Checked:
 
     @property
     def culprit(self) -> Result | None:
-        """The first answer that is wrong, or that nothing can be said about."""
-        return next((result for result in self.results if result.state in (State.WRONG, State.WAITING)), None)
+        """The first answer that is there in some form, and not right."""
+        return next((each for each in self.results if each.state is not State.RIGHT and self.is_begun(each)), None)
+
+    def is_begun(self, result: Result) -> bool:
+        """Whether there is an answer, or at least something in its cell."""
+        return result.state is not State.NOT_ATTEMPTED or result.answer not in self.homework.blank
 
     def updated(self, later: Checked) -> Checked:
         """With the results of a later check of some tests."""

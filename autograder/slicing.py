@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 from autograder import cell
 from autograder.homework import Homework, asked
 from autograder.paper import Role, Task
 
-OPAQUE = re.compile(r"\b(eval|exec|get_ipython|globals|locals|setattr|vars)\b|import \*|^\s*(%run|%load)\b", re.MULTILINE)
+OPAQUE = re.compile(r"\b(eval|exec|get_ipython|globals|locals|setattr|vars)\b|import \*|^\s*[%!]", re.MULTILINE)
 """A cell that has this may read and bind any name."""
 
 
@@ -81,10 +82,22 @@ def _reads(task: Task) -> Set[str]:
 def _touches(task: Task) -> Set[str]:
     """The names that a cell makes or changes; of what is not Python, all words in it."""
     try:
-        cell.tree(task.source)
+        nodes = [*ast.walk(cell.tree(task.source))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset(re.findall(r"\w+", task.source))
-    return cell.read(task.source).touches
+    return cell.read(task.source).touches.union(*map(_changed, nodes))
+
+
+def _changed(node: ast.AST) -> Iterable[str]:
+    """Names that a part of a cell binds by an import, deletes, or calls a method of for what that does."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            return cell.bound(node)
+        case ast.Delete(targets=targets):
+            return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner))):
+            return [name.id for name in ast.walk(owner) if isinstance(name, ast.Name)]
+    return ()
 
 
 def _is_opaque(homework: Homework, task: Task) -> bool:

@@ -90,20 +90,28 @@ def live() -> None:
         while True:
             paper, folder, course = pickle.load(sys.stdin.buffer)
             os.chdir(folder)
-            with _fresh(shell):
-                told.write(json.dumps(_examined(paper, Path(course), shell), default=str) + "\n")
+            with _fresh(shell, Path(folder)):
+                answer = json.dumps(_examined(paper, Path(course), shell), default=str)
+            os.chdir(settings)  # the folder may be a temporary one
+            told.write(answer + "\n")
             told.flush()
-            os.chdir(settings)
 
 
 @contextmanager
-def _fresh(shell: Any) -> Iterator[None]:
-    """A shell without names, and modules as they were."""
-    modules = set(sys.modules)
+def _fresh(shell: Any, folder: Path) -> Iterator[None]:
+    """A shell without names, torch's settings as they were, and no module of the folder."""
+    import torch
+
+    state = torch.get_rng_state()
     yield
     shell.shell.reset(new_session=True)
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    torch.set_rng_state(state)
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+    for name, module in [*sys.modules.items()]:
+        file = getattr(module, "__file__", None)
+        if file and Path(file).resolve().is_relative_to(folder.resolve()):
+            del sys.modules[name]
 
 
 def _examined(paper: Paper, course: Path, shell: Any) -> dict[str, Any]:

@@ -70,14 +70,14 @@ def total(checked: Sequence[Checked]) -> Text:
 def points(checked: Sequence[Checked]) -> Text:
     """Such as `37 of 44 points`."""
     got, most = sum(each.points for each in checked), sum(each.most for each in checked)
-    done = (". All right!", MARKS[State.RIGHT]) if got == most else ""
+    done = (". All right!", MARKS[State.RIGHT]) if got == most and most else ""
     return Text.assemble((f"{got:g} of {most:g} points", "bold"), done)
 
 
 def show(console: Console, checked: Checked) -> None:
     """A notebook: how it stands, its map, and all that is known about the first answer that is wrong."""
     console.print(headline(checked))
-    if all(result.state is State.NOT_ATTEMPTED for result in checked.results):
+    if not any(map(checked.is_begun, checked.results)):
         console.print("  not begun", style="dim")
     else:
         for each in tree(checked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,16 +37,18 @@ LARGE = "{} has so many files that only those with Python are there while your c
 
 @dataclass
 class Tutor:
-    """`warning` is what to say where there are no rooms; `limits` are those of grading."""
+    """`limits` are those of grading. With `stays` what it has loaded is there for the next command.
+
+    `warning` is what to say where there are no rooms.
+    """
 
     limits: Limits = field(default_factory=Limits)
     stays: bool = False
-    warning: str = ""
 
     def __post_init__(self) -> None:
         reason = without_rooms()
         self.warning = NO_ROOMS.format(reason.rstrip(".")) if reason else ""
-        self._client = Client(sandbox=not reason, stays=self.stays) if sys.platform == "linux" else Solo()
+        self._client = Client(sandbox=not reason, stays=self.stays, waits=True) if sys.platform == "linux" else Solo()
 
     def __enter__(self) -> Tutor:
         return self
@@ -110,6 +113,6 @@ def without_rooms() -> str:
     """Why there are no rooms here, nothing where there are."""
     if sys.platform != "linux":
         return f"rooms need Linux, and this is {sys.platform}"
-    from autograder.room import unavailable
+    from autograder.room import CHOICE, unavailable
 
-    return unavailable()
+    return re.sub(rf",? or (grade )?(with )?{re.escape(CHOICE)}", "", unavailable())  # that is for commands of nbgrader

@@ -15,6 +15,9 @@ FUSED = (
 )
 """Said once, of the first answer that is rounded otherwise."""
 
+WRITE = "Write it in its answer cell, run that cell, then this one."
+"""What to do where there is no answer, in a notebook."""
+
 
 class Outcome(StrEnum):
     RIGHT = "right"

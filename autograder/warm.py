@@ -37,7 +37,7 @@ SUFFIXES = {Path(suffix).suffix or suffix for suffix in all_suffixes()}
 def start() -> None:
     """Takes notebooks until the other side of the connection is gone, or has none for long.
 
-    The arguments are the connection's number, and "converts" if that is wanted; or "stays", and where to listen.
+    The arguments are the connection's number, with "converts" and "waits" if that is wanted; or "stays", and where to listen.
     """
     mode, *words = sys.argv[1:]
     place = staying.listening(Path(words[0])) if mode == "stays" else nullcontext()
@@ -51,14 +51,17 @@ def start() -> None:
         gc.enable()
         try:
             for connection in staying.visitors(listener, IDLE) if listener else [socket.socket(fileno=int(mode))]:
-                _attend(connection, shell)
+                _attend(connection, shell, None if "waits" in words else IDLE)
         except EOFError as end:  # it is started again
             sys.exit(str(end))
 
 
-def _attend(connection: socket.socket, shell: Shell) -> None:
-    """Examines what comes on a connection until it is gone. Raises EOFError where a process of ours has ended."""
-    connection.settimeout(IDLE)
+def _attend(connection: socket.socket, shell: Shell, idle: float | None) -> None:
+    """Examines what comes on a connection until it is gone, or has nothing for long.
+
+    Raises EOFError where a process of ours has ended.
+    """
+    connection.settimeout(idle)
     warm = Warm(connection, shell)
     try:
         connection.send(b"ready")
@@ -118,4 +121,7 @@ class Warm:
 
 def brings_modules(folder: Path) -> bool:
     """Whether a submission has what Python can import, perhaps under the name of a module that the opening wants."""
-    return any(path.suffix in SUFFIXES or (path / "__init__.py").exists() for path in folder.iterdir())
+    try:
+        return any(path.suffix in SUFFIXES or (path / "__init__.py").exists() for path in folder.iterdir())
+    except OSError:  # a folder that is closed to us, or gone
+        return True

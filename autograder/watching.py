@@ -15,6 +15,7 @@ from watchfiles import Change, watch
 from autograder import coaching, homework, keys, places, released, slicing, terminal
 from autograder.errors import AutograderError
 from autograder.graph import State
+from autograder.homework import Homework
 from autograder.results import Checked, Result
 from autograder.tutor import Tutor
 from autograder.verdict import FUSED
@@ -41,6 +42,8 @@ class Watching:
         self._console = console
         self._armed = False
         """Whether the next r resets."""
+        self._notices: list[RenderableType] = []
+        """What is to be read on the first screen."""
         self._rounded = ""
         """The test that was told first what rounding is."""
 
@@ -48,21 +51,28 @@ class Watching:
         """Checks all notebooks."""
         for file in self._files:
             self._console.print(Text(f"Checking {file.name} …", "dim"))
-            self.saved(file)
+            try:
+                self._first(file)
+            except AutograderError as error:
+                self.notice(places.blamed(self._names[file], error))
         self.next()
         if found := self._subject():  # so that the first save is as fast as the others
             self._tutor.check(found[0].homework, slicing.needed(found[0].homework, frozenset()))
 
+    def notice(self, text: str) -> None:
+        """Says something on the next screen."""
+        self._notices.append(Text(text, "bold"))
+
     def saved(self, file: Path) -> None:
         """Judges again what a save may have changed, first of all the answers that were written."""
-        began = time.monotonic()
+        began, self._armed = time.monotonic(), False
+        before = self.checked.get(file)
         try:
-            now = replace(homework.read(file), path=self._names.setdefault(file, file))
-            before = self.checked.get(file)
             if before is None:
-                self.checked[file] = self._tutor.check(now)
-                coaching.note(self.checked[file])
+                if places.is_of_a_course(file):
+                    self._show([terminal.headline(self._first(file))])
                 return
+            now = self._read(file)
             direct, touched = slicing.affected(before.homework, now)
             known, seconds = replace(before, homework=now), 0.0
             for tests in filter(None, (direct, touched - direct)):
@@ -72,7 +82,9 @@ class Watching:
                     self._judged(before, known, direct or touched, seconds)
             self.checked[file] = known
         except AutograderError as error:
-            self._show([Text(f"{file.name}: {error}", "bold red")])
+            if before is not None:
+                self.checked[file] = before
+            self._show([Text(places.blamed(file, error), "bold red")])
 
     def press(self, key: str) -> bool:
         """Does what a key says. False ends it."""
@@ -127,6 +139,15 @@ class Watching:
         reload = "In JupyterLab: File, Reload Notebook from Disk."
         self._show([self._where(), Text(f"The cell is as it was released. Your text is in {kept}. {reload}")])
 
+    def _read(self, file: Path) -> Homework:
+        return replace(homework.read(file), path=self._names.setdefault(file, file))
+
+    def _first(self, file: Path) -> Checked:
+        """Checks a notebook that nothing is known of yet."""
+        self.checked[file] = self._tutor.check(self._read(file))
+        coaching.note(self.checked[file])
+        return self.checked[file]
+
     def _judge(self, known: Checked, tests: Set[str]) -> Checked:
         later = self._tutor.check(known.homework, slicing.needed(known.homework, tests))
         coaching.note(later)
@@ -178,8 +199,9 @@ class Watching:
         """Draws the screen anew, or writes below what is there where nobody looks."""
         if self._console.is_terminal:
             self._console.clear()
-        for each in body:
+        for each in (*self._notices, *body):
             self._console.print(each)
+        self._notices.clear()
         self._console.print()
         self._console.print(terminal.points([*self.checked.values()]))
         if self._console.is_terminal:
@@ -191,15 +213,16 @@ def run(paths: Sequence[Path], console: Console) -> None:
     files = places.notebooks(paths)
     folders = {file.resolve().parent for file in files}
     with Tutor() as tutor, keys.pressed() as key:
-        if tutor.warning:
-            console.print(tutor.warning)
         watching = Watching(files, tutor, console)
-        changes = saves(folders, console.print)
+        if tutor.warning:
+            watching.notice(tutor.warning)
+        changes = saves(folders, watching.notice)
         next(changes)  # what is saved from now on is seen
         watching.start()
-        alone = {path.resolve() for path in paths if path.is_file()}
+        whole = {path.resolve() for path in paths if path.is_dir()} if paths else folders
+        known = {file.resolve() for file in files}
         for saved in changes:
-            for file in sorted(saved & alone if alone else saved):
+            for file in sorted(file for file in saved if file in known or file.parent in whole):
                 watching.saved(file)
             while pressed := key():
                 if not watching.press(pressed):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from autograder import lists, surgery
+from autograder import lists, released, surgery
 from autograder.cli import main
 from autograder.learning import VERBS
 from scripts.submissions import NOTEBOOKS, ROOT
@@ -105,7 +105,7 @@ class TestCheck:
         learner.solves("2-cross-entropy")
         result = autograder("check", learner.notebook(), learner.notebook("2-cross-entropy"))
         assert result.exit_code == 2
-        assert "Error: 1-every-gradient.ipynb: my-backprop/1-every-gradient.ipynb is not a notebook" in result.stderr
+        assert "Error: my-backprop/1-every-gradient.ipynb is not a notebook" in result.stderr
         assert lines(result)[-1] == "4 of 4 points. All right!"
 
     def test_a_changed_cell_of_the_course_is_told(self, learner: Learner) -> None:
@@ -119,7 +119,7 @@ class TestCheck:
         ("path", "error"),
         [
             ("nowhere", "there is no nowhere. Give the path of a notebook or of a folder of them."),
-            ("empty", "empty has no notebooks. Give a folder that has, or make one: `autograder new`."),
+            ("empty", "empty has no notebooks of a course. Give a folder that has, or make one: `autograder new`."),
         ],
     )
     def test_what_is_not_there_is_said(self, learner: Learner, path: str, error: str) -> None:
@@ -133,6 +133,52 @@ class TestCheck:
         result = autograder("check", "other.ipynb")
         assert result.exit_code == 2
         assert "other.ipynb asks for nothing: it has no cells with tests." in result.stderr
+
+    def test_other_notebooks_of_a_folder_are_left_alone(self, learner: Learner) -> None:
+        learner.solves("2-cross-entropy")
+        (learner.folder / "Untitled.ipynb").write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4}))
+        for stem in (NOTEBOOKS[0], *NOTEBOOKS[2:]):
+            learner.notebook(stem).unlink()
+        assert autograder("check").exit_code == 0
+
+    def test_a_broken_notebook_does_not_hide_the_others(self, learner: Learner) -> None:
+        learner.notebook().write_text("{")
+        result = autograder("progress")
+        assert result.exit_code == 2 and "is not a notebook" in result.stderr
+        assert lines(result)[-1].startswith("0 of 18 points.")
+        assert autograder("hint", "dhprebn").exit_code == 0
+
+    def test_an_answer_that_stands_elsewhere_is_remembered(self, learner: Learner) -> None:
+        learner.writes({"first-row": MODEL["2-cross-entropy"]["dlogits"]}, "2-cross-entropy")
+        learner.writes({"all-rows": ""}, "2-cross-entropy")
+        content = learner.read("2-cross-entropy")
+        test = next(index for index, cell in enumerate(content["cells"]) if cell["id"] == "test-dlogits")
+        own = next(index for index, cell in enumerate(content["cells"]) if cell["id"] == "first-row")
+        content["cells"].insert(test, {**content["cells"].pop(own), "id": "mine"})
+        learner.saves(content, "2-cross-entropy")
+        assert autograder("check", learner.notebook("2-cross-entropy")).exit_code == 0
+        assert lines(autograder("progress", learner.notebook("2-cross-entropy")))[-1] == "4 of 4 points. All right!"
+        assert autograder("solution", "dlogits", learner.notebook("2-cross-entropy")).exit_code == 0
+
+    def test_what_may_be_meant_is_told(self, learner: Learner) -> None:
+        learner.writes({"dprobs": "dprob = 1 / probs"})
+        told = autograder("check", learner.notebook()).output
+        assert "There is a `dprob`. If that is the answer, call it `dprobs`." in told
+        learner.writes({"dprobs": "dprobs = probs.grad"})
+        assert "The tensors of this notebook carry no graph" in autograder("check", learner.notebook()).output
+
+    def test_in_the_release_itself_work_counts_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        learner = Learner(tmp_path / "release/backprop")
+        monkeypatch.setattr(released, "PLACES", (tmp_path / "release",))
+        monkeypatch.chdir(tmp_path)
+        learner.solves("3-batchnorm")
+        autograder("check")
+        assert "3-batchnorm.ipynb       ████████████████████████  1 of 1 right, 6 of 6 points" in lines(autograder("progress"))
+        assert lines(autograder("check"))[-1].startswith("6 of 44 points. Next: dlogprobs")
+        assert (
+            "was not made from a released notebook"
+            in autograder("reset", "dhprebn", "release/backprop/3-batchnorm.ipynb").stderr
+        )
 
     def test_without_notebooks_it_says_how_to_get_some(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -181,6 +227,9 @@ class TestHelp:
     def test_a_model_answer_is_there_when_yours_is_right(self, learner: Learner) -> None:
         result = autograder("solution", "dhprebn", learner.notebook("3-batchnorm"))
         assert result.exit_code == 2 and "when a check has found yours right" in result.stderr
+        learner.writes({"backward": MODEL["4-train"]["backward"].replace("index_add_", "index_copy_")}, "4-train")
+        autograder("check", learner.notebook("4-train"))
+        assert autograder("solution", "backward").exit_code == 2  # one of its gradients is wrong
         assert "bnvar_inv" in autograder("solution", "dhprebn", learner.notebook("3-batchnorm"), "--anyway").output
         learner.solves("3-batchnorm")
         autograder("check", learner.notebook("3-batchnorm"))
@@ -244,6 +293,11 @@ class TestDoctor:
         result = CliRunner(env={"COLUMNS": "160"}).invoke(main, ["doctor"])
         assert result.exit_code == 1
         assert "missing. Install it: pip install nothing-of-the-kind" in result.output
+
+    def test_without_torch_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "torch", None)
+        result = CliRunner(env={"COLUMNS": "160"}).invoke(main, ["doctor"])
+        assert result.exit_code == 1 and "Install it again: pip install --force-reinstall torch" in result.output
 
     def test_the_table_knows_the_lists(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rows = {row[0]: row[1:] for row in surgery.lecture()}

@@ -91,6 +91,12 @@ def test_the_command(tmp_path: Path, installed: Path) -> None:
     assert "cannot be read" in run(main, ["names", "--lecture", "--file", str(tmp_path / "nowhere")]).stderr
 
 
+def test_a_list_of_ones_own_is_kept(tmp_path: Path, installed: Path) -> None:
+    installed.write_bytes(b"my\r\nown\r\n")
+    lists.use("emma")
+    assert installed.with_name(lists.OWN).read_bytes() == b"my\r\nown\r\n"
+
+
 def test_a_lost_list_is_said(installed: Path) -> None:
     lists.use("emma")
     installed.with_name(lists.KEPT).unlink()

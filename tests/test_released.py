@@ -84,10 +84,19 @@ def test_a_reset_of_nothing_changes_nothing(learner: Learner) -> None:
     before = learner.notebook().read_bytes()
     with pytest.raises(ContentError, match=r"`dprobs` in .* is as it was released already"):
         released.reset(learner.notebook(), "dprobs")
-    with pytest.raises(ContentError, match=r"has no notebook 1-every-gradient.ipynb with a cell `dhello`"):
+    with pytest.raises(ContentError, match=r"was not made from a released notebook with a cell `dhello`"):
         released.reset(learner.notebook(), "dhello")
     assert learner.notebook().read_bytes() == before
     assert not (learner.folder / "backup").exists()
+
+
+def test_a_reset_that_cannot_be_written_changes_nothing(learner: Learner) -> None:
+    learner.writes({"dprobs": "dprobs = 1"})
+    (learner.folder / "backup").write_text("not a folder")
+    before = learner.notebook().read_bytes()
+    with pytest.raises(ContentError, match=r"was not changed .* Its folder has to be one that can be written"):
+        released.reset(learner.notebook(), "dprobs")
+    assert learner.notebook().read_bytes() == before
 
 
 def test_a_cell_that_is_gone_cannot_be_reset(learner: Learner) -> None:

@@ -107,12 +107,29 @@ def test_a_cell_of_ones_own_touches_who_reads_it(learner: Learner) -> None:
     assert "dhpreact" in named(touched)
 
 
-@pytest.mark.parametrize("source", ["exec('h = 1')", "globals()['h'] = 1", "from math import *", "%run other.py"])
+@pytest.mark.parametrize("source", ["exec('h = 1')", "globals()['h'] = 1", "from math import *", "%cd ..", "!ls"])
 def test_what_cannot_be_read_touches_everything(learner: Learner, source: str) -> None:
     _, touched = slicing.affected(*changed(learner, lambda cells: cells.append(code(source))))
     assert len(touched) == 26
     now = homework.read(learner.notebook())
     assert slicing.needed(now, {"test-dprobs"}) == now.tasks
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("from torch import einsum", 'dh = einsum("ij,kj->ik", dlogits, W2)'),
+        ("import numpy as np", "dh = torch.tensor(np.asarray(dlogits) @ np.asarray(W2).T)"),
+        ("kept = {}\nkept.update(a=1)", "dh = dlogits @ W2.T * kept['a']"),
+    ],
+)
+def test_what_another_cell_brings_is_there(learner: Learner, source: str, answer: str) -> None:
+    now = changed(learner, lambda cells: cells.insert(3, code(source)))[1]
+    learner.writes({"dh": answer})
+    now = homework.read(learner.notebook())
+    assert "mine" in {task.id for task in slicing.needed(now, {"test-dh"})}
+    gone = changed(learner, lambda cells: cells.pop(3))
+    assert "dh" in named(slicing.affected(*gone)[1])
 
 
 def test_another_order_touches_everything(learner: Learner) -> None:

@@ -27,9 +27,9 @@ class Terminal:
     """What somebody sees who watches."""
 
     def __init__(self, folder: Path, rows: int = 40) -> None:
-        environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"}
+        environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "250"}
         self.process = pexpect.spawn(
-            PROGRAM[0], [*PROGRAM[1:], str(folder)], env=environment, encoding="utf-8", timeout=60, dimensions=(rows, 120)
+            PROGRAM[0], [*PROGRAM[1:], str(folder)], env=environment, encoding="utf-8", timeout=60, dimensions=(rows, 250)
         )
 
     def until(self, words: str) -> str:
@@ -106,6 +106,11 @@ def test_a_reset_is_asked_for_twice(terminal: Terminal, learner: Learner) -> Non
     terminal.until("dcounts: wrong")
     terminal.press("r", "Press r again to put the cell `dcounts` back")
     terminal.press("n", "not attempted")  # another key calls it off
+    terminal.press("r", "Press r again")
+    learner.writes({"dcounts": "dcounts = 3"})  # and so does a save
+    terminal.until("dcounts: wrong")
+    terminal.press("r", "Press r again")
+    terminal.press("l", "4-train.ipynb")
     learner.writes({"dcounts": "dcounts = 2"})
     terminal.until("dcounts: wrong")
     terminal.press("r", "Press r again")
@@ -130,9 +135,24 @@ def test_q_ends_it(terminal: Terminal) -> None:
     assert terminal.process.exitstatus == 0
 
 
+def test_what_cannot_be_read_at_the_start_is_said_and_checked_when_it_is_mended(tmp_path: Path) -> None:
+    learner = Learner(tmp_path / "mine")
+    text = learner.notebook("3-batchnorm").read_text(encoding="utf-8")
+    for stem in (NOTEBOOKS[0], NOTEBOOKS[1], NOTEBOOKS[3]):
+        learner.notebook(stem).unlink()
+    learner.notebook("3-batchnorm").write_text("{", encoding="utf-8")
+    terminal = Terminal(learner.folder)
+    try:
+        assert "All right" not in terminal.until("is not a notebook")
+        learner.notebook("3-batchnorm").write_text(text, encoding="utf-8")
+        terminal.until("0 of 1 right, 0 of 6 points")
+    finally:
+        terminal.close()
+
+
 def test_without_notebooks_it_ends_with_two(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
-    terminal.process.expect_exact("has no notebooks. Give a folder that has")
+    terminal.process.expect_exact("has no notebooks of a course. Give a folder that has")
     terminal.process.expect(pexpect.EOF)
     terminal.process.close()
     assert terminal.process.exitstatus == 2
