@@ -24,9 +24,9 @@ class Verbs(click.Group):
     """Help says who each verb is for."""
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        learners = {verb.name for verb in learning.VERBS}
-        for title, ours in (("To learn", True), ("To teach", False)):
-            names = sorted(name for name in self.commands if (name in learners) is ours)
+        learners = [verb.name for verb in learning.VERBS]
+        teachers = sorted(self.commands.keys() - {*learners})
+        for title, names in (("To learn", learners), ("To teach", teachers)):
             with formatter.section(title):
                 formatter.write_dl([(name, self.commands[name].get_short_help_str(80)) for name in names])
 

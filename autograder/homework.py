@@ -24,7 +24,8 @@ class Homework:
     """The code cells of a notebook.
 
     `points` are those of its tests by id, `answers` the ids of the cells that they test. `written` are cells with a text of
-    the learner's own, `blank` are answers without one, `restored` are cells of the course that had been changed.
+    the learner's own, `blank` are answers without one, `restored` are cells of the course that had been changed, `gone`
+    are cells for answers that are not there any more.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Homework:
     written: frozenset[str] = frozenset()
     blank: frozenset[str] = frozenset()
     restored: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def tests(self) -> Iterator[Task]:
@@ -68,11 +70,13 @@ def read(path: Path, with_tests: bool = False) -> Homework:
     points = {piece.id: piece.points for piece in found if piece.role is Role.TEST}
     if with_tests and all(piece.role is not Role.TEST for piece in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
+    there = {piece.id for piece in pieces(path)}
+    gone = tuple(piece.id for piece in original or () if piece.solves and piece.id not in there)
     given = {piece.id: piece.source.strip() for piece in original or ()}
     bare = {piece.id for piece in found if piece.source.strip() == given.get(piece.id) or _does_nothing(piece.source)}
     written = {piece.id for piece in found if piece.role is Role.STUDENT} - bare
     blank = {piece.id for piece in found if piece.solves} & bare
-    return Homework(path, tasks, points, dict(_answers(found)), frozenset(written), frozenset(blank), tuple(restored))
+    return Homework(path, tasks, points, dict(_answers(found)), frozenset(written), frozenset(blank), tuple(restored), gone)
 
 
 def asked(source: str) -> list[tuple[str, str | None]]:

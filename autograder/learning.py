@@ -40,6 +40,9 @@ def _told() -> Iterator[None]:
     except AutograderError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
 
 
 @click.command(short_help="What is right, what is wrong, and why.", epilog=DEFAULT)
@@ -49,7 +52,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
     """Checks notebooks as they would be graded, and says what is right, what is wrong, and which mistake was made.
 
     The cells of the course count as they were released. What is found is remembered in progress.json beside the notebooks.
-    Exits with 0 if all is right, with 1 if something is not yet, with 2 if a notebook could not be checked.
+    Exits with 0 if all is right, with 1 if something is not yet, with 2 if a notebook could not be checked, with 130 if it
+    was interrupted.
 
     Example: autograder check
     """
@@ -60,7 +64,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
     checked, failures = [], []
     with _told():
         files = places.notebooks(paths)
-    with Tutor(stays=True) as tutor:
+    with _told(), Tutor(stays=True) as tutor:
         if tutor.warning:
             click.echo(tutor.warning, err=True)
         for file in files:
@@ -82,13 +86,13 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(2 if failures else 0 if all(each.is_right for each in checked) else 1)
 
 
-@click.command(short_help="The same after every save.", epilog=DEFAULT)
+@click.command(short_help="The same, after every save.", epilog=DEFAULT)
 @PATHS
 def watch(paths: tuple[Path, ...]) -> None:
     """Waits for you to save a notebook, and says at once whether what you wrote is right.
 
     Only what you changed, and what depends on it, is judged again. Keys: h a hint, l a list, n the next gradient,
-    r the cell as it was released, q the end.
+    r the cell as it was released, q the end. A cell may take 10 seconds here.
 
     Example: autograder watch my-backprop
     """

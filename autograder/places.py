@@ -98,7 +98,7 @@ def _in(path: Path) -> Sequence[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """The notebooks of a folder that are of a course, and those that nobody can read."""
-    return [file for file in sorted(folder.glob("*.ipynb")) if is_of_a_course(file)]
+    return [file for file in sorted(folder.glob("*.ipynb")) if file.name[0] != "." and is_of_a_course(file)]
 
 
 def is_of_a_course(file: Path) -> bool:

@@ -43,7 +43,9 @@ class Result:
         """What is the matter; nothing where all is well, or nothing there."""
         if self.state in (State.RIGHT, State.NOT_ATTEMPTED):
             return ""
-        return first_sentence(self.verdict.diagnosis) if self.verdict else self.error
+        if self.verdict is None:
+            return self.error
+        return (self.state is State.WAITING and self.verdict.seen) or first_sentence(self.verdict.diagnosis)
 
     @property
     def box(self) -> Box:

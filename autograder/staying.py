@@ -17,6 +17,9 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+ELSEWHERE = {"PATH", "TMPDIR", "VIRTUAL_ENV"}
+"""What may differ between two terminals of one user and makes no difference here."""
+
 
 def address(environment: Mapping[str, str]) -> Path | None:
     """Where the process for this environment listens; None where there is no safe place for that."""
@@ -75,4 +78,5 @@ def _version(environment: Mapping[str, str]) -> str:
     """A name for all that a process has loaded."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     stamps = [(file.name, file.stat().st_mtime_ns) for file in files]
-    return sha256(repr((sys.executable, sys.version, stamps, sorted(environment.items()))).encode()).hexdigest()[:24]
+    settings = sorted((name, value) for name, value in environment.items() if name not in ELSEWHERE)
+    return sha256(repr((sys.executable, sys.version, stamps, settings)).encode()).hexdigest()[:24]

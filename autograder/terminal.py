@@ -94,7 +94,8 @@ def remarks(checked: Checked) -> list[str]:
     """What happened while the notebook ran, and what was put back."""
     changed = "The cell `{}` is the course's and was changed: it counts as released."
     put_back = [changed.format(id) for id in checked.homework.restored]
-    return [*put_back, *checked.notes]
+    gone = "The cell `{}`, where an answer goes, is gone. Copy it from a new folder: `autograder new NAME`."
+    return [*put_back, *map(gone.format, checked.homework.gone), *checked.notes]
 
 
 def listing(checked: Sequence[Checked]) -> list[RenderableType]:

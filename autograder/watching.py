@@ -16,11 +16,14 @@ from autograder import coaching, homework, keys, places, released, slicing, term
 from autograder.errors import AutograderError
 from autograder.graph import State
 from autograder.homework import Homework
+from autograder.limits import Limits
 from autograder.results import Checked, Result
 from autograder.tutor import Tutor
 from autograder.verdict import FUSED
 
 KEYS = {"h": "hint", "l": "list", "n": "next", "r": "reset", "q": "quit"}
+CELL = 10.0
+"""Seconds that a cell may take, so that nobody waits long for one that never ends; in grading it may take longer."""
 STEP, TIMEOUT = 10, 100
 """Milliseconds without another change after which a save is over, and between two looks at the keyboard."""
 
@@ -42,6 +45,8 @@ class Watching:
         self._console = console
         self._armed = False
         """Whether the next r resets."""
+        self._has_failed = False
+        """Whether the screen says that a notebook could not be checked."""
         self._notices: list[RenderableType] = []
         """What is to be read on the first screen."""
         self._rounded = ""
@@ -74,6 +79,10 @@ class Watching:
                 return
             now = self._read(file)
             direct, touched = slicing.affected(before.homework, now)
+            if touched and self._console.is_terminal:
+                self._console.print(Text("Judging …", "dim"))
+            elif self._has_failed:  # it is mended
+                self._again()
             known, seconds = replace(before, homework=now), 0.0
             for tests in filter(None, (direct, touched - direct)):
                 known = self._judge(known, tests)
@@ -85,6 +94,7 @@ class Watching:
             if before is not None:
                 self.checked[file] = before
             self._show([Text(places.blamed(file, error), "bold red")])
+            self._has_failed = True
 
     def press(self, key: str) -> bool:
         """Does what a key says. False ends it."""
@@ -101,6 +111,8 @@ class Watching:
                     self.next()
                 case "r":
                     self.reset(armed)
+                case _ if armed:
+                    self._again()
         except AutograderError as error:
             self._show([Text(str(error), "bold red")])
         return True
@@ -116,6 +128,11 @@ class Watching:
         file, result = ahead[0]
         self.subject = file, result.test
         self._show([self._where(), terminal.verdict(result)])
+
+    def _again(self) -> None:
+        """Shows how the subject stands."""
+        if found := self._subject():
+            self._show([self._where(), terminal.verdict(found[1])])
 
     def hint(self) -> None:
         """Says more about the subject."""
@@ -197,6 +214,7 @@ class Watching:
 
     def _show(self, body: Sequence[RenderableType]) -> None:
         """Draws the screen anew, or writes below what is there where nobody looks."""
+        self._has_failed = False
         if self._console.is_terminal:
             self._console.clear()
         for each in (*self._notices, *body):
@@ -212,7 +230,7 @@ def run(paths: Sequence[Path], console: Console) -> None:
     """Watches until q or ctrl-c. Raises ContentError where there is nothing to watch."""
     files = places.notebooks(paths)
     folders = {file.resolve().parent for file in files}
-    with Tutor() as tutor, keys.pressed() as key:
+    with Tutor(Limits(cell_seconds=CELL)) as tutor, keys.pressed() as key:
         watching = Watching(files, tutor, console)
         if tutor.warning:
             watching.notice(tutor.warning)

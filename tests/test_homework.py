@@ -48,6 +48,15 @@ def test_the_course_s_own_cells_count_as_released(learner: Learner) -> None:
     assert read.tasks == before.tasks
 
 
+def test_a_cell_that_is_gone_is_told(learner: Learner) -> None:
+    content = learner.read()
+    content["cells"] = [cell for cell in content["cells"] if cell["id"] != "dprobs"]
+    learner.saves(content)
+    read = homework.read(learner.notebook())
+    assert read.gone == ("dprobs",) and "dprobs" in read.blank
+    assert homework.read(learner.notebook("4-train")).gone == ()
+
+
 def test_own_cells_stay_where_they_are(learner: Learner) -> None:
     content = learner.read()
     at = next(index for index, cell in enumerate(content["cells"]) if cell["id"] == "dprobs")

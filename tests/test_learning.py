@@ -75,7 +75,7 @@ class TestCheck:
             "├── ✓ dlogprobs        right",
             "├── ✗ dprobs           wrong  It has the wrong sign.",
         ]
-        assert "├── … dh               waiting  The cell for `dh` stopped before it had an answer." in told
+        assert "├── … dh               waiting  NameError: name 'W3' is not defined" in told
         assert told[told.index("└── ✓ demb             right") + 1] == "    └── ○ dC           not attempted"
         at = told.index("✗ dprobs: wrong. It has the wrong sign.")
         assert [line.partition(":")[0] for line in told[at + 1 : -2]] == ["  seen", "  expected", "  where", "  next"]
@@ -258,6 +258,14 @@ class TestHelp:
     def test_every_verb_has_help_with_an_example(self, verb: str) -> None:
         result = autograder(verb, "--help")
         assert result.exit_code == 0 and "Example: " in result.output and "autograder" in result.output.split("Example: ")[1]
+
+    def test_an_interrupt_ends_with_130(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("autograder.tutor.Tutor.check", interrupted)
+        result = autograder("check")
+        assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
 
     def test_learners_verbs_are_there(self) -> None:
         assert {verb.name for verb in VERBS} <= set(main.commands)

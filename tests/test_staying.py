@@ -84,11 +84,11 @@ def test_it_is_the_user_s_alone(small: homework.Homework, place: Path) -> None:
 
 
 def test_another_version_is_another_process(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first = staying.address({"PATH": "a"})
-    assert staying.address({"PATH": "b"}) != first == staying.address({"PATH": "a"})
+    first = staying.address({"TZ": "a"})
+    assert staying.address({"TZ": "b"}) != first == staying.address({"TZ": "a", "PATH": "b"})
     (tmp_path / "one.py").write_text("")
     monkeypatch.setattr(staying, "__file__", str(tmp_path / "staying.py"))
-    assert staying.address({"PATH": "a"}) != first
+    assert staying.address({"TZ": "a"}) != first
 
 
 def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

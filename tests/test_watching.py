@@ -124,6 +124,7 @@ def test_a_file_that_is_no_notebook_is_said_and_watched_on(terminal: Terminal, l
     learner.notebook("3-batchnorm").write_text(text[:1000], encoding="utf-8")
     terminal.until("is not a notebook")
     learner.notebook("3-batchnorm").write_text(text, encoding="utf-8")
+    terminal.until("dcounts: not attempted")  # what was there before
     learner.solves("3-batchnorm")
     assert "10 of 44 points" in terminal.until("dhprebn: right")
 
