@@ -233,7 +233,8 @@ PAGE = """# From a class to a hundred thousand
 |---|---|---|---|
 {parts}
 
-In the last column memory that forks have in common counts once for each of them: it shows that nothing grows, not what is taken.
+In the last column memory that forks have in common counts once for each of them:
+it shows that nothing grows, not what is taken.
 
 Submissions stream: when a record is written, nothing of it is left in memory but a line of the summary. The coordinator alone,
 with outcomes that are at hand, took at most {few_memory:.0f} MiB for {few} submissions and {many_memory:.0f} MiB for
