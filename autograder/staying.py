@@ -21,6 +21,10 @@ ELSEWHERE = {"PATH", "TMPDIR", "VIRTUAL_ENV"}
 """What may differ between two terminals of one user and makes no difference here."""
 
 
+LONGEST = 100
+"""Bytes of a socket's path; the system takes a few more."""
+
+
 def address(environment: Mapping[str, str]) -> Path | None:
     """Where the process for this environment listens; None where there is no safe place for that."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -29,7 +33,8 @@ def address(environment: Mapping[str, str]) -> Path | None:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == 0o700:
-            return folder / f"{_version(environment)}.sock"
+            place = folder / f"{_version(environment)}.sock"
+            return place if len(os.fsencode(place)) <= LONGEST else None
     return None
 
 

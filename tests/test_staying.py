@@ -98,6 +98,13 @@ def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path, monkeypat
     assert staying.address({}) is None
 
 
+def test_a_path_that_is_too_long_for_a_socket_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    assert staying.address({}) is None
+
+
 def test_two_do_not_listen_at_one_place(tmp_path: Path) -> None:
     at = tmp_path / "a.sock"
     with staying.listening(at) as listener:
