@@ -24,7 +24,7 @@ class Verbs(click.Group):
     """Help says who each verb is for."""
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        learners = [verb.name for verb in learning.VERBS]
+        learners = [str(verb.name) for verb in learning.VERBS]
         teachers = sorted(self.commands.keys() - {*learners})
         for title, names in (("To learn", learners), ("To teach", teachers)):
             with formatter.section(title):

@@ -11,22 +11,16 @@ from pathlib import Path
 from autograder import cell, files, logbook
 from autograder.errors import NotReady
 from autograder.exercise import fingerprint
-from autograder.graph import STATES, State
+from autograder.graph import OUTCOMES, STATES, State
 from autograder.homework import Homework, asked
 from autograder.paper import Task
-from autograder.rendering import NEUTRAL, Box
+from autograder.rendering import HINT, NEUTRAL, Box
 from autograder.results import Checked, Result, about
 from autograder.tutor import Tutor
 from autograder.verdict import Verdict
 
-CHANGED = "changed since it was checked"
 HINTS = ".hints.json"
 """Beside the notebooks: how many hints were given, by the sources of forward passes and the names of gradients."""
-
-LONGEST = 1500
-"""Of a hint, in characters."""
-
-OUTCOMES = {state: outcome for outcome, state in STATES.items()}
 
 
 def note(checked: Checked) -> None:
@@ -49,7 +43,7 @@ def standing(homework: Homework) -> Checked:
         state, words = State.NOT_ATTEMPTED, ""
         if entry is not None and source:
             is_same = entry.answer == fingerprint(source)
-            state, words = (STATES[entry.outcome], entry.sentence) if is_same else (State.WAITING, CHANGED)
+            state, words = (STATES[entry.outcome], entry.sentence) if is_same else (State.WAITING, logbook.CHANGED)
         elif source:
             state, words = State.WAITING, "not checked yet"
         results.append(Result(told.test, told.name, told.answer, told.points, state, None, words))
@@ -74,7 +68,7 @@ def hint(tutor: Tutor, homework: Homework, result: Result, tasks: tuple[Task, ..
     number = next_hint(homework, result.name, ladder)
     more = "Ask again, and you are told more." if number < len(ladder) - 1 else "This was the last one."
     facts = [("where", f"{homework.path}, in the cell `{result.answer}`"), ("next", more)]
-    return Box("→", result.name, f"hint {number + 1} of {len(ladder)}", ladder[number], facts, NEUTRAL, longest=LONGEST)
+    return Box("→", result.name, f"hint {number + 1} of {len(ladder)}", ladder[number], facts, NEUTRAL, longest=HINT)
 
 
 def next_hint(homework: Homework, name: str, ladder: Sequence[str]) -> int:

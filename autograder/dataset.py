@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from autograder.errors import ContentError
+from autograder.lists import PLACES
 
 END = "."
 """The character that pads the context before a name and ends it; its index is 0."""
-
-PLACES = (Path(__file__).parent / "data" / "names.txt", Path(__file__).parent.parent / "data" / "names.txt")
-"""Where the list lies in an installed package and in a checkout."""
 
 
 def load_names(path: str | os.PathLike[str] | None = None) -> list[str]:

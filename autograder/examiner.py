@@ -17,7 +17,6 @@ from typing import Any
 from autograder import cell, faults, feedback, overview
 from autograder.conversation import after
 from autograder.errors import AutograderError, Died, NotReady
-from autograder.exercise import Code, Exercise
 from autograder.limits import interrupted_after
 from autograder.opened import Opened
 from autograder.operations import Counts, repeated, repeated_whole
@@ -60,7 +59,7 @@ class Examiner:
         self.notes: list[str] = []
         self.session = start(shell.shell)
         self.session.seed = paper.seed
-        self.session.exercise = Exercise(tuple(Code(task.id, task.source, task.role is Role.TEST) for task in paper.tasks))
+        self.session.exercise = paper.exercise
         self._open_room = open_room
         self._student: Student | None = None
         self._done: list[tuple[int, Task]] = []

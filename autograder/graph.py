@@ -29,6 +29,8 @@ STATES = {
     Outcome.COULD_NOT_TELL: State.WAITING,
 }
 """What a verdict says of a gradient in the map."""
+OUTCOMES = {state: outcome for outcome, state in STATES.items()}
+"""The verdict that a state in the map comes from."""
 
 
 @dataclass(frozen=True)

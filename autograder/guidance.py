@@ -11,13 +11,10 @@ from autograder.judgement import subject
 from autograder.ladder import rungs
 from autograder.lesson import advice
 from autograder.model import model_answer
-from autograder.rendering import NEUTRAL, Box
+from autograder.rendering import HINT, NEUTRAL, Box
 from autograder.replay import under_way
 from autograder.session import Session, current
 from autograder.verdict import Outcome
-
-LONGEST = 1500
-"""Of a hint, in characters."""
 
 
 def hint(name: str, by: str | None = None) -> None:
@@ -38,7 +35,7 @@ def hint(name: str, by: str | None = None) -> None:
     more = "This was the last one." if rung == ladder[-1] else f'`hint("{name}")` says more.'
     facts = [("next", more), ("note", done)]
     word = f"hint {ladder.index(rung) + 1} of {len(ladder)}"
-    show(Box("→", name, word, rung, facts, NEUTRAL, longest=LONGEST))
+    show(Box("→", name, word, rung, facts, NEUTRAL, longest=HINT))
 
 
 def solution(name: str, anyway: bool = False, by: str | None = None) -> None:

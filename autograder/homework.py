@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import released
+from autograder import cell, released
 from autograder.errors import ContentError
 from autograder.exercise import FORWARD, calls_in
 from autograder.limits import Limits
@@ -62,6 +62,7 @@ def read(path: Path, with_tests: bool = False) -> Homework:
     another course is taken as it is.
     """
     found = list(pieces(path))
+    there = {piece.id for piece in found}
     original = released.original(path, found)
     restored: list[str] = []
     if original is not None:
@@ -70,7 +71,6 @@ def read(path: Path, with_tests: bool = False) -> Homework:
     points = {piece.id: piece.points for piece in found if piece.role is Role.TEST}
     if with_tests and all(piece.role is not Role.TEST for piece in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
-    there = {piece.id for piece in pieces(path)}
     gone = tuple(piece.id for piece in original or () if piece.solves and piece.id not in there)
     given = {piece.id: piece.source.strip() for piece in original or ()}
     bare = {piece.id for piece in found if piece.source.strip() == given.get(piece.id) or _does_nothing(piece.source)}
@@ -147,6 +147,5 @@ def _imports(tasks: tuple[Task, ...]) -> dict[str, str]:
             lines = (line for line in task.source.split("\n") if not line.startswith("%"))
             for node in ast.parse("\n".join(lines)).body:
                 if isinstance(node, ast.Import | ast.ImportFrom):
-                    names = ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-                    found |= dict.fromkeys(names, ast.unparse(node))
+                    found |= dict.fromkeys(cell.bound(node), ast.unparse(node))
     return found

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -222,9 +221,8 @@ def names(lecture: bool, course: bool, file: Path | None) -> None:
             raise AutograderError("--file says where the lecture's list is: give --lecture too.")
         if lecture or course:
             lists.use(lists.fetched(file) if lecture else lists.course())
-        which = {lists.SHA256: "the lecture's list", lists.COURSE: "the list of the course"}
         found = lists.checksum()
-        click.echo(f"In use: {which.get(found, 'a list of your own')}, {lists.place()}, sha256 {found}")
+        click.echo(f"In use: {lists.title(found) or 'a list of your own'}, {lists.place()}, sha256 {found}")
 
 
 @click.command(short_help="What is installed, and what is as in the video.")
@@ -268,10 +266,10 @@ def completion(shell: str) -> None:
     click.echo(kind(root, {}, "autograder", "_AUTOGRADER_COMPLETE").source())
 
 
-VERBS: list[Any] = [check, watch, progress, hint, solution, reset, new, names, doctor, completion]
+VERBS: list[click.Command] = [check, watch, progress, hint, solution, reset, new, names, doctor, completion]
 
 
-def add_to(group: Callable[..., Any]) -> None:
+def add_to(group: click.Group) -> None:
     """Gives a group of commands these."""
     for verb in VERBS:
-        group.add_command(verb)  # type: ignore[attr-defined]
+        group.add_command(verb)

@@ -23,10 +23,13 @@ SECONDS = 30
 BY_HAND = "Save it from a browser, and run `autograder names --lecture --file FILE`."
 
 
+PLACES = (Path(__file__).parent / "data" / "names.txt", Path(__file__).parent.parent / "data" / "names.txt")
+"""Where the list lies in an installed package and in a checkout."""
+
+
 def place() -> Path:
     """The list in use. Raises ContentError where there is none."""
-    here = Path(__file__).parent
-    found = next((path for path in (here / "data/names.txt", here.parent / "data/names.txt") if path.is_file()), None)
+    found = next((path for path in PLACES if path.is_file()), None)
     if found is None:
         raise ContentError("the package has lost its list of names. Install it again.")
     return found
@@ -35,6 +38,11 @@ def place() -> Path:
 def checksum() -> str:
     """The sha256 of the list in use."""
     return sha256(place().read_bytes()).hexdigest()
+
+
+def title(found: str) -> str:
+    """What a list with this checksum is called, nothing for one that nobody knows."""
+    return {SHA256: "the lecture's list", COURSE: "the list of the course"}.get(found, "")
 
 
 def fetched(file: Path | None = None, url: str = LECTURE) -> str:

@@ -22,6 +22,9 @@ NBGRADER = "NBGRADER_EXECUTION"
 """The environment variable by which nbgrader tells notebooks what they run for: "autograde" or "validate"."""
 
 FILE = "progress.json"
+CHANGED = "changed since it was checked"
+"""What is said of an answer that is no more the one that was judged."""
+
 ASIDE = f"{FILE}.unreadable"
 """Where a file goes that is not a logbook, so that a new one can be begun."""
 

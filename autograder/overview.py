@@ -20,7 +20,7 @@ from autograder.session import Session, current
 from autograder.tape import Tape
 from autograder.verdict import Outcome, Verdict
 
-CHANGED = Standing(State.WAITING, "changed since it was checked")
+CHANGED = Standing(State.WAITING, logbook.CHANGED)
 UNTOUCHED = Standing(State.NOT_ATTEMPTED)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from autograder.exercise import Code, Exercise
 from autograder.limits import Limits
 
 Message = dict[str, Any]
@@ -63,6 +64,11 @@ class Paper:
     limits: Limits
     maps: bool = False
     hints: Sequence[str] = ()
+
+    @property
+    def exercise(self) -> Exercise:
+        """What the notebook asks for, where it stands in no file beside."""
+        return Exercise(tuple(Code(task.id, task.source, task.role is Role.TEST) for task in self.tasks))
 
 
 @dataclass

@@ -39,9 +39,9 @@ def find(name: str, paths: Iterable[Path]) -> list[tuple[Homework, Task]]:
     Raises ContentError where none has.
     """
     homeworks, errors = readable(notebooks(paths))
-    found = [(each, test) for each in homeworks for test in each.tests if name in names(each, test)]
+    found = [(each, test) for each in homeworks for test in each.tests if name in about(each, test).names]
     if not found:
-        known = dict.fromkeys(known for each in homeworks for test in each.tests for known in [_name(test)])
+        known = dict.fromkeys(about(each, test).name for each in homeworks for test in each.tests)
         raise ContentError(" ".join([f"no notebook asks for `{name}`. They ask for {', '.join(known) or 'nothing'}.", *errors]))
     return list({each.path: (each, test) for each, test in reversed(found)}.values())[::-1]
 
@@ -74,16 +74,7 @@ def model(each: Homework, test: Task) -> str:
             for name in (*gradients(test), each.answers[test.id]):
                 if answer := model_answer(folder, forward, name):
                     return str(answer)
-    raise ContentError(f"the model answer for `{_name(test)}` is not at hand: it is in `source/` of the course.")
-
-
-def names(each: Homework, test: Task) -> set[str]:
-    """What a test can be called: its gradients, its answer's cell, or its own id with or without `test-`."""
-    return about(each, test).names
-
-
-def _name(test: Task) -> str:
-    return next((name for name, _ in asked(test.source)), test.id.removeprefix("test-"))
+    raise ContentError(f"the model answer for `{about(each, test).name}` is not at hand: it is in `source/` of the course.")
 
 
 def _in(path: Path) -> Sequence[Path]:

@@ -34,6 +34,9 @@ JSON = "application/vnd.autograder.verdict+json"
 LIMIT = 15_000
 """Bytes of one output. Texts are cut shorter where escapes and pictures leave them less room."""
 
+HINT = 1500
+"""Of a hint, in characters."""
+
 LONGEST, MOST_NOTES = 250, 5
 """Of a text, in characters."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Set
+from functools import lru_cache
 
 from autograder import cell
 from autograder.homework import Homework, asked
@@ -80,12 +81,17 @@ def _reads(task: Task) -> Set[str]:
 
 
 def _touches(task: Task) -> Set[str]:
+    return _touched(task.source)
+
+
+@lru_cache(maxsize=512)
+def _touched(source: str) -> Set[str]:
     """The names that a cell makes or changes; of what is not Python, all words in it."""
     try:
-        nodes = [*ast.walk(cell.tree(task.source))]
+        nodes = [*ast.walk(cell.tree(source))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset(re.findall(r"\w+", task.source))
-    return cell.read(task.source).touches.union(*map(_changed, nodes))
+        return frozenset(re.findall(r"\w+", source))
+    return cell.read(source).touches.union(*map(_changed, nodes))
 
 
 def _changed(node: ast.AST) -> Iterable[str]:

@@ -116,14 +116,13 @@ def _fresh(shell: Any, folder: Path) -> Iterator[None]:
 
 def _examined(paper: Paper, course: Path, shell: Any) -> dict[str, Any]:
     from autograder import session, tutoring
-    from autograder.exercise import Code, Exercise
     from autograder.replay import autograd_off
     from autograder.workspace import Notebook
 
     ours = session.start(shell.shell)
     ours.seed = paper.seed
     ours.workspace = Notebook(shell.names, course)
-    ours.exercise = Exercise(tuple(Code(task.id, task.source, task.role is Role.TEST) for task in paper.tasks))
+    ours.exercise = paper.exercise
     notes: list[str] = []
     found: list[list[Message]] = []
     try:

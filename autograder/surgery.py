@@ -95,11 +95,10 @@ def _processor() -> Iterator[Finding]:
 
 
 def _names() -> Finding:
-    known = {lists.SHA256: "the lecture's list", lists.COURSE: "the list of the course"}
     try:
         found = lists.checksum()
     except ContentError as error:
         return Finding("names", "missing", str(error))
-    if found in known:
-        return Finding("names", f"{known[found]}, as it should be (sha256 {found[:12]}…)")
+    if title := lists.title(found):
+        return Finding("names", f"{title}, as it should be (sha256 {found[:12]}…)")
     return Finding("names", f"a list of your own (sha256 {found[:12]}…)")

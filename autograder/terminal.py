@@ -86,7 +86,7 @@ def show(console: Console, checked: Checked) -> None:
         console.print(f"  note: {note}", style="dim", highlight=False, markup=False)
     if checked.culprit:
         console.print()
-        console.print(checked.culprit.box.for_terminal())
+        console.print(verdict(checked.culprit))
     console.print()
 
 

@@ -17,6 +17,7 @@ from autograder import released
 from autograder.client import Client
 from autograder.homework import Homework
 from autograder.limits import MIB, Limits
+from autograder.logbook import NBGRADER
 from autograder.opening import opening
 from autograder.paper import Role, Task
 from autograder.results import Checked, result
@@ -26,9 +27,8 @@ NO_ROOMS = (
     "Your cells run without a room, as in JupyterLab: they can use your files and the network. "
     "For your own notebooks that is all right. The verdicts are the same. ({})"
 )
-ENVIRONMENT = {"NBGRADER_EXECUTION": "validate"}
+ENVIRONMENT = {NBGRADER: "validate"}
 """What is found is written down by who asked, and not by the process that judges."""
-
 
 MOST, LARGEST = 1000, 32 * MIB
 """Files of a learner's folder, and their bytes together, that a room gets a copy of."""

@@ -127,7 +127,7 @@ class Watching:
             return
         file, result = ahead[0]
         self.subject = file, result.test
-        self._show([self._where(), terminal.verdict(result)])
+        self._again()
 
     def _again(self) -> None:
         """Shows how the subject stands."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 import psutil
 
@@ -10,6 +11,14 @@ import psutil
 def running() -> Set[psutil.Process]:
     """What this process has started, with what that has started, ended and not yet waited for too."""
     return set(psutil.Process().children(recursive=True))
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """What is started meanwhile has ended, and been waited for, by the end."""
+    before = running()
+    yield
+    assert running() <= before
 
 
 def left(before: Set[psutil.Process], seconds: float = 10) -> list[str]:

@@ -16,7 +16,7 @@ import pytest
 
 from autograder.limits import MIB, Limits
 from autograder.room import Room, unavailable
-from tests.processes import running
+from tests.processes import nothing_left
 
 SMALL = Limits(memory=400 * MIB, processes=20, scratch=4 * MIB)
 reason = unavailable()
@@ -71,9 +71,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder.chmod(0o1777)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     gc.collect(1)  # what the last tests left in this process; to look for all there ever was takes longer than a test
-    before, children = files(), running()
-    yield
-    assert running() <= children
+    before = files()
+    with nothing_left():
+        yield
     assert files() <= before
     assert list(folder.iterdir()) == []
     assert folder.stat().st_mode & 0o7777 == 0o1777

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder import coaching, homework
-from autograder.graph import State
+from autograder import coaching, homework, logbook
+from autograder.graph import OUTCOMES, State
 from autograder.results import Checked, about
 from autograder.verdict import Outcome, Verdict
 from tests.learner import Learner
@@ -23,7 +23,7 @@ def noted(learner: Learner, name: str, outcome: Outcome, words: str = "") -> hom
     read = homework.read(learner.notebook())
     test = next(test for test in read.tests if test.id == f"test-{name}")
     result = about(read, test)
-    state = next(state for state, each in coaching.OUTCOMES.items() if each is outcome)
+    state = next(state for state, each in OUTCOMES.items() if each is outcome)
     verdict = Verdict(name, outcome, words)
     coaching.note(Checked(read, (type(result)(result.test, name, name, 1, state, verdict),), {}))
     return read
@@ -39,7 +39,7 @@ def test_what_was_found_counts_while_the_cell_is_the_same(learner: Learner) -> N
     assert state(read, "dprobs") == (State.WRONG, "It is one.")
     assert not coaching.is_right(read, "dprobs")
     learner.writes({"dprobs": "dprobs = 2"})
-    assert state(homework.read(learner.notebook()), "dprobs") == (State.WAITING, coaching.CHANGED)
+    assert state(homework.read(learner.notebook()), "dprobs") == (State.WAITING, logbook.CHANGED)
     learner.writes({"dprobs": ""})
     assert state(homework.read(learner.notebook()), "dprobs") == (State.NOT_ATTEMPTED, "")
 

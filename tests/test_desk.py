@@ -15,7 +15,7 @@ import pytest
 from autograder.client import GradingFailed
 from autograder.paper import Task
 from autograder.warm import DESKS, brings_modules
-from tests.processes import running
+from tests.processes import nothing_left
 from tests.rooms import linux
 from tests.test_examiner import DATA, FORWARD, GRADE, SETUP, Desk, Examined, locked, student, test
 from tests.test_grader import until, warm
@@ -34,11 +34,10 @@ _numbers = count()
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    before = running()
-    desk = Desk(tmp_path_factory.mktemp("submission"))
-    yield desk
-    desk.grader.close()
-    assert running() <= before
+    with nothing_left():
+        desk = Desk(tmp_path_factory.mktemp("submission"))
+        yield desk
+        desk.grader.close()
 
 
 @pytest.fixture

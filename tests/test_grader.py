@@ -17,7 +17,7 @@ import pytest
 
 from autograder.client import GradingFailed
 from autograder.grader import Grader
-from tests.processes import running
+from tests.processes import nothing_left, running
 from tests.rooms import files, linux
 from tests.test_examiner import Desk, locked, student, test
 
@@ -28,11 +28,10 @@ FINE = (student("x = 1"), test("assert x == 1"))
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    before = running()
-    desk = Desk(tmp_path_factory.mktemp("submission"))
-    yield desk
-    desk.grader.close()
-    assert running() <= before
+    with nothing_left():
+        desk = Desk(tmp_path_factory.mktemp("submission"))
+        yield desk
+        desk.grader.close()
 
 
 def warm(desk: Desk) -> psutil.Process:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograder.errors import NotReady
-from autograder.guidance import LONGEST
+from autograder.rendering import HINT
 from scripts.submissions import NOTEBOOKS, RELEASE, ROOT, SOURCE, hand_in, model_answers
 from tests.lesson import Lesson
 
@@ -160,7 +160,7 @@ def test_every_gradient_has_four_rungs_that_are_shown_uncut(
     assert len({said for _, said, _ in told}) == len(told)
     assert told[-1][0] == f"{len(told)} of {len(told)}"
     for said in of.session.told[name]:
-        assert len(said) <= LONGEST == 1500
+        assert len(said) <= HINT == 1500
     assert [said for _, said, _ in told] == of.session.told[name]
 
 

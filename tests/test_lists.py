@@ -25,8 +25,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "data/names.txt"
     place.parent.mkdir()
     shutil.copyfile(lists.place(), place)
-    (tmp_path / "autograder").mkdir()
-    monkeypatch.setattr(lists, "__file__", str(tmp_path / "autograder/lists.py"))
+    monkeypatch.setattr(lists, "PLACES", (place,))
     monkeypatch.setattr(lists, "SHA256", sha256(NAMES).hexdigest())
     return place
 

@@ -24,8 +24,8 @@ PACKAGE = ROOT / "autograder"
 
 ORDER = [
     ("cause", "errors", "files", "keys"),
-    ("verdict",),
-    ("cell", "dataset", "heat", "lists", "notebook", "rendering", "rewrites", "tape"),
+    ("lists", "verdict"),
+    ("cell", "dataset", "heat", "notebook", "rendering", "rewrites", "tape"),
     ("case", "edits", "exercise", "graph"),
     ("evidence", "layout", "logbook", "marks", "mutation"),
     ("drawing", "lesson", "model", "target"),
