@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or \
 	sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])
 
-.PHONY: help learn install demo test lint release quality mutation benchmark terminal grading scale compatibility train clean
+.PHONY: help learn install demo check test test-fast lint release quality mutation benchmark terminal grading scale compatibility train clean
 
 help:
 	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
 	@echo "make demo      install, then grade a course of six submissions and show the marks"
 	@echo "make test      install, then run the whole test suite"
+	@echo "make test-fast all tests that need no room, server or browser, in two minutes"
 	@echo "make install   the environment, in $(VENV)"
 	@echo "make lint      check the course's content"
 	@echo "make release   make release/ from source/"
@@ -48,46 +49,52 @@ demo: install
 	@sh scripts/system.sh bwrap
 	$(BIN)/python -m scripts.demo
 
-test: install
-	@sh scripts/system.sh bwrap chromium initdb
+check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	@sh scripts/system.sh bwrap chromium initdb
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+test-fast: check
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not system and not slow"
+
 lint: install
-	$(BIN)/autograder lint backprop
+	$(BIN)/autograder lint
 
 release: install
 	$(BIN)/nbgrader generate_assignment backprop --force
 
 quality: install
-	$(BIN)/python -m scripts.quality
+	$(BIN)/python -m benchmarks.quality
 
 mutation: install
-	$(BIN)/python -m scripts.mutation
+	$(BIN)/python -m benchmarks.mutation
 
 benchmark: install
-	$(BIN)/python -m scripts.benchmark
+	$(BIN)/python -m benchmarks.check_speed
 
 terminal: install
 	@sh scripts/system.sh bwrap
-	$(BIN)/python -m scripts.terminal
+	$(BIN)/python -m benchmarks.terminal
 
 grading: install
 	@sh scripts/system.sh bwrap
-	$(BIN)/python -m scripts.grading
+	$(BIN)/python -m benchmarks.grading
 
 scale: install
 	@sh scripts/system.sh bwrap
-	$(BIN)/python -m scripts.scale
+	$(BIN)/python -m benchmarks.scale
 
 compatibility: install
 	@sh scripts/system.sh bwrap
-	$(BIN)/python -m scripts.compatibility
+	$(BIN)/python -m benchmarks.compatibility
 
 train: install
-	$(BIN)/python -m scripts.train
+	$(BIN)/python -m benchmarks.train
 
 clean:
 	rm -rf $(VENV) demo-course build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -32,24 +32,24 @@ os.environ["HIDDEN_TESTS_SAY"] = "diagnosis"
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json"]
 
 # Students' cells run in rooms, and tests where no student's code ever is; docs/security.md says what that holds.
-c.Autograde.exporter_class = "autograder.mending.Lenient"
+c.Autograde.exporter_class = "autograder.grading.salvage.LenientExporter"
 c.Exporter.optimistic_validation = True  # once at the end, and not behind each of these
 c.Autograde.sanitize_preprocessors = [
-    "autograder.restoring.Restore",
+    "autograder.grading.restore.Restore",
     "nbgrader.preprocessors.ClearOutput",
     "nbgrader.preprocessors.DeduplicateIds",
-    "nbgrader.preprocessors.OverwriteKernelspec",
-    "nbgrader.preprocessors.OverwriteCells",
-    "autograder.checking.CheckCellMetadata",
+    "autograder.grading.preprocessors.OverwriteKernelspec",
+    "autograder.grading.preprocessors.OverwriteCells",
+    "autograder.grading.preprocessors.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
-    "autograder.examining.Examine",
+    "autograder.grading.examine.Examine",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",
-    "nbgrader.preprocessors.SaveAutoGrades",
+    "autograder.grading.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
-    "autograder.checking.CheckCellMetadata",
+    "autograder.grading.preprocessors.CheckCellMetadata",
 ]
 
 # Cells are fast; this is for the ones that never end. Other limits are traits of c.Examine.
@@ -58,9 +58,9 @@ c.Execute.timeout = 60
 # What students wrote is shown in the instructor's browser, in formgrader and in feedback: nothing in it may run there.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {
-    "clean_html": "autograder.sanitising.clean_html",
-    "markdown2html": "autograder.sanitising.markdown2html",
-    "get_metadata": "autograder.sanitising.number_from_metadata",
+    "clean_html": "autograder.grading.sanitise.clean_html",
+    "markdown2html": "autograder.grading.sanitise.markdown2html",
+    "get_metadata": "autograder.grading.sanitise.number_from_metadata",
 }
 
 # Feedback shows the verdicts, and not the hidden tests that gave them.

@@ -12,24 +12,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from autograder.dataset import build_dataset, load_names, vocabulary
-    from autograder.feedback import check
-    from autograder.grading import grade
-    from autograder.guidance import hint, solution
-    from autograder.overview import progress
+    from autograder.course.dataset import build_dataset, load_names, vocabulary
+    from autograder.notebook.api import check, grade, hint, progress, solution
 
 __version__ = "0.1.0"
 __all__ = ["build_dataset", "check", "grade", "hint", "load_names", "progress", "solution", "vocabulary"]
 
 _HOMES = {
-    "build_dataset": "autograder.dataset",
-    "check": "autograder.feedback",
-    "grade": "autograder.grading",
-    "hint": "autograder.guidance",
-    "load_names": "autograder.dataset",
-    "progress": "autograder.overview",
-    "solution": "autograder.guidance",
-    "vocabulary": "autograder.dataset",
+    "build_dataset": "autograder.course.dataset",
+    "check": "autograder.notebook.api",
+    "grade": "autograder.notebook.api",
+    "hint": "autograder.notebook.api",
+    "load_names": "autograder.course.dataset",
+    "progress": "autograder.notebook.api",
+    "solution": "autograder.notebook.api",
+    "vocabulary": "autograder.course.dataset",
 }
 
 
@@ -41,6 +38,6 @@ def __getattr__(name: str) -> object:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Called by IPython for `%load_ext autograder`."""
-    from autograder.extension import load
+    from autograder.notebook.extension import load
 
     load(shell)

@@ -1,17 +1,17 @@
-"""Errors that learners and instructors see: what was seen, what was expected, the next step."""
+"""Errors that learners and instructors see. Their messages say what was seen, what was expected, and the next step."""
 
 from __future__ import annotations
 
 
 class AutograderError(Exception):
-    """An error whose message is all that its reader needs: IPython shows no stack for it."""
+    """An error whose message is all that its reader needs: IPython shows no traceback for it."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
 
 
 class ForwardError(AutograderError):
-    """A line that cannot stand in a `%%forward` cell; line 0 is that of the magic."""
+    """A line that cannot stand in a `%%forward` cell. `line` counts from 1; 0 is that of the magic."""
 
     def __init__(self, line: int, source: str, problem: str, remedy: str) -> None:
         place = f"line {line} of the forward pass" if line else "the first line of the cell"
@@ -32,4 +32,4 @@ class ContentError(AutograderError):
 
 
 class Died(AutograderError):
-    """The process that ran a student's cells is gone, or might as well be."""
+    """The process that ran a student's cells has ended, or had to be killed."""

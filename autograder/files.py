@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Where the package lies, and writing files whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+PACKAGE = Path(__file__).resolve().parent
+"""The folder of the package. `data/` and `release/` lie beside it in a checkout, and inside it when it is installed."""
+
 
 def replace(path: Path, text: str) -> None:
-    """Writes a file of its own and puts it in place of the old: whoever reads sees one or the other."""
+    """Writes `text` to a temporary file beside `path`, then renames it to `path`, which keeps its permissions.
+
+    A rename happens at once, so a reader finds the old text or the new one, never half of it. Raises OSError.
+    """
     with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8", newline="") as file:
         try:
             file.write(text)

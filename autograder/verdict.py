@@ -1,4 +1,4 @@
-"""The verdict: the one value in which a judgement travels."""
+"""Verdicts on answers, and the mistakes that they can name."""
 
 from __future__ import annotations
 
@@ -7,19 +7,70 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from autograder.cause import Mistake
+
+class Mistake(StrEnum):
+    """The kind of a mistake, as tools read it in a verdict. Learners read the diagnosis instead."""
+
+    UNKNOWN = ""
+    TYPE = "type"
+    DTYPE = "dtype"
+    NOT_FINITE = "not finite"
+    SHAPE = "shape"
+    AXIS = "axis"
+    ZEROS = "zeros"
+    SIGN = "sign"
+    CONSTANT = "constant factor"
+    MEAN = "mean for sum"
+    PATH = "missing path"
+    TWICE = "path counted twice"
+    FACTOR = "factor"
+    TENSOR = "wrong tensor"
+    GRADIENT = "wrong incoming gradient"
+    ALONE = "no incoming gradient"
+    PASSED = "no local derivative"
+    TERM = "constant of the line"
+    MASK = "wrong entries"
+    REPEATS = "repeats not added up"
+    ROWS = "some rows only"
+    PLACES = "right numbers in wrong places"
+    LESSON = "known wrong formula"
+    ORDER = "order of what is returned"
+    OPERATION = "operation"
+    IGNORES = "ignores what comes in"
+    BATCH = "batch size"
+    FOREIGN = "does not stand alone"
+    AUTOGRAD = "autograd"
+    EARLIER = "an earlier line"
+    STOPS = "a line that stops"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A possible explanation of a wrong answer: its kind, a sentence that names it, and what to do about it.
+
+    `about` are the pieces of code that the sentence says are in the answer. If their names do not occur in the code of the
+    answer, the cause fits by coincidence only, or says the same as another one in other words.
+    """
+
+    mistake: Mistake
+    sentence: str
+    next_step: str
+    about: tuple[str, ...] = ()
+
 
 FUSED = (
     "Neither is more right: another order of operations rounds otherwise, and so does a processor's fused multiply-add, "
     "which rounds once where two operations round twice."
 )
-"""Said once, of the first answer that is rounded otherwise."""
+"""A note on the first answer whose rounding differs from the reference. It is shown once."""
 
 WRITE = "Write it in its answer cell, run that cell, then this one."
-"""What to do where there is no answer, in a notebook."""
+"""The next step if an answer is missing in a notebook."""
 
 
 class Outcome(StrEnum):
+    """What the judge concluded about an answer."""
+
     RIGHT = "right"
     WRONG = "wrong"
     NOT_ATTEMPTED = "not attempted"
@@ -28,11 +79,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was judged, and what to say about it. All texts are plain sentences, `code` in backticks.
+    """What the judge says about the answer `name`. All texts are plain sentences, with code in backticks.
 
-    `diagnosis` is what is the matter, in a sentence or two, and `mistake` is that for tools; `seen` and `expected` are the
-    facts behind it; `next_step` is what to do; `notes` are remarks that change nothing about the outcome.
-    `where` says which entries are wrong, and `heat` shows it: a string of digits for each row of the answer (or for some
+    `diagnosis` says what is wrong, in a sentence or two, and `mistake` says it for tools. `seen` and `expected` are the facts
+    behind it, and `next_step` is what to do. `notes` are remarks that do not change the outcome.
+    `where` says which entries are wrong, and `heat` shows it: a string of digits for each row of the answer (or for several
     rows together), 0 where it is right and 9 where it is most wrong.
     """
 
@@ -49,11 +100,12 @@ class Verdict:
 
     @property
     def headline(self) -> str:
+        """The verdict on one line: the name, the outcome and the diagnosis."""
         return f"{self.name}: {self.outcome}. {self.diagnosis}".rstrip()
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> Verdict:
-        """The verdict that these fields are of, as `as_dict` gives them."""
+        """The verdict with these fields: the inverse of `as_dict`."""
         kept = {**fields, "outcome": Outcome(fields["outcome"]), "mistake": Mistake(fields["mistake"])}
         return Verdict(**{**kept, "notes": tuple(fields["notes"]), "heat": tuple(fields["heat"])})
 

@@ -56,7 +56,7 @@ def grade(course: Path, quiet: bool = False, pages: str = "*") -> None:
     There is feedback for students whose names fit `pages`.
     """
     nbgrader(course, "generate_assignment", "backprop")
-    program = [sys.executable, "-c", "from autograder.cli import main; main()", "grade", "backprop"]
+    program = [sys.executable, "-c", "from autograder.cli.main import main; main()", "grade", "backprop"]
     output = subprocess.DEVNULL if quiet else None
     subprocess.run(program, cwd=course, check=True, stdout=output, env={**os.environ, "PATH": PATH})
     nbgrader(course, "generate_feedback", "backprop", f"--CourseDirectory.student_id={pages}")

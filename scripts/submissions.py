@@ -9,9 +9,9 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from autograder import notebook
-from autograder.exercise import SOLUTION
-from tests.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
+from autograder.course import notebooks
+from autograder.course.cells import SOLUTION, read_cells, unmarked
+from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "source" / "backprop"
@@ -170,7 +170,7 @@ def hand_in(folder: Path, answers: Answers) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(RELEASE.glob("*.ipynb")):
         nb = nbformat.read(path, as_version=4)
-        for cell in notebook.code_cells(nb):
+        for cell in notebooks.code_cells(nb):
             cell.source = answers.get(path.stem, {}).get(cell.id, cell.source)
         nbformat.write(nb, folder / path.name)
 
@@ -182,9 +182,4 @@ def graded_cell(name: str, source: str, make: Callable[..., NotebookNode] = new_
 
 
 def _solutions(path: Path) -> dict[str, str]:
-    cells = notebook.code_cells(notebook.read(path))
-    return {cell.id: _without_markers(cell.source) for cell in cells if notebook.role(cell) == "solution"}
-
-
-def _without_markers(source: str) -> str:
-    return "\n".join(line for line in source.splitlines() if line.strip() not in SOLUTION)
+    return {cell.id: unmarked(cell.source, SOLUTION) for cell in read_cells(path) if cell.solves}

@@ -9,29 +9,41 @@ import pytest
 # Tests run side by side; threads of torch would only fight over the processors. Kernels inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from autograder import repair
+from autograder.diagnosis import repair
 from scripts import demo
-from tests.lesson import Lesson
+from tests.support.lesson import Lesson
 
 if not shutil.which("alembic"):  # which nbgrader calls by name, also where the environment is not activated
     os.environ["PATH"] = demo.PATH
 
 # On a busy machine a search must not end early, and say less: only the number of changes ends it here.
-repair.SECONDS = 60.0
+repair.MAX_SECONDS = 60.0
 
 
-FIRST = [
-    *("room", "lockdown"),
-    *("attacks", "restart", "classroom", "course", "mutation", "desk", "ahead", "exchange", "jupyterlab", "sanitised"),
-    *("restoring", "formgrader", "grader", "tutor", "lint", "examiner", "recorder"),
-    *("slicing", "learning", "staying", "watching", "scale"),
+SYSTEM = [
+    *("room", "hardening"),
+    *("attacks", "restart", "classroom", "course", "prefix_server", "exchange", "jupyterlab", "sanitised", "scale"),
+    *("restore", "formgrader", "pool", "checker", "trial", "catalogue", "linter", "examiner", "examine", "capture"),
+    *("slicing", "learner_verbs", "daemon", "watch", "autograd_off", "proxies", "namespace", "conversion", "rows"),
 ]
-"""Modules that are begun first: those that fork this process while it is small, then slow ones, so that none ends alone."""
+"""Modules with tests that need a room, a server, a browser or processes of their own.
+
+They are begun first: those that fork this process while it is small, then slow ones, so that none ends alone. `make test-fast`
+leaves them out.
+"""
+
+
+SLOW = ["mutation"]
+"""Modules that take half a minute of a processor: left out by `make test-fast` as well."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = [f"test_{name}" for name in FIRST]
-    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
+    order = {f"test_{name}": place for place, name in enumerate([*SYSTEM, *SLOW])}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    for item in items:
+        for marker, modules in ((pytest.mark.system, SYSTEM), (pytest.mark.slow, SLOW)):
+            if item.path.stem.removeprefix("test_") in modules:
+                item.add_marker(marker)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,85 +19,61 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 import autograder
+from autograder.course.catalogue import Catalogue
 from scripts.submissions import ROOT
+from tests.conftest import SLOW, SYSTEM
 
 PACKAGE = ROOT / "autograder"
 
-ORDER = [
-    ("cause", "errors", "files", "keys"),
-    ("lists", "verdict"),
-    ("cell", "dataset", "heat", "notebook", "rendering", "rewrites", "tape"),
-    ("case", "edits", "exercise", "graph"),
-    ("evidence", "layout", "logbook", "marks", "mutation"),
-    ("drawing", "lesson", "model", "target"),
-    ("misfit", "outline", "probes"),
-    ("ladder",),
-    ("reference", "scratch"),
-    ("replay",),
-    ("workspace",),
-    ("comparison", "diagnosis", "repair", "session"),
-    ("question",),
-    ("body", "explanation"),
-    ("judgement",),
-    ("extension", "feedback"),
-    ("grading", "guidance", "overview"),
-    ("content", "zeros"),
-    ("sanitising",),
-    ("limits", "links", "memory", "suspects", "syscalls", "walls"),
-    ("arguments", "checking", "engines", "faults", "lockdown", "mending", "message", "operations", "paper", "sighting"),
-    ("recorder",),
-    ("decoding", "encoding", "keeper", "master", "reader", "rehearsal", "transcript"),
-    ("integrity", "opening", "order", "released", "restoring", "room", "rows", "staying", "trial", "tutoring", "wire"),
-    ("attendant", "client", "conversation", "homework", "lint", "submission", "workers"),
-    ("grader", "results", "slicing", "solo", "student"),
-    ("places", "tutor"),
-    ("coaching", "surgery"),
-    ("terminal",),
-    ("watching",),
-    ("learning",),
-    ("ahead", "pool", "records", "remote", "writer"),
-    ("scope",),
-    ("opened",),
-    ("examiner", "examining", "resident"),
-    ("conversion", "course", "examination"),
-    ("desk",),
-    ("cluster", "coordinator", "warm"),
-    ("report",),
-    ("classroom",),
-    ("cli",),
-]
-"""A module imports from the rows above its own only."""
+
+FOLDERS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
 
 
-def imports(path: Path) -> set[str]:
-    """The modules of the package that a file imports, anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        match node:
-            case ast.ImportFrom(module="autograder", names=names):
-                found |= {alias.name for alias in names}
-            case ast.ImportFrom(module=str(module)) if module.startswith("autograder."):
-                found.add(module.split(".")[1])
-    return found - {"__version__"}
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_folder_says_what_it_is_for_and_names_its_modules(folder: Path) -> None:
+    """So that a newcomer finds a line from the folder's `__init__` alone, and that no name in it is stale."""
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert "\n\nMay import: " in said
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert {name for name in modules - {"__init__"} if f"`{name}`" not in said} == set()
 
 
-def test_imports_point_one_way() -> None:
-    modules = {path.stem: imports(path) for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
-    assert modules.keys() == {name for row in ORDER for name in row}
-    for index, row in enumerate(ORDER):
-        above = {name for earlier in ORDER[:index] for name in earlier}
-        for name in row:
-            assert modules[name] <= above, f"{name} imports {modules[name] - above}"
+def test_documents_name_files_that_exist() -> None:
+    named = {
+        PACKAGE: re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
+        ROOT / "tests": re.findall(
+            r"`(?:tests/)?([a-z/]*test_[a-z_]+\.py)`", (ROOT / "docs/security.md").read_text(encoding="utf-8")
+        ),
+    }
+    assert all(len(files) > 10 for files in named.values())
+    missing = {file for folder, files in named.items() for file in files if not (folder / file).exists()}
+    assert {file for file in missing if not (ROOT / file).exists()} == set()
 
 
-TABLES = {"probes", "rewrites"}
-"""May be as long as there are rows in them."""
+def test_an_import_against_the_layers_is_refused(tmp_path: Path) -> None:
+    """`make test` runs `lint-imports`; here an upward import is planted in a copy of the package."""
+    copy = tmp_path / "planted"
+    shutil.copytree(PACKAGE, copy / "autograder", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    lint = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    surroundings = {**os.environ, "PYTHONPATH": str(copy)}
+    kept = subprocess.run(lint, cwd=copy, env=surroundings, capture_output=True, text=True)
+    assert kept.returncode == 0, kept.stdout
+    with open(copy / "autograder" / "tape" / "cases.py", "a", encoding="utf-8") as file:
+        file.write("\nfrom autograder.judge import session  # planted\n")
+    broken = subprocess.run(lint, cwd=copy, env=surroundings, capture_output=True, text=True)
+    assert broken.returncode == 1
+    assert "autograder.tape is not allowed to import autograder.judge" in broken.stdout
 
 
-def test_modules_are_small() -> None:
-    sizes = {path.stem: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.glob("*.py")}
-    assert sorted(sizes.values())[len(sizes) // 2] < 120
-    assert max(size for name, size in sizes.items() if name not in TABLES) <= 300
+def test_make_test_runs_the_import_contracts() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\ntest: check\n" in makefile and "\ntest-fast: check\n" in makefile
+    assert "$(BIN)/lint-imports" in makefile.partition("\ncheck:")[2].partition("\n\n")[0]
+
+
+def test_modules_that_need_the_system_are_called_as_they_are_marked() -> None:
+    assert {f"test_{name}" for name in (*SYSTEM, *SLOW)} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 def test_the_public_names() -> None:
@@ -118,25 +95,44 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_a_learner_who_checks_loads_nothing_of_nbgrader() -> None:
-    modules = loaded_after("from autograder import *\nimport autograder.extension")
+    modules = loaded_after("from autograder import *\nimport autograder.notebook.extension")
     assert {"torch", "IPython"} <= modules
     assert not {"nbgrader", "nbconvert", "nbclient", "jupyter_client", "dask", "distributed", "sqlalchemy"} & modules
 
 
 def test_a_learner_s_commands_load_nothing_of_nbgrader() -> None:
-    modules = loaded_after("from autograder import coaching, learning, solo, terminal, tutor, watching")
+    modules = loaded_after(
+        "from autograder.forkserver import unsandboxed\n"
+        "from autograder.learner import checker, history, screen, watch\n"
+        "import autograder.cli.learner"
+    )
     assert {"rich", "watchfiles"} <= modules
     assert not {"nbgrader", "nbconvert", "nbclient", "nbformat", "dask", "torch", "IPython"} & modules
 
 
 def test_a_process_that_converts_nothing_loads_nothing_of_nbgrader() -> None:
-    modules = loaded_after("import autograder.warm")
+    modules = loaded_after("import autograder.forkserver.server")
     assert {"torch", "IPython"} <= modules
     assert not {"nbgrader", "nbconvert", "nbclient", "dask", "distributed", "sqlalchemy"} & modules
 
 
+def test_a_room_loads_nothing_that_judges() -> None:
+    judges = {
+        *("judge.comparison", "judge.judging", "judge.kinds", "judge.wording", "diagnosis.diagnose", "diagnosis.probes"),
+        *("notebook.checking", "notebook.extension", "notebook.overview"),
+    }
+    assert all(
+        (PACKAGE / f"{name.replace('.', '/')}.py").exists() or (PACKAGE / name.replace(".", "/")).is_dir() for name in judges
+    )
+    code = "import json, sys, autograder.notebook.api, autograder.examiner.agent\nprint(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(json.loads(done.stdout))
+    assert "autograder.judge.session" in loaded
+    assert not {f"autograder.{name}" for name in judges} & loaded
+
+
 def test_help_does_not_import_torch() -> None:
-    assert not {"torch", "IPython", "nbformat"} & loaded_after("import autograder.cli")
+    assert not {"torch", "IPython", "nbformat"} & loaded_after("import autograder.cli.main")
     assert not {"torch", "IPython"} & loaded_after("import autograder")
 
 
@@ -180,15 +176,18 @@ def test_the_names_and_the_release_come_with_an_installed_package(tmp_path: Path
     ]
     subprocess.run(build, check=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
-    told = "autograder.__file__, len(autograder.load_names()), len(released.notebooks())"
-    code = f"import autograder; from autograder import released; print({told})"
+    told = "autograder.__file__, len(autograder.load_names()), *default().notebooks"
+    code = f"import autograder; from autograder.course.catalogue import default; print({told})"
     with ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     surroundings = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=120
     )
-    assert done.stdout.split() == [str(tmp_path / "installed/autograder/__init__.py"), "32469", "4"], done.stderr
+    package = tmp_path / "installed/autograder"
+    notebooks = [str(package / path.relative_to(ROOT)) for path in Catalogue([ROOT]).notebooks]
+    assert len(notebooks) >= 4
+    assert done.stdout.split() == [str(package / "__init__.py"), "32469", *notebooks], done.stderr
 
 
 def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
@@ -215,7 +214,7 @@ def test_the_readme_names_make_targets_that_exist() -> None:
 def test_the_readme_names_commands_that_exist() -> None:
     from click.testing import CliRunner
 
-    from autograder.cli import main
+    from autograder.cli.main import main
 
     verbs = {command.split("autograder ")[1].split()[0] for command in commands("README.md") if "autograder " in command}
     assert verbs
@@ -226,7 +225,7 @@ def test_the_readme_names_commands_that_exist() -> None:
 
 
 def test_the_readme_s_figures_are_those_of_the_suite() -> None:
-    from tests.test_judgement import RIGHT_FORMS, WRONG_FORMS
+    from tests.judge.test_judgement import RIGHT_FORMS, WRONG_FORMS
 
     readme, quality = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/quality.md"))
     assert f"{len(RIGHT_FORMS)} ways to write the answers are accepted, {len(WRONG_FORMS)} wrong ones are not" in readme

@@ -1,0 +1,91 @@
+"""What the lesson has to say about a gradient: hints, and wrong formulas with a sentence on each. Read from a file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autograder.errors import ContentError
+from autograder.tape.tape import Tape
+
+LESSON_FILE = "lesson.toml"
+"""Beside the notebooks of an assignment: nbgrader hands it out with them."""
+
+
+@dataclass(frozen=True)
+class KnownMistake:
+    """A wrong formula that runs: an expression of the forward variables, the incoming gradients, `torch` and `F`."""
+
+    formula: str
+    sentence: str
+    next_step: str
+
+    def value(self, names: Mapping[str, Any]) -> Tensor | None:
+        """What the formula gives with these names; None where it does not run or gives something else than a tensor."""
+        try:
+            value = eval(self.formula, {**names, "torch": torch, "F": F})
+        except Exception:  # the formula was written for another forward pass
+            return None
+        return value.double() if isinstance(value, Tensor) else None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the lesson says about the gradient `name` of a variable whose consumers are `through`, in any order."""
+
+    name: str
+    through: frozenset[str]
+    hints: tuple[str, ...] = ()
+    mistakes: tuple[KnownMistake, ...] = ()
+
+
+def advice(folder: Path, tape: Tape, variable: str) -> Advice:
+    """What the lesson of a folder says about the gradient of a variable; empty where it says nothing.
+
+    Raises ContentError for a file that cannot be read.
+    """
+    name, through = f"d{variable}", frozenset(tape.consumers(variable))
+    path = folder / LESSON_FILE
+    rows = _remembered(path, path.stat().st_mtime_ns) if path.is_file() else ()
+    return next((row for row in rows if (row.name, row.through) == (name, through)), Advice(name, through))
+
+
+def load_lesson(path: Path) -> tuple[Advice, ...]:
+    """The rows of a file. Raises ContentError if it is not TOML, or a row has other fields than an Advice."""
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("gradient", [])
+        return tuple(_row(row) for row in rows)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ContentError(f"{path}: {error}. Every [[gradient]] has name, through, hints, and [[gradient.mistake]].") from None
+
+
+@lru_cache(maxsize=4)
+def _remembered(path: Path, changed: int) -> tuple[Advice, ...]:
+    return load_lesson(path)
+
+
+def _row(row: Mapping[str, Any]) -> Advice:
+    known = tuple(
+        KnownMistake(*(_text(mistake[key]) for key in ("formula", "sentence", "next"))) for mistake in row.get("mistake", [])
+    )
+    return Advice(_text(row["name"]), frozenset(_texts(row["through"])), _texts(row.get("hints", [])), known)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} should be a text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} should be a list of texts")
+    return tuple(map(_text, value))

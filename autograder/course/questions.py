@@ -1,0 +1,160 @@
+"""What the tests of a course ask for, as it stands in their cells, and the model answers to that."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from autograder.course.cells import SOLUTION, Cell, Role, body, is_forward, read_cells, unmarked
+from autograder.errors import ContentError
+from autograder.replay import parsed
+
+VERBS = ("check", "grade")
+"""What a test calls: in the lines that students see, and in the hidden ones."""
+
+
+@dataclass(frozen=True, order=True)
+class Question:
+    """What a test asks for: `name`, such as `dprobs`. `by` is the function that returns it, if no cell of that name does."""
+
+    name: str
+    by: str = ""
+
+    @property
+    def answer(self) -> str:
+        """The id of the cell with the answer, and the name that the cell binds."""
+        return self.by or self.name
+
+
+def questions_in(source: str) -> dict[str, set[Question]]:
+    """The questions that a cell asks, by the verb that it calls. Raises SyntaxError or ValueError for what is not Python."""
+    found: dict[str, set[Question]] = {verb: set() for verb in VERBS}
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id=str(verb)), args=[ast.Constant(value=str(name))], keywords=keywords) if (
+                verb in found
+            ):
+                by = next((keyword.value.value for keyword in keywords if isinstance(keyword.value, ast.Constant)), None)
+                if by is None or isinstance(by, str):
+                    found[verb].add(Question(name, by or ""))
+    return found
+
+
+def shown_in(source: str) -> list[Question]:
+    """The questions that a cell asks where students see it, in order; none in what is not Python."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return sorted(questions_in(source)["check"])
+    return []
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """The code cells of all notebooks that have the same forward pass."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """The id of the cell with the answer, for each gradient that a test asks for.
+
+        Where there are no cells for tests, every cell counts that calls `check`.
+        """
+        tests = [cell for cell in self.cells if cell.role is Role.TEST] or self.cells
+        return {question.name: question.answer for cell in reversed(tests) for question in shown_in(cell.source)}
+
+    def has(self, answer: str) -> bool:
+        """Whether a cell has the source of this fingerprint."""
+        return any(fingerprint(cell.source) == answer for cell in self.cells)
+
+    def is_blank(self, id: str) -> bool:
+        """Whether the cell of this id is there, and does nothing."""
+        sources = [cell.source for cell in self.cells if cell.id == id]
+        return bool(sources) and not any(parsed.parse_cell(source).statements for source in sources)
+
+
+def beside(folder: Path, forward: str) -> Exercise | None:
+    """The exercise of a forward pass, from the notebooks in a folder, or None where none has it.
+
+    Of several it is the running one, where Jupyter says which that is. A file that is no notebook is passed over.
+    """
+    wanted = fingerprint(forward)
+    found = {path.name: its for path in _notebooks(folder) if _has_forward(its := _cells(path), wanted)}
+    running = found.get(Path(os.environ.get("JPY_SESSION_NAME", "")).name)
+    all_of_them = running or tuple(cell for its in found.values() for cell in its)
+    return Exercise(all_of_them) if all_of_them else None
+
+
+def fingerprint(source: str) -> str:
+    """The sha256 of a source, whatever blank lines are around it."""
+    return sha256(source.strip().encode("utf-8", "replace")).hexdigest()
+
+
+def _notebooks(folder: Path) -> list[Path]:
+    with suppress(OSError):  # a folder that is gone
+        return sorted(folder.glob("*.ipynb"))
+    return []
+
+
+def _has_forward(found: tuple[Cell, ...], wanted: str) -> bool:
+    return any(is_forward(cell.source) and fingerprint(body(cell.source)) == wanted for cell in found)
+
+
+def _cells(path: Path) -> tuple[Cell, ...]:
+    """The code cells of a file; none where it is no notebook."""
+    with suppress(ContentError):
+        return tuple(read_cells(path))
+    return ()
+
+
+OR = "# or:"
+"""Begins another form of the model answer: a remark on this line, the code in comments below."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The code of a model answer, and other forms of it, each with a remark."""
+
+    code: str
+    others: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.code, *(f"{OR} {remark}".rstrip() + f"\n{code}" for remark, code in self.others)])
+
+
+def model_answer(folder: Path, forward: str, name: str, assignment: str = "") -> Answer | None:
+    """The model answer to a question about a forward pass, with this source, from the first course at or above a folder.
+
+    Where assignments have the same forward pass, the one of this name comes first, and else the one that the folder, or one
+    above it, is called like.
+    """
+
+    def comes_later(source: Path) -> tuple[bool, bool, str]:
+        return source.name != assignment, source.name not in folder.parts, source.name
+
+    for above in (folder, *folder.parents):
+        for source in sorted((above / "source").glob("*/"), key=comes_later):
+            exercise = beside(source, forward)
+            wanted = exercise.asked.get(name, name) if exercise else ""
+            for cell in exercise.cells if exercise else ():
+                if cell.id == wanted and SOLUTION[0] in cell.source:
+                    return parse_answer(cell.source)
+    return None
+
+
+def parse_answer(source: str) -> Answer:
+    """The answer in a solution cell."""
+    lines = unmarked(source, SOLUTION).split("\n")
+    starts = [number for number, line in enumerate(lines) if line.startswith(OR)]
+    ends = [*starts, len(lines)]
+    forms = (lines[start:end] for start, end in zip(starts, ends[1:], strict=True))
+    others = tuple((form[0].removeprefix(OR).strip(), _uncommented(form[1:])) for form in forms)
+    return Answer("\n".join(lines[: ends[0]]).strip("\n"), others)
+
+
+def _uncommented(comments: Iterable[str]) -> str:
+    return "\n".join(line.removeprefix("#").removeprefix("    ").removeprefix(" ") for line in comments)

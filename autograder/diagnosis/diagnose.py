@@ -1,0 +1,77 @@
+"""Which mistake was made: an answer is compared with what well-known mistakes would give on the same case."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from autograder.course.lesson import KnownMistake
+from autograder.diagnosis.evidence import Evidence, explaining, targets
+from autograder.diagnosis.probes import PROBES, reduced
+from autograder.diagnosis.shapes import misfits, near
+from autograder.verdict import Cause, Mistake
+
+
+def diagnose(evidence: Evidence, known: Iterable[KnownMistake] = ()) -> tuple[Cause | None, bool]:
+    """The mistake that gives exactly this answer, and whether it is credible: whether the code has what it speaks of.
+
+    None where no known mistake does: a wrong cause is worse than none. `known` are the wrong formulas of the lesson.
+    """
+    answer = evidence.answer
+    if not answer.numel() or not bool(answer.isfinite().all()) or not evidence.parts:
+        return None, False
+    if answer.shape == evidence.truth.shape:
+        return _of_values(evidence, known)
+    if cause := next(misfits(evidence), None):
+        return cause, True
+    if (fixed := _fitting(evidence)) is not None:
+        cause, is_credible = _of_values(replace(evidence, answer=fixed), known)
+        if cause is not None:
+            return replace(cause, sentence=f"The shape is wrong. Besides: {cause.sentence}"), is_credible
+    return None, False
+
+
+def mistaken_for(answer: object, gradients: Mapping[str, Tensor]) -> Cause | None:
+    """Whether an answer is one of these gradients, of other leaves."""
+    for leaf, truth in gradients.items():
+        if isinstance(answer, Tensor) and answer.shape == truth.shape and near(answer.double(), truth):
+            return Cause(Mistake.ORDER, f"It is the gradient of `{leaf}`.", "Mind the order in which they are returned.")
+    return None
+
+
+def _of_values(evidence: Evidence, known: Iterable[KnownMistake]) -> tuple[Cause | None, bool]:
+    """The first mistake that explains the answer and is about names that its code has, or else the first that explains it.
+
+    Often several mistakes give the same numbers. One that is about a tensor which the code does not have cannot have been made.
+    """
+    words = _words(evidence.source)
+    first = None
+    for probe in PROBES:
+        for cause in probe(evidence):
+            if not words or all(_words(name) <= words for name in cause.about):
+                return cause, True
+            first = first or cause
+    for mistake in known:
+        cause = Cause(Mistake.LESSON, mistake.sentence, mistake.next_step)
+        for found in explaining(evidence, next(targets(evidence)), mistake.value(evidence.names), cause):
+            return found, True
+    return first, False
+
+
+def _fitting(evidence: Evidence) -> Tensor | None:
+    """An answer of the wrong shape, made to fit in the one way that suggests itself."""
+    answer, shape = evidence.answer, evidence.truth.shape
+    if answer.numel() == evidence.truth.numel():
+        return answer.T if answer.dim() == 2 and answer.T.shape == shape else answer.reshape(shape)
+    return next(reduced(answer, shape), None)
+
+
+def _words(source: str) -> set[str]:
+    """The names in a piece of code; none if it is no Python."""
+    try:
+        return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    except SyntaxError:
+        return set()

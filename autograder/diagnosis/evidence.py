@@ -1,0 +1,347 @@
+"""What a wrong answer is compared with: the paths that its gradient comes back along, and what they would give otherwise."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.tape.cases import Case
+from autograder.tape.tape import State, Step, Tape, is_variable, promoted
+from autograder.verdict import Cause, Mistake
+
+PLACEHOLDER = "_live"
+"""The name that a variable has in the one place of a line that a path goes through, so that only that one is differentiated."""
+
+
+@dataclass(frozen=True)
+class GradientPath:
+    """One of the places where a line of the forward pass reads the variable.
+
+    `label` says which, as code: the consumer where its line reads the variable once, else the call around the place.
+    """
+
+    step: Step
+    label: str
+    tree: ast.Expression
+    code: CodeType
+
+    @property
+    def consumer(self) -> str:
+        return self.step.name
+
+    @property
+    def multiplies_matrices(self) -> bool:
+        return any(isinstance(node, ast.MatMult) for node in ast.walk(self.tree))
+
+    def value(self, state: State, variable: Any) -> Any:
+        """The line with something else in that place."""
+        return eval(self.code, {**state, PLACEHOLDER: variable})
+
+    def product(self, gradient: Tensor, state: State, variable: Tensor) -> Tensor | None:
+        """The vector-Jacobian product of the line in that place; None where nothing comes back. Shape of `variable`."""
+        leaf = variable.detach().clone().requires_grad_()
+        with torch.enable_grad():  # the caller may have switched gradients off
+            value = self.value(state, leaf)
+            if not (is_variable(value) and value.requires_grad):
+                return None
+            return torch.autograd.grad(value, leaf, gradient)[0]
+
+    def without_constants(self) -> Iterator[tuple[GradientPath, str]]:
+        """The path through the line without one of the constants that it adds, and that constant."""
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.BinOp(left=kept, op=ast.Add() | ast.Sub(), right=ast.Constant(value=float()) as constant):
+                    tree = ast.fix_missing_locations(ast.Expression(_replaced(self.tree.body, node, kept)))
+                    text = ast.get_source_segment(self.step.source, constant)
+                    yield (
+                        GradientPath(self.step, self.label, tree, compile(tree, "<forward>", "eval")),
+                        text or ast.unparse(constant),
+                    )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A wrong answer, and all that a mistake in it may be made of, in float64.
+
+    `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
+    stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
+    their sum. `sizes` are the numbers that an answer may be off by, by name; `source` is the code of the answer.
+    """
+
+    answer: Tensor
+    tape: Tape
+    variable: str
+    state: State
+    incoming: Mapping[str, Tensor]
+    gradients: Mapping[str, Tensor]
+    parts: tuple[tuple[GradientPath, Tensor], ...]
+    sizes: Mapping[str, int]
+    source: str
+
+    @cached_property
+    def truth(self) -> Tensor:
+        return torch.stack([part for _, part in self.parts]).sum(0)
+
+    @property
+    def value(self) -> Tensor:
+        """The variable itself."""
+        value: Tensor = self.state[self.variable]
+        return value
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """The forward variables and the gradients that came in, by the names that they have in the notebook."""
+        return {**self.state, **{f"d{name}": gradient for name, gradient in self.incoming.items()}}
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All tensors that the answer may have used instead of the right one, by the names that they have in the notebook."""
+        return {
+            **{name: self.state[name] for name in self.tape.variables[:-1]},
+            **{f"d{name}": gradient for name, gradient in (*self.incoming.items(), *self.gradients.items())},
+        }
+
+    def along(
+        self,
+        path: GradientPath,
+        gradient: Tensor | None = None,
+        at: Tensor | None = None,
+        others: Mapping[str, Tensor] | None = None,
+    ) -> Tensor | None:
+        """What would come back along a path for another gradient, at another point, or with other factors in the line.
+
+        None where the shapes do not go together.
+        """
+        gradient = self.incoming[path.consumer] if gradient is None else gradient
+        try:
+            return path.product(gradient, {**self.state, **(others or {})}, self.value if at is None else at)
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            return None
+
+    def unsummed(self, path: GradientPath) -> Tensor | None:
+        """What comes back before it is summed over the axes that broadcasting stretched; None if there are none.
+
+        The shape is that of the consumer.
+        """
+        gradient = self.incoming[path.consumer]
+        if gradient.shape == self.value.shape:
+            return None
+        try:
+            stretched = self.value.expand(gradient.shape)
+            value = path.value(self.state, stretched)
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            return None
+        usual = path.value(self.state, self.value)
+        same = isinstance(value, Tensor) and value.shape == gradient.shape and torch.allclose(value, usual)
+        return self.along(path, at=stretched) if same else None
+
+    def expressions(self, path: GradientPath) -> Iterator[tuple[str, Tensor]]:
+        """The parts of a line that are tensors, and the whole of it, as code and value."""
+        yield path.consumer, self.state[path.consumer]
+        yielded = {path.consumer}
+        for node in ast.walk(ast.parse(path.step.source, mode="eval").body):
+            text = ast.get_source_segment(path.step.source, node) or ""
+            if not isinstance(node, ast.expr) or isinstance(node, ast.Constant) or text in yielded:
+                continue
+            yielded.add(text)
+            try:
+                value = eval(compile(ast.Expression(node), "<part>", "eval"), {**self.state})
+            except Exception:  # a part of a line need not be an expression of its own
+                continue
+            if is_variable(value):
+                yield text, value
+
+
+def evidence_of(
+    answer: Tensor, tape: Tape, variable: str, case: Case, notebook: Mapping[str, Any], source: str = ""
+) -> Evidence:
+    """The evidence for an answer on a case, in a notebook with these names.
+
+    Raises RuntimeError or TypeError where the forward pass cannot be evaluated in float64.
+    """
+    state = promoted(case.state)
+    incoming = {name: gradient.double() for name, gradient in case.incoming.items()}
+    others = {name: notebook.get(f"d{name}") for name in tape.variables if name not in {variable, *incoming}}
+    gradients = {
+        name: gradient.detach().double()
+        for name, gradient in others.items()
+        if isinstance(gradient, Tensor) and gradient.shape == state[name].shape and gradient.is_floating_point()
+    }
+    parts = []
+    for path in paths(tape, variable):
+        part = path.product(incoming[path.consumer], state, state[variable])
+        if part is not None:
+            parts.append((path, part))
+    sizes = _sizes(tape, case, variable, notebook)
+    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, tuple(parts), sizes, source)
+
+
+def paths(tape: Tape, variable: str) -> Iterator[GradientPath]:
+    """All places where the lines that consume a variable read it, in the order of the forward pass."""
+    consumers = tape.consumers(variable)
+    for step in tape.steps:
+        if step.name not in consumers:
+            continue
+        line = ast.parse(step.source, mode="eval").body
+        places = [node for node in ast.walk(line) if isinstance(node, ast.Name) and node.id == variable]
+        places = [place for place in places if not _is_a_size(line, place)]
+        for place in sorted(places, key=lambda node: (node.lineno, node.col_offset)):
+            label = step.name if len(places) == 1 else ast.unparse(_around(line, place, places))
+            tree = ast.fix_missing_locations(ast.Expression(_replaced(line, place, ast.Name(PLACEHOLDER, ast.Load()))))
+            yield GradientPath(step, label, tree, compile(tree, f"<forward, line {step.line}>", "eval"))
+
+
+def _is_a_size(line: ast.expr, place: ast.Name) -> bool:
+    """Whether a place reads only the shape of the variable, through which no gradient comes back."""
+    return any(isinstance(node, ast.Attribute) and node.value is place and node.attr == "shape" for node in ast.walk(line))
+
+
+def _around(line: ast.expr, place: ast.Name, places: list[ast.Name]) -> ast.expr:
+    """The smallest call around one place, if it is around no other; the place itself where there is none."""
+    calls = [node for node in ast.walk(line) if isinstance(node, ast.Call)]
+    inside = [call for call in calls if [node for node in ast.walk(call) if node in places] == [place]]
+    return min(inside, key=lambda call: len(ast.unparse(call)), default=place)
+
+
+def _replaced(line: ast.expr, node: ast.expr, other: ast.expr) -> ast.expr:
+    """A copy of a line with another expression in the place of a node."""
+
+    class Replacer(ast.NodeTransformer):
+        def visit(self, visited: ast.AST) -> Any:
+            return other if visited is node else _copied(visited, self)
+
+    replaced: ast.expr = Replacer().visit(line)
+    return replaced
+
+
+def _copied(node: ast.AST, visitor: ast.NodeTransformer) -> ast.AST:
+    """A copy of a node whose children were visited."""
+    fields: dict[str, Any] = {}
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, list):
+            fields[name] = [visitor.visit(item) if isinstance(item, ast.AST) else item for item in value]
+        else:
+            fields[name] = visitor.visit(value) if isinstance(value, ast.AST) else value
+    return ast.copy_location(type(node)(**fields), node)
+
+
+def _sizes(tape: Tape, case: Case, variable: str, notebook: Mapping[str, Any]) -> dict[str, int]:
+    """The number of rows and the sizes of the axes that matter, by what the notebook calls them, else as numbers."""
+    counted = {name: value for name, value in case.state.items() if type(value) is int}
+    called = {name: value for name, value in notebook.items() if type(value) is int and len(name) > 1 and name[0] != "_"}
+    names = {value: name for name, value in reversed([*counted.items(), *called.items()])}
+    axes = {size for name in (variable, *tape.consumers(variable), *tape.leaves) for size in case.state[name].shape}
+    rows = {name: value for name, value in counted.items() if name in tape.batch}
+    return rows | {names.get(size, str(size)): size for size in sorted(axes) if size > 2 and size not in rows.values()}
+
+
+CLOSE = 1e-5
+"""How near an answer has to be to what a mistake gives, relative to the largest entry of the truth or the answer."""
+CLOSER = 0.1
+"""How near it has to be besides, relative to how far it is from the truth: an answer that is off by little is near both."""
+TOO_SMALL = 1e-3
+"""What a mistake gives has to be larger than this, relative to the truth: numbers near zero fit too much."""
+MIN_ENTRIES = 4
+"""Entries of an answer with which a constant factor on top of another mistake is believed."""
+AND_REST = ", and the rest is right."
+
+EXACT = {Mistake.ALONE, Mistake.GRADIENT, Mistake.PASSED}
+"""Mistakes that are not believed together with a constant factor: that they fit is more likely a coincidence."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a mistake has to explain: an answer, or what is left of it for one path if all the others are right."""
+
+    seen: Tensor
+    truth: Tensor
+    scale: float
+    path: GradientPath | None
+    is_part: bool = False
+
+    def cause(self, mistake: Mistake, predicate: str, next_step: str, *about: str) -> Cause:
+        """A mistake in the whole answer or in this part of it. `about` are names that the code has if it was made."""
+        subject = f"The part through `{self.path.label}`" if self.is_part and self.path else "It"
+        rest = AND_REST if self.is_part else "."
+        return Cause(mistake, f"{subject} {predicate}{rest}", next_step, about)
+
+    def is_explained(self, candidate: Tensor) -> bool:
+        """Whether a mistake that gives the candidate explains the answer: it is near to it, and much nearer than the truth."""
+        if candidate.shape != self.seen.shape or not bool(candidate.isfinite().all()):
+            return False
+        largest = float(candidate.abs().max())
+        distance, far = (float((self.seen - each).abs().max()) for each in (candidate, self.truth))
+        return largest > TOO_SMALL * self.scale and distance <= min(CLOSE * max(self.scale, largest), CLOSER * far)
+
+
+def targets(evidence: Evidence) -> Iterator[Target]:
+    """The whole answer first, then each part of it."""
+    scale = max(float(evidence.answer.abs().max()), float(evidence.truth.abs().max()))
+    only = evidence.parts[0][0] if len(evidence.parts) == 1 else None
+    yield Target(evidence.answer, evidence.truth, scale, only)
+    if only is None:
+        for path, part in evidence.parts:
+            if bool(part.any()):
+                yield Target(evidence.answer - (evidence.truth - part), part, scale, path, is_part=True)
+
+
+def explaining(evidence: Evidence, target: Target, candidate: Tensor | None, cause: Cause) -> Iterator[Cause]:
+    """The cause, if the candidate is what was answered, perhaps times a constant."""
+    if candidate is None or candidate.shape != target.seen.shape:
+        return
+    if target.is_explained(candidate):
+        yield cause
+        return
+    factor = ratio(target.seen, candidate)
+    if factor is None or target.seen.numel() < MIN_ENTRIES or not target.is_explained(factor * candidate):
+        return
+    for name, constant in {"-1": -1.0, **constants_of(evidence)}.items():
+        if is_about(factor, constant) and (name == "-1" or cause.mistake not in EXACT):
+            besides = "has the wrong sign" if name == "-1" else f"is `{name}` times what it should be"
+            yield replace(cause, sentence=_with_another(cause.sentence, besides))
+            return
+
+
+def _with_another(sentence: str, besides: str) -> str:
+    """A sentence about a mistake, and another one about the same part."""
+    if sentence.endswith(AND_REST) and sentence.startswith("The part"):
+        return f"{sentence.removesuffix(AND_REST)}, and {besides}; the rest is right."
+    if sentence.endswith(AND_REST):
+        return f"{sentence.removesuffix(AND_REST)}, and the rest {besides}."
+    return f"{sentence} Besides, it {besides}."
+
+
+def constants_of(evidence: Evidence) -> dict[str, float]:
+    """Factors that people forget or add, as code, with the values that they have in a case."""
+    constants = {"2": 2.0, "1 / 2": 0.5, "3": 3.0, "1 / 3": 1 / 3, "4": 4.0, "1 / 4": 0.25}
+    for name, size in evidence.sizes.items():
+        constants |= {name: size, f"1 / {name}": 1 / size}
+    for name, size in evidence.sizes.items():
+        if size == evidence.tape.rows and size > 2:
+            constants |= {f"{name} / ({name} - 1)": size / (size - 1), f"({name} - 1) / {name}": (size - 1) / size}
+            constants |= {f"({name} - 1)": size - 1, f"1 / ({name} - 1)": 1 / (size - 1)}
+            constants |= {f"{name}**2": size**2, f"1 / {name}**2": 1 / size**2}
+            constants |= {f"({name} - 1)**2": (size - 1) ** 2, f"1 / ({name} - 1)**2": 1 / (size - 1) ** 2}
+            constants |= {f"{name} * ({name} - 1)": size * (size - 1), f"1 / ({name} * ({name} - 1))": 1 / size / (size - 1)}
+    for (name, size), (other, length) in combinations(evidence.sizes.items(), 2):
+        constants |= {f"({name} * {other})": size * length, f"1 / ({name} * {other})": 1 / (size * length)}
+        constants |= {f"{name} / {other}": size / length, f"{other} / {name}": length / size}
+    return constants | {f"-{name}": -value for name, value in constants.items()}
+
+
+def ratio(one: Tensor, other: Tensor) -> float | None:
+    """The factor, by least squares, with which `other` comes nearest to `one`; None where there is none but zero."""
+    square = float(other.square().sum())
+    return (float((one * other).sum()) / square or None) if square else None
+
+
+def is_about(value: float, constant: float) -> bool:
+    return abs(value - constant) <= 10 * CLOSE * abs(constant)

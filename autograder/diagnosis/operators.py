@@ -1,0 +1,473 @@
+"""Mutation operators: small changes to Python code that make a right gradient wrong, or a wrong one right.
+
+A table of the operators, then all code that is one change away from some code.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from enum import StrEnum
+
+FACTORS, CONSTANTS = "*", "1"
+"""The alternatives under these names are what a product may lack, and what a number may be."""
+
+Alternatives = Mapping[str, Sequence[str]]
+"""For a name in the code, what else may stand in its place, as code."""
+
+REDUCTIONS = frozenset({"amax", "argmax", "cumsum", "log_softmax", "max", "mean", "min", "softmax", "std", "sum", "var"})
+"""Calls that go along an axis, as methods or as functions of torch."""
+SUMS = {"sum": "mean", "mean": "sum"}
+OVERWRITING = {"index_add_": "index_copy_", "index_copy_": "index_add_", "scatter_add_": "scatter_", "scatter_": "scatter_add_"}
+FUNCTIONS = {"tanh": "sigmoid", "sigmoid": "tanh", "log": "exp", "exp": "log", "sqrt": "square", "square": "sqrt"}
+NUMBERS = (2.0, 0.5, -1.0)
+"""What a number is multiplied by to get a wrong one."""
+
+
+class Operator(StrEnum):
+    """What is changed; the value says so."""
+
+    SIGN = "flip a sign"
+    TERM = "drop a term"
+    FACTOR = "drop a factor"
+    OPERATION = "multiply for divide"
+    ADDED = "add for multiply"
+    PRODUCT = "matrix product for product"
+    POWER = "change a power"
+    NUMBER = "change a number"
+    AXIS = "change an axis"
+    KEEPDIM = "drop or add keepdim"
+    MEAN = "mean for sum"
+    UNSUMMED = "drop a sum"
+    SUMMED = "add a sum"
+    TRANSPOSE = "transpose"
+    ORDER = "swap the operands of a matrix product"
+    BESSEL = "n for n - 1"
+    NAME = "use another tensor"
+    OVERWRITE = "overwrite for accumulate"
+    STATEMENT = "drop a statement"
+    ROWS = "leave out rows"
+    SUMS = "product of sums"
+    FUNCTION = "use another function"
+    BRACKETS = "move brackets"
+    EXTRA = "add a factor"
+
+
+Rewrite = Callable[[ast.AST, ast.AST, Alternatives], Iterator[ast.AST]]
+"""What may stand in the place of a node, given the node, its parent and the alternatives. It must not change the node."""
+
+
+def _sign(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand) if not isinstance(parent, ast.keyword):
+            yield operand
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield ast.BinOp(left, ast.Sub(), right)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            yield ast.BinOp(left, ast.Add(), right)
+        case ast.AugAssign(target=target, op=ast.Add(), value=value):
+            yield ast.AugAssign(target, ast.Sub(), value)
+        case ast.AugAssign(target=target, op=ast.Sub(), value=value):
+            yield ast.AugAssign(target, ast.Add(), value)
+        case ast.Assign(targets=targets, value=value) if not isinstance(value, ast.UnaryOp | ast.Constant | ast.Tuple):
+            yield ast.Assign(targets, ast.UnaryOp(ast.USub(), value))
+
+
+def _term(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield from (left, right)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right) if not isinstance(right, ast.Constant):
+            yield from (left, ast.UnaryOp(ast.USub(), right))
+
+
+def _factor(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield from (left, right)
+        case ast.BinOp(left=left, op=ast.Div()):
+            yield left
+        case ast.AugAssign(target=target, op=ast.Mult() | ast.Div()):
+            yield ast.Assign([target], _loaded(target))
+
+
+def _operation(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield ast.BinOp(left, ast.Div(), right)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            yield ast.BinOp(left, ast.Mult(), right)
+
+
+def _added(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield ast.BinOp(left, ast.Mult(), right)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield ast.BinOp(left, ast.Add(), right)
+
+
+def _product(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield ast.BinOp(left, ast.MatMult(), right)
+            yield ast.BinOp(ast.Attribute(left, "T", ast.Load()), ast.MatMult(), right)
+            yield ast.BinOp(left, ast.MatMult(), ast.Attribute(right, "T", ast.Load()))
+        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
+            yield ast.BinOp(_upright(left), ast.Mult(), _upright(right))
+        case ast.Call(func=ast.Attribute(attr="matmul" | "mm"), args=[left, right]):
+            yield ast.BinOp(_upright(left), ast.Mult(), _upright(right))
+
+
+def _power(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            yield left
+            try:
+                power = ast.literal_eval(right)
+            except ValueError:  # not a number
+                return
+            yield from (ast.BinOp(left, ast.Pow(), ast.Constant(other)) for other in (power + 1, power - 1, -power))
+        case ast.BinOp(left=ast.Name() as left, op=ast.Mult(), right=ast.Constant(value=2) as right):
+            yield ast.BinOp(left, ast.Pow(), right)
+        case ast.Name(ctx=ast.Load()) if isinstance(parent, ast.BinOp) and not isinstance(parent.op, ast.Pow | ast.MatMult):
+            yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
+
+
+def _number(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    match node, parent:
+        case ast.Constant(value=int() | float() as value), (
+            ast.BinOp(op=ast.Mult() | ast.Div() | ast.Add() | ast.Sub()) | ast.AugAssign()
+        ):
+            yield from (ast.Constant(value * number) for number in NUMBERS if value)
+            yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
+
+
+def other_axes(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """The other axis, where a node is the axis of a sum or of something like it."""
+    match node, parent:
+        case ast.Constant(value=int() as axis), (
+            ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) | ast.keyword(arg="dim" | "axis" as name)
+        ) if name in REDUCTIONS | {"dim", "axis"} and type(axis) is int:
+            yield ast.Constant(1 if axis == 0 else 0)
+
+
+def _keepdim(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name), args=args, keywords=keywords) if name in REDUCTIONS:
+            rest = [keyword for keyword in keywords if keyword.arg not in {"keepdim", "keepdims"}]
+            if len(rest) < len(keywords):
+                yield ast.Call(node.func, args, rest)
+            elif args or keywords:
+                yield ast.Call(node.func, args, [*keywords, ast.keyword("keepdim", ast.Constant(True))])
+
+
+def _mean(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Attribute(value=value, attr=name) if name in SUMS and isinstance(parent, ast.Call):
+            yield ast.Attribute(value, SUMS[name], ast.Load())
+
+
+def _unsummed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="sum" | "mean"), args=[summed, *_]):
+            yield summed
+        case ast.Call(func=ast.Attribute(value=summed, attr="sum" | "mean")):
+            yield summed
+
+
+def _summed(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    match node, parent:
+        case ast.BinOp(op=ast.Mult()), ast.BinOp() | ast.Assign():
+            pass
+        case ast.Name(id=name, ctx=ast.Load()), ast.BinOp(op=ast.Add() | ast.Sub()) if name in alternatives:
+            pass
+        case _:
+            return
+    assert isinstance(node, ast.expr)
+    for axis in (0, 1):
+        keepdim = ast.keyword("keepdim", ast.Constant(True))
+        yield ast.Call(ast.Attribute(node, "sum", ast.Load()), [ast.Constant(axis)], [keepdim])
+
+
+def _transpose(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node, parent:
+        case ast.Attribute(value=value, attr="T"), _:
+            yield value
+        case ast.Call(func=ast.Attribute(value=value, attr="t"), args=[]), _:
+            yield value
+        case ast.Name(ctx=ast.Load()), ast.BinOp(op=ast.MatMult()):
+            yield ast.Attribute(node, "T", ast.Load())
+        case ast.BinOp(op=ast.MatMult()), _:
+            yield ast.Attribute(node, "T", ast.Load())
+
+
+def _order(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
+            yield ast.BinOp(right, ast.MatMult(), left)
+        case ast.BinOp(left=left, op=ast.Sub() | ast.Div() as operator, right=right):
+            yield ast.BinOp(right, operator, left)
+
+
+def _bessel(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    match node, parent:
+        case ast.BinOp(left=left, op=ast.Sub(), right=ast.Constant(value=1)), _:
+            yield left
+        case ast.Name(id="n", ctx=ast.Load()), ast.BinOp(op=ast.Mult() | ast.Div()):
+            yield ast.BinOp(node, ast.Sub(), ast.Constant(1))
+
+
+def _name(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Load()):
+            yield from (ast.parse(other, mode="eval").body for other in alternatives.get(name, ()))
+
+
+def _overwrite(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.AugAssign(target=target, op=ast.Add(), value=value):
+            yield ast.Assign([target], value)
+        case ast.Assign(targets=[ast.Name() | ast.Subscript() as target], value=value):
+            yield ast.AugAssign(target, ast.Add(), value)
+        case ast.Attribute(value=value, attr=name) if name in OVERWRITING:
+            yield ast.Attribute(value, OVERWRITING[name], ast.Load())
+        case ast.keyword(arg="accumulate", value=ast.Constant(value=bool() as value)):
+            yield ast.keyword("accumulate", ast.Constant(not value))
+
+
+def _statement(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.AugAssign() | ast.Assign(targets=[ast.Subscript()]):
+            yield ast.Pass()
+
+
+def _rows(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(func=ast.Name(id="range"), args=[count]):
+            yield ast.Call(node.func, [ast.BinOp(count, ast.Sub(), ast.Constant(1))], [])
+            yield ast.Call(node.func, [ast.Constant(1)], [])
+
+
+def _sums(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.BinOp(left=left, op=ast.Mult(), right=right), attr="sum"), args=args, keywords=keywords
+        ):
+            each = [ast.Call(ast.Attribute(factor, "sum", ast.Load()), args, keywords) for factor in (left, right)]
+            yield ast.BinOp(each[0], ast.Mult(), each[1])
+        case ast.BinOp(
+            left=ast.Call(func=ast.Attribute(value=left, attr="sum"), args=args, keywords=keywords),
+            op=ast.Mult(),
+            right=ast.Call(func=ast.Attribute(value=right, attr="sum")),
+        ):
+            yield ast.Call(ast.Attribute(ast.BinOp(left, ast.Mult(), right), "sum", ast.Load()), args, keywords)
+
+
+def _function(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Attribute(value=value, attr=name) if name in FUNCTIONS and isinstance(parent, ast.Call):
+            yield ast.Attribute(value, FUNCTIONS[name], ast.Load())
+
+
+def _brackets(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    yield from _precedence(node)
+    match node:
+        case ast.BinOp(
+            left=left,
+            op=ast.Add() | ast.Sub() as sum_,
+            right=ast.BinOp(left=middle, op=ast.Mult() | ast.Div() as product, right=right),
+        ):
+            yield ast.BinOp(ast.BinOp(left, sum_, middle), product, right)
+        case ast.BinOp(
+            left=ast.BinOp(left=left, op=ast.Mult() | ast.Div() as product, right=middle),
+            op=ast.Add() | ast.Sub() as sum_,
+            right=right,
+        ):
+            yield ast.BinOp(left, product, ast.BinOp(middle, sum_, right))
+        case ast.BinOp(
+            left=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sum_, right=middle),
+            op=ast.Mult() | ast.Div() as product,
+            right=right,
+        ):
+            yield ast.BinOp(left, sum_, ast.BinOp(middle, product, right))
+        case ast.BinOp(
+            left=left,
+            op=ast.Mult() | ast.Div() as product,
+            right=ast.BinOp(left=middle, op=ast.Add() | ast.Sub() as sum_, right=right),
+        ):
+            yield ast.BinOp(ast.BinOp(left, product, middle), sum_, right)
+
+
+def _precedence(node: ast.AST) -> Iterator[ast.AST]:
+    """What binds tighter than was meant: `a / b - 1 * c` for `a / (b - 1) * c`, and `a**-3 / 2` for `a**(-3 / 2)`."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=left, op=ast.Mult() | ast.Div() as product, right=middle),
+            op=ast.Add() | ast.Sub() as sum_,
+            right=ast.BinOp(op=ast.Mult() | ast.Div()) as chain,
+        ):
+            first = chain
+            while isinstance(first.left, ast.BinOp) and isinstance(first.left.op, ast.Mult | ast.Div):
+                first = first.left
+            changed = deepcopy(chain)
+            place = changed
+            while isinstance(place.left, ast.BinOp) and isinstance(place.left.op, ast.Mult | ast.Div):
+                place = place.left
+            place.left = ast.BinOp(left, product, ast.BinOp(middle, sum_, first.left))
+            yield changed
+        case ast.BinOp(left=ast.BinOp(left=left, op=ast.Pow(), right=middle), op=ast.Div(), right=right):
+            yield ast.BinOp(left, ast.Pow(), ast.BinOp(middle, ast.Div(), right))
+        case ast.BinOp(
+            left=ast.BinOp(left=first, op=ast.Mult(), right=ast.BinOp(left=left, op=ast.Pow(), right=middle)),
+            op=ast.Div(),
+            right=right,
+        ):
+            yield ast.BinOp(first, ast.Mult(), ast.BinOp(left, ast.Pow(), ast.BinOp(middle, ast.Div(), right)))
+
+
+def _extra(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    match node, parent:
+        case ast.expr(), ast.Assign(value=value) | ast.AugAssign(value=value) if value is node:
+            pass
+        case ast.expr(), ast.BinOp(op=ast.Add() | ast.Sub()):
+            pass
+        case ((ast.BinOp() | ast.Name(ctx=ast.Load())), ast.Attribute(attr="sum")):
+            pass
+        case _:
+            return
+    if not isinstance(node, ast.Constant | ast.Tuple):
+        yield from (ast.BinOp(node, ast.Mult(), ast.Name(name, ast.Load())) for name in alternatives.get(FACTORS, ()))
+
+
+OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
+    (Operator.SIGN, _sign),
+    (Operator.AXIS, other_axes),
+    (Operator.MEAN, _mean),
+    (Operator.KEEPDIM, _keepdim),
+    (Operator.TRANSPOSE, _transpose),
+    (Operator.SUMS, _sums),
+    (Operator.BESSEL, _bessel),
+    (Operator.OPERATION, _operation),
+    (Operator.ADDED, _added),
+    (Operator.POWER, _power),
+    (Operator.OVERWRITE, _overwrite),
+    (Operator.NAME, _name),
+    (Operator.FACTOR, _factor),
+    (Operator.NUMBER, _number),
+    (Operator.TERM, _term),
+    (Operator.BRACKETS, _brackets),
+    (Operator.FUNCTION, _function),
+    (Operator.UNSUMMED, _unsummed),
+    (Operator.SUMMED, _summed),
+    (Operator.EXTRA, _extra),
+    (Operator.PRODUCT, _product),
+    (Operator.ORDER, _order),
+    (Operator.STATEMENT, _statement),
+    (Operator.ROWS, _rows),
+)
+"""In the order in which mistakes are looked for: the most frequent ones come first."""
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    """What is assigned to, as code that reads it."""
+    copy = deepcopy(target)
+    for node in ast.walk(copy):
+        if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
+            node.ctx = ast.Load()
+    return copy
+
+
+def _upright(factor: ast.expr) -> ast.expr:
+    """A factor of a matrix product without its transpose."""
+    return factor.value if isinstance(factor, ast.Attribute) and factor.attr == "T" else factor
+
+
+FRAGMENTS = (ast.Constant, ast.Name, ast.keyword, ast.Attribute, ast.operator)
+"""Nodes that say little in a sentence without the code around them."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Code with one change: the changed part before and after, the code around it (`place`), and the whole tree."""
+
+    operator: Operator
+    before: str
+    after: str
+    place: str
+    tree: ast.Module
+
+    @property
+    def source(self) -> str:
+        return ast.unparse(self.tree)
+
+
+def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
+    """All code that is one change away, in the order of the table; then one change made in every place, as of all axes.
+
+    The tree is as before when the iterator goes on: changes are made in copies.
+    """
+    for operator, rewrite in OPERATORS:
+        for above, field, index, node in _places(tree, ()):
+            for other in rewrite(node, above[-1], alternatives):
+                place = next(each for each in (node, *reversed(above)) if not isinstance(each, FRAGMENTS))
+                changed = _with(tree, above[-1], field, index, other)
+                after = ast.unparse(ast.fix_missing_locations(other))
+                yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
+    code = ast.unparse(tree)
+    if (turned := _all_axes(tree)) is not None:
+        yield Mutant(Operator.AXIS, code, ast.unparse(turned), code, turned)
+    used = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    for name in (name for name, count in used.items() if count > 1):
+        for alternative in alternatives.get(name, ()):
+            yield Mutant(Operator.NAME, name, alternative, code, _renamed(tree, name, alternative))
+
+
+def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[ast.AST, ...], str, int | None, ast.AST]]:
+    """All nodes below this one in the order of the code, each with the nodes above it, the field and the index in that."""
+    above = (*above, node)
+    for field, value in ast.iter_fields(node):
+        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST):
+                yield above, field, index, child
+                yield from _places(child, above)
+
+
+def _with(tree: ast.Module, parent: ast.AST, field: str, index: int | None, other: ast.AST) -> ast.Module:
+    """A copy of the tree with another node in one place. The tree itself is changed for as long as the copying takes."""
+    kept = getattr(parent, field)
+    changed = [*kept[:index], other, *kept[index + 1 :]] if index is not None else other
+    setattr(parent, field, changed)
+    try:
+        return ast.fix_missing_locations(deepcopy(tree))
+    finally:
+        setattr(parent, field, kept)
+
+
+def _renamed(tree: ast.Module, name: str, other: str) -> ast.Module:
+    """The tree with another name in every place that reads one."""
+    changed = deepcopy(tree)
+    for node in ast.walk(changed):
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            node.id = other
+    return changed
+
+
+def _all_axes(tree: ast.Module) -> ast.Module | None:
+    """The tree with every axis changed, if there are several."""
+    places = [(above[-1], field, index, node) for above, field, index, node in _places(tree, ())]
+    found = [(*place, other) for place in places for other in other_axes(place[3], place[0], {})]
+    if len(found) < 2:
+        return None
+    changed = deepcopy(tree)
+    copies = list(_places(changed, ()))
+    for (_, _, _, node), (above, field, index, _) in zip(places, copies, strict=True):
+        other = next((found_other for *_, found_node, found_other in found if found_node is node), None)
+        if other is not None and index is not None:
+            getattr(above[-1], field)[index] = other
+        elif other is not None:
+            setattr(above[-1], field, other)
+    return ast.fix_missing_locations(changed)

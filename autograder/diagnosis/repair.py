@@ -1,0 +1,106 @@
+"""Where in the code a mistake is: the one small change that makes a wrong answer right."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from autograder.diagnosis.operators import CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants
+from autograder.replay import parsed
+from autograder.replay.parsed import ParsedCell
+from autograder.tape.tape import Tape
+from autograder.verdict import Cause, Mistake
+
+MAX_SECONDS = 3.0
+"""Seconds for which changes are tried. Most cells take a tenth of a second; one with long loops is not worth more."""
+MAX_CHANGES = 600
+"""Changes to try."""
+MAX_CODE = 60
+"""Characters of a piece of code in a sentence."""
+
+SENTENCES: dict[Operator, tuple[Mistake, str]] = {
+    Operator.SIGN: (Mistake.SIGN, "A sign is wrong in `{place}`."),
+    Operator.TERM: (Mistake.OPERATION, "There is a term too many in `{place}`."),
+    Operator.FACTOR: (Mistake.FACTOR, "There is a factor too many in `{place}`."),
+    Operator.OPERATION: (
+        Mistake.OPERATION,
+        "`{place}` multiplies where it should divide, or divides where it should multiply.",
+    ),
+    Operator.ADDED: (Mistake.OPERATION, "`{place}` adds where it should multiply, or multiplies where it should add."),
+    Operator.PRODUCT: (
+        Mistake.OPERATION,
+        "`{place}` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
+    ),
+    Operator.POWER: (Mistake.FACTOR, "A power is wrong in `{place}`."),
+    Operator.NUMBER: (Mistake.CONSTANT, "The number `{before}` is wrong in `{place}`."),
+    Operator.AXIS: (Mistake.AXIS, "`{place}` goes along the wrong axis."),
+    Operator.KEEPDIM: (Mistake.AXIS, "`{place}` needs `keepdim=True`, or has it where it should not."),
+    Operator.MEAN: (Mistake.MEAN, "`{place}` is a mean where a sum belongs, or the other way round."),
+    Operator.UNSUMMED: (Mistake.AXIS, "`{place}` is summed once too often."),
+    Operator.TRANSPOSE: (Mistake.SHAPE, "`{before}` has to be transposed, or not to be."),
+    Operator.ORDER: (Mistake.SHAPE, "The two sides of `{place}` are in the wrong order."),
+    Operator.BESSEL: (Mistake.CONSTANT, "In `{place}` mind where the number of rows belongs, and where one less."),
+    Operator.NAME: (Mistake.TENSOR, "`{before}` is not what belongs in `{place}`."),
+    Operator.OVERWRITE: (Mistake.REPEATS, "`{place}` overwrites what was there where it should add, or the other way round."),
+    Operator.STATEMENT: (Mistake.OPERATION, "`{place}` does not belong there."),
+    Operator.SUMMED: (Mistake.AXIS, "`{before}` is not summed."),
+    Operator.BRACKETS: (Mistake.OPERATION, "The brackets are in the wrong place, or missing, in `{place}`."),
+    Operator.EXTRA: (Mistake.FACTOR, "`{before}` lacks a factor."),
+    Operator.ROWS: (Mistake.ROWS, "`{place}` does not go over all that it should."),
+    Operator.SUMS: (Mistake.AXIS, "`{place}` is a product of sums where a sum of products belongs, or the other way round."),
+    Operator.FUNCTION: (Mistake.OPERATION, "The function in `{place}` is the wrong one."),
+}
+ALONE = "All the rest is right: look at this place alone."
+
+
+def repair(source: str, alternatives: Alternatives, is_right: Callable[[ParsedCell], bool]) -> Cause | None:
+    """The mistake that one small change of the code fixes, or None. `is_right` runs code, and says whether it is right."""
+    deadline = time.monotonic() + MAX_SECONDS
+    try:
+        tree = parsed.parse_tree(source)
+    except (SyntaxError, ValueError):
+        return None
+    if any(isinstance(node, ast.While) for node in ast.walk(tree)):
+        return None  # a changed condition may never end
+    for count, mutant in enumerate(mutants(tree, alternatives)):
+        if count == MAX_CHANGES or time.monotonic() > deadline:
+            return None
+        if is_right(parsed.from_tree(source, mutant.tree)):
+            return _cause(mutant)
+    return None
+
+
+def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alternatives:
+    """For each tensor what may stand in its place in an answer: others of its shape, then what the consumers' lines read.
+
+    `values` are what the names stand for. Factors and numbers that may be missing are under `FACTORS` and `CONSTANTS`.
+    """
+    consumers = tape.consumers(variable)
+    incoming = [f"d{consumer}" for consumer in consumers if consumer != tape.loss]
+    line = list(
+        dict.fromkeys((*incoming, *(name for each in consumers for name in (*tape.parents(each), each) if each != tape.loss)))
+    )
+    alike: dict[object, list[str]] = defaultdict(list)
+    for name, value in values.items():
+        if isinstance(value, Tensor):
+            alike[value.shape, value.is_floating_point()].append(name)
+    found = {
+        name: [other for other in dict.fromkeys((*same, *line)) if other != name] for same in alike.values() for name in same
+    }
+    nodes = (node for use in tape.uses(variable) for node in ast.walk(ast.parse(use)))
+    numbers = {ast.unparse(node) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, float)}
+    return {**found, FACTORS: line, CONSTANTS: sorted(numbers)}
+
+
+def _cause(mutant: Mutant) -> Cause:
+    mistake, sentence = SENTENCES[mutant.operator]
+    return Cause(mistake, sentence.format(before=_short(mutant.before), place=_short(mutant.place)), ALONE)
+
+
+def _short(code: str) -> str:
+    line = " ".join(code.split())
+    return line if len(line) <= MAX_CODE else f"{line[:MAX_CODE]}…"

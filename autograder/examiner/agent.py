@@ -1,0 +1,305 @@
+"""The agent in a room: it runs the student's cells, and answers the examiner's questions about what they made.
+
+The examiner trusts nothing that comes from here: the agent shares its process with the student's code, which can change it.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from io import StringIO
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.course.questions import Question
+from autograder.errors import NotReady
+from autograder.examiner import arguments, conversation
+from autograder.examiner.capture import Shell
+from autograder.examiner.channel import Channel, Closed
+from autograder.examiner.conversation import Conversation
+from autograder.examiner.operations import Counting
+from autograder.judge.session import Session, in_words, start_session
+from autograder.replay import parsed
+from autograder.replay.run import MISSING, NotebookWorkspace, Replay, run_cell, under_way
+from autograder.sandbox.limits import Limits
+from autograder.tape.cases import MAX_PARTS, Case
+from autograder.tape.tape import parse_forward
+
+SMALL_TYPES = (bool, int, float, str, type(None))
+"""Types of values that are sent along with their names, without being asked for."""
+MAX_NAME = 200
+"""Characters of the name of a type, and of a string that is sent along with its name."""
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "call": lambda value, *args, **kwargs: value(*args, **kwargs),
+    "attribute": getattr,
+    "set": setattr,
+    "item": operator.getitem,
+    "put": operator.setitem,
+    "length": len,
+    "iterate": iter,
+    "next": next,
+    "text": str,
+    "form": repr,
+    "truth": bool,
+    "is": isinstance,
+    **{name: getattr(operator, name) for name in ("eq", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "matmul")},
+    **{name: getattr(operator, name) for name in ("mod", "floordiv", "pow", "neg", "pos", "abs", "invert")},
+    **{name: getattr(operator, f"{name}_") for name in ("and", "or")},
+}
+"""What the examiner may do with an object that it holds by its number."""
+REFLECTED = ("add", "sub", "mul", "truediv", "matmul", "mod", "floordiv", "pow", "and", "or")
+OPERATIONS |= {f"r{name}": lambda right, left, do=OPERATIONS[name]: do(left, right) for name in REFLECTED}
+
+
+class Agent:
+    """Answers the examiner's questions in the student's process. Once it is made, nothing can be judged in this process.
+
+    `objects` are values that are no data: the examiner knows them by their numbers. `parts` are the parts of cases that the
+    examiner sent last, `local` the names in a function that was asked for, and `stopped` what the last call came to.
+    """
+
+    conversation: Conversation
+    limits: Limits
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.objects: dict[int, Any] = {}
+        self.parts: dict[int, Mapping[str, Any]] = {}
+        self.local: dict[str, Any] = {}
+        self.stopped: Replay = Replay(MISSING)
+        self.is_running = False
+        self.questions: dict[str, Callable[..., Any]] = {
+            "run": self.run,
+            "names": self.names,
+            "values": self.values,
+            "give": self.give,
+            "replay": self.replay,
+            "function": self.function,
+            "call": self.call,
+            "locals": self.locals,
+            "operate": self.operate,
+        }
+        sys.path.insert(0, "")  # as in a kernel, for modules that were handed in
+        backend = RoomBackend(self.show)
+        start_session(shell.shell, backend).backend = backend
+
+    def live(self, connection: socket.socket, limits: Limits) -> None:
+        """Answers questions over `connection` until the examiner is gone."""
+        self.shell.take_streams()
+        self.shell.files = {"stdout": 1, "stderr": 2}
+        self.pid = os.getpid()
+        self.limits = limits
+        self.conversation = Conversation(Channel(connection, limits.answer, self._opaque, self._reveal), self.serve)
+        signal.signal(signal.SIGINT, _nothing)
+        with suppress(Closed):
+            self.conversation.listen()
+
+    def serve(self, question: str, details: Mapping[str, Any]) -> Any:
+        """The answer to a question of the examiner."""
+        answer = self.questions[question](**details)
+        if os.getpid() != self.pid:  # a cell forked, and the child has come back to here: only the parent may answer
+            os._exit(0)
+        return answer
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Inside, SIGINT stops the student's code, as in a kernel. Outside it does nothing: the agent's own code goes on."""
+        was = self.is_running
+        self.is_running = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler if was else _nothing)
+            self.is_running = was
+
+    def run(self, source: str, id: str | None, count: int, largest: int) -> dict[str, Any]:
+        """Runs a cell: its messages, up to `largest` bytes, the error that stopped it, in words, and whether it was cut off."""
+        try:
+            with self._running():
+                messages, error, cut = self.shell.run(source, id, count, largest)
+        except KeyboardInterrupt as interrupt:  # it came after the cell, but before its record was complete
+            messages, error, cut = self.shell.recorder.end(), interrupt, False
+        return {"messages": messages, "error": None if error is None else in_words(error, conversation.safe_text), "cut": cut}
+
+    def names(self) -> dict[str, Any]:
+        """The notebook's names: the small values, and for each other name the size in bytes if it is a tensor, or None."""
+        hidden = self.shell.shell.user_ns_hidden
+        values, sizes = {}, {}
+        for name, value in self.shell.names.items():
+            if isinstance(name, str) and name[:1] != "_" and hidden.get(name, MISSING) is not value:
+                if type(value) in SMALL_TYPES and (not isinstance(value, str) or len(value) < MAX_NAME):
+                    values[name] = value
+                else:
+                    sizes[name] = value.nbytes if type(value) is Tensor and value.layout is torch.strided else None
+        return {"values": values, "sizes": sizes}
+
+    def values(self, names: list[str]) -> dict[str, Any]:
+        """The values of those names that the notebook has."""
+        known = self.shell.names
+        return {name: _plain(known[name]) for name in names if name in known}
+
+    def give(self, values: dict[str, Any], deleted: list[str], source: str) -> dict[str, Any]:
+        """Repeats here what a test did in the examiner: binds values, deletes names, runs definitions."""
+        for name in deleted:
+            self.shell.names.pop(name, None)
+        self.shell.names.update(values)
+        exec(compile(source, "<locked cell>", "exec"), self.shell.names)
+        return {}
+
+    def replay(self, code: str, name: str, given: dict[str, Any], beside: bool, counted: bool) -> dict[str, Any]:
+        """Runs a cell again on a case, and gives its value for `name`.
+
+        `given` has the new parts of cases, and the numbers of those that make up this one: a state that many answers are judged
+        on is sent only once. `beside` says whether the cell may read the names of the last `locals`, and `counted` whether
+        operations are counted.
+        """
+        self.parts = dict([*self.parts.items(), *given["new"].items()][-MAX_PARTS:])
+        case = Case(self.parts[given["state"]], given["incoming"], given["rows"], self.parts[given["others"]])
+        names = {**self.shell.names, **self.local} if beside else self.shell.names
+        return self._replay(lambda: run_cell(parsed.parse_cell(code), name, case, names), counted)
+
+    def function(self, by: str) -> dict[str, Any]:
+        """What is known of a function without a call."""
+        return vars(NotebookWorkspace(self.shell.names).function(by))
+
+    def call(self, by: str, arguments: dict[str, Any], counted: bool) -> dict[str, Any]:
+        """Calls a function with copies of these arguments."""
+
+        def run() -> Replay:
+            self.stopped = NotebookWorkspace(self.shell.names).call(by, arguments)
+            return self.stopped
+
+        return self._replay(run, counted)
+
+    def locals(self, code: str, by: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The local names of a function at the end of its last call."""
+        with self._running():
+            self.local = NotebookWorkspace(self.shell.names).locals_of(parsed.parse_cell(code), by, arguments, self.stopped)
+        return {name: _plain(value) for name, value in self.local.items() if isinstance(name, str)}
+
+    def _replay(self, run: Callable[[], Replay], counted: bool) -> dict[str, Any]:
+        counting = Counting()
+        try:
+            with self._running(), counting if counted else nullcontext():
+                replay = run()
+        except KeyboardInterrupt:
+            replay = Replay(MISSING, conversation.Interrupted("it did not end in time"))
+        return {
+            "missing": replay.answer is MISSING,
+            "answer": None if replay.answer is MISSING else _plain(replay.answer),
+            "error": None if replay.error is None else conversation.described(replay.error),
+            "changed": list(replay.changed),
+            "unfinished": replay.unfinished,
+            "counts": dict(counting.counts),
+            "lines": {str(name): line for name, line in replay.lines.items()},
+        }
+
+    def operate(self, operation: str, on: int, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Does something with the object of the number `on`.
+
+        Gives the result or the error, the changes of the arguments, and what was printed. The test that asked for it goes on
+        with its own copies of the arguments, and must see them changed as if the call had happened there.
+        """
+        before = arguments.Before((tuple(args), kwargs))
+        printed = {"stdout": StringIO(), "stderr": StringIO()}
+        answer: dict[str, Any] = {"value": None, "error": None}
+        try:
+            with self._running(), redirect_stdout(printed["stdout"]), redirect_stderr(printed["stderr"]):
+                value = OPERATIONS[operation](self.objects[on], *args, **kwargs)
+            answer["value"] = before.refer(value)
+        except BaseException as error:
+            answer["error"] = conversation.described(error)
+        answer["changes"] = before.changes()
+        answer["printed"] = {name: text.getvalue()[: self.limits.cell_output] for name, text in printed.items()}
+        return answer
+
+    def show(self, what: str, *args: Any) -> None:
+        """Asks the examiner to run `check` or `progress`, and shows the messages that it sends."""
+        if under_way():
+            return
+        answer = self.conversation.ask("show", what=what, args=list(args), kwargs={})
+        for message in answer["messages"]:
+            self.shell.recorder.send(None, message)
+        if answer["error"] is not None:
+            raise conversation.rebuilt(answer["error"])
+
+    def _opaque(self, value: object) -> dict[str, Any]:
+        """Describes a value that is no data. It stays here, under a number by which the examiner can speak of it."""
+        number = len(self.objects) + 1
+        self.objects[number] = value
+        kind = type(value)
+        return {
+            "number": number,
+            "kind": kind.__name__[:MAX_NAME],
+            "callable": callable(value),
+            "class": isinstance(value, type),
+        }
+
+    def _reveal(self, description: dict[str, Any]) -> object:
+        """The object of this side that a description stands for, or a function that calls one of the examiner's."""
+        if "number" in description:
+            return self.objects[description["number"]]
+        number = description["callback"]
+
+        def callback(*args: Any, **kwargs: Any) -> Any:
+            answer = self.conversation.ask("callback", number=number, args=list(args), kwargs=kwargs)
+            if answer["error"] is not None:
+                raise conversation.rebuilt(answer["error"])
+            return answer["value"]
+
+        return callback
+
+
+class RoomBackend:
+    """What the magics and functions of a notebook do in a room, where there is no autograd, no judge and no tape.
+
+    `show` asks the examiner to judge, and shows what the examiner says.
+    """
+
+    watches = False
+
+    def __init__(self, show: Callable[..., None]) -> None:
+        self._show = show
+
+    def forward(self, session: Session, source: str, batch: list[str]) -> None:
+        """Runs the lines of a forward pass for their values, without recording a tape."""
+        names = session.namespace
+        with torch.no_grad():
+            for step in parse_forward(source):
+                names[step.name] = eval(step.code, {**names})
+
+    def check(self, session: Session, question: Question) -> None:
+        self._show("check", question.name, question.by or None)
+
+    def progress(self, session: Session) -> None:
+        self._show("progress")
+
+    def grade(self, session: Session, question: Question) -> None:
+        raise NotReady("this is not there while the notebook is graded.")
+
+    def hint(self, session: Session, question: Question) -> None:
+        """Nothing: hints and model answers are for learners."""
+
+    def solution(self, session: Session, question: Question, anyway: bool) -> None:
+        """Nothing, as with hints."""
+
+
+def _nothing(*_: object) -> None:
+    """Ignores an interrupt that comes when no cell is running any more."""
+
+
+def _plain(value: Any) -> Any:
+    """An ordinary tensor in place of one of a subclass; any other value as it is."""
+    if isinstance(value, Tensor) and type(value) is not Tensor:
+        with torch._C.DisableTorchFunctionSubclass():
+            return value.detach().as_subclass(Tensor)
+    return value

@@ -1,0 +1,171 @@
+"""A notebook's shell without a kernel: what cells show is recorded in the messages that a kernel would send."""
+
+from __future__ import annotations
+
+import builtins
+import getpass
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from ipykernel import zmqshell
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.error import StdinNotImplementedError
+from jupyter_client.session import Session
+from matplotlib import pyplot
+from traitlets.config import Config
+
+from autograder.examiner.exam import Message
+
+QUIET_CONFIG = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"autoindent": False}})
+"""No history: IPython writes it to disk in a thread, which a fork does not have."""
+
+
+class Recorder(Session):
+    """Keeps the messages of one cell, up to a number of bytes; `cut` says whether there were more."""
+
+    def begin(self, largest: int) -> None:
+        """Starts the record of a cell that may show `largest` bytes."""
+        self.messages: list[Message] = []
+        self.left = largest
+        self.cut = False
+
+    def msg(self, msg_type: str, content: Message | None = None, *_: Any, **__: Any) -> Message:
+        return {"msg_type": msg_type, "content": content or {}}
+
+    def send(self, stream: object, msg_or_type: Message | str, content: Any = None, *_: Any, **__: Any) -> None:
+        """Called by the shell, with a message or with its type and content."""
+        message = self.msg(msg_or_type, content) if isinstance(msg_or_type, str) else msg_or_type
+        text = json.dumps(message["content"], default=str)
+        size = len(text)
+        if size > self.left and message["msg_type"] != "error":
+            self.cut = True
+            return
+        self.left -= size
+        self.messages.append({"msg_type": message["msg_type"], "content": json.loads(text)})  # plain data, as a kernel sends
+
+    def write(self, name: str, text: str) -> None:
+        """Records text for a stream. Pieces in a row become one message, until a message of another kind comes."""
+        if len(text) > max(self.left, 0):
+            self.cut, text = True, text[: max(self.left, 0)]
+        if not text:
+            return
+        self.left -= len(text)
+        last = self.messages[-1] if self.messages else None
+        if last is not None and last["msg_type"] == "stream" and last["content"]["name"] == name:
+            last["content"]["pieces"].append(text)
+        else:
+            self.messages.append({"msg_type": "stream", "content": {"name": name, "pieces": [text]}})
+
+    def end(self) -> list[Message]:
+        """The messages since `begin`."""
+        messages, self.messages = self.messages, []
+        for message in messages:
+            if message["msg_type"] == "stream":
+                message["content"] = {"name": message["content"]["name"], "text": "".join(message["content"]["pieces"])}
+        return messages
+
+
+@dataclass
+class Shell:
+    """A shell that records what cells show, with the notebook's names.
+
+    `files` are the descriptors, by the names of their streams, to which the process itself writes: what a library of C or a
+    child process prints does not pass through Python's streams.
+    """
+
+    shell: ZMQInteractiveShell
+    recorder: Recorder = field(default_factory=Recorder)
+    files: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> dict[str, Any]:
+        names: dict[str, Any] = self.shell.user_ns
+        return names
+
+    def take_streams(self) -> None:
+        """From now on, records what is printed."""
+        sys.stdout, sys.stderr = (_Stream(self.recorder, name) for name in ("stdout", "stderr"))
+
+    def run(self, source: str, id: str | None, count: int, largest: int) -> tuple[list[Message], BaseException | None, bool]:
+        """Runs a cell. Gives its messages, at most `largest` bytes, the error that stopped it, and whether it showed more."""
+        self.shell.execution_count = count
+        self.recorder.begin(largest)
+        result = self.shell.run_cell(source, store_history=True, cell_id=id)  # type: ignore[no-untyped-call]
+        for name, descriptor in self.files.items():
+            self.recorder.write(name, _written(descriptor))
+        return self.recorder.end(), result.error_before_exec or result.error_in_exec, self.recorder.cut
+
+
+def start_shell(ipython_dir: str) -> Shell:
+    """Makes the one shell of this process, and takes over its output streams, input and display."""
+    config = Config(QUIET_CONFIG)
+    shell = ZMQInteractiveShell.instance(config=config, ipython_dir=ipython_dir, kernel=SimpleNamespace(eventloop=None))
+    shell.enable_gui = lambda gui=None: None  # no event loop: figures are drawn when a cell ends
+    shell.enable_matplotlib("inline")
+    pyplot.uninstall_repl_displayhook()  # it would draw every figure a second time, for no reader
+    recording = Shell(shell)
+    recording.recorder.begin(0)
+    for publisher in (shell.displayhook, shell.display_pub):
+        publisher.session, publisher.pub_socket = recording.recorder, None
+    recording.take_streams()
+    builtins.input = partial(_no_input, "raw_input")
+    getpass.getpass = partial(_no_input, "getpass")
+    vars(zmqshell)["system"] = _system
+    return recording
+
+
+def _written(descriptor: int) -> str:
+    """The text in a file, which is emptied."""
+    size = os.fstat(descriptor).st_size
+    text = os.pread(descriptor, size, 0)
+    os.ftruncate(descriptor, 0)
+    return text.decode(errors="replace")
+
+
+class _Stream(io.TextIOBase):
+    """Takes the place of stdout or stderr of a cell."""
+
+    def __init__(self, recorder: Recorder, name: str) -> None:
+        self._recorder, self.name = recorder, name
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text)}")
+        self._recorder.write(self.name, text)
+        return len(text)
+
+    def fileno(self) -> int:
+        return 1 if self.name == "stdout" else 2
+
+
+def _no_input(name: str, *_: object, **__: object) -> NoReturn:
+    """Raises the error that a kernel raises if nobody can answer `input`."""
+    raise StdinNotImplementedError(f"{name} was called, but this frontend does not support input requests.")
+
+
+def _system(command: str) -> int:
+    """Runs `!command`, and gives its exit code. IPython's own way needs a terminal, and a room has none."""
+    pipe, output = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=pipe, stderr=output) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                sys.stdout.write(line.decode(errors="replace"))
+        except KeyboardInterrupt:
+            process.kill()
+            raise
+    return process.returncode

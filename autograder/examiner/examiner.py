@@ -1,0 +1,395 @@
+"""The examiner: it runs the locked cells and the tests of one notebook, and has the student's cells run in a room.
+
+No line of a student's code runs here. Values of the student's that a test needs come from the room as data; objects and
+functions stay there, and the test gets a `Remote` that acts on them. Locked cells run on both sides, as both need their names.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from autograder.course.cells import Cell, Role
+from autograder.course.questions import Question
+from autograder.errors import AutograderError, Died, NotReady
+from autograder.examiner import conversation
+from autograder.examiner.capture import Shell
+from autograder.examiner.channel import Channel, Unsendable
+from autograder.examiner.conversation import after
+from autograder.examiner.exam import (
+    CellRecord,
+    Exam,
+    ExamResult,
+    Hints,
+    MapNode,
+    cut_message,
+    error_message,
+    messages_of,
+    say_it_was_late,
+    size_of,
+)
+from autograder.examiner.namespace import Namespace
+from autograder.examiner.operations import Counts, repeated, repeated_whole
+from autograder.examiner.prefix import PURE_MODULES, Cells, without_magics
+from autograder.examiner.student import GRACE, Names, Refused, Remote, RemoteWorkspace, Student, revealed
+from autograder.judge.kinds.gradient import tape_for
+from autograder.judge.session import Session, current_session, in_words, start_session
+from autograder.notebook import api
+from autograder.notebook.checking import hints
+from autograder.notebook.extension import LocalBackend
+from autograder.notebook.gradient_map import chart
+from autograder.replay import parsed
+from autograder.sandbox.limits import interrupted_after
+
+
+@dataclass(frozen=True)
+class RunPrefix:
+    """The prefix of a notebook that has run in this process: its cells, the names that they bound, and their records."""
+
+    cells: Cells
+    scope: Namespace
+    records: list[CellRecord]
+
+    @property
+    def size(self) -> int:
+        """Bytes of what the cells of the prefix showed."""
+        return sum(size_of(message) for record in self.records for message in record.messages)
+
+    def begins(self, exam: Exam) -> bool:
+        """Whether a notebook begins with these cells."""
+        tasks = exam.tasks[: len(self.cells)]
+        return [[task.id, task.source] for task in tasks] == self.cells and all(task.role is Role.LOCKED for task in tasks)
+
+
+def run_prefix(shell: Shell, cells: Cells, largest: int) -> Namespace | None:
+    """Runs the cells of a prefix; None if one of them stops, or shows or needs more than the prefix itself gives it."""
+    start_session(shell.shell, LocalBackend())
+    scope = Namespace(shell.names)
+    wanted: list[str] = []
+
+    def fetch(names: list[str]) -> dict[str, Any]:
+        # modules in import statements are among the names
+        wanted.extend(name for name in names if name.partition(".")[0] not in PURE_MODULES)
+        return {}
+
+    for count, (id, source) in enumerate(cells, 1):
+        scope.bring(without_magics(source), fetch, is_there=True)
+        before = dict(shell.names)
+        _, error, cut = shell.run(source, id, count, largest)
+        if cut or error is not None or not shell.names.keys() >= set(wanted):
+            return None
+        scope.keep(before)
+    return scope
+
+
+def prefix_records(replies: Sequence[Mapping[str, Any]]) -> list[CellRecord]:
+    """The records of a prefix, from the agent's replies for its cells. None of them if one stopped or was cut off."""
+    if any(reply["cut"] or reply["error"] is not None for reply in replies):
+        return []
+    return [CellRecord(reply["messages"]) for reply in replies]
+
+
+OpenRoom = Callable[[], tuple[socket.socket, int, Callable[[], str]]]
+"""Opens a new room. Gives the socket and the pidfd of the student's process, and a function that kills the process.
+
+That function returns the reason if the process was killed before, or the empty string.
+"""
+
+MAX_DEATHS = 5
+"""How many times the process of a notebook may die before the rest of the cells is not run."""
+
+REFUSED_ERRORS = re.compile(
+    r"AutogradOff|PermissionError|MemoryError|BlockingIOError|ConnectionRefusedError|gaierror|URLError"
+    r"|OSError: \[Errno (1|12|13|27|28|30|97|99|101)\]"
+)
+"""How errors begin that a room's isolation or limits may have caused."""
+MAX_ERROR_CHARACTERS = 200
+"""Characters of an error in a note."""
+
+JUDGES: Mapping[str, Callable[..., None]] = {"check": api.check, "progress": api.progress}
+"""The functions in students' cells that need a judge. The room asks the examiner to run them."""
+
+
+class Examiner:
+    """Examines one notebook, in the shell of this process.
+
+    `open_room` opens a room when the first cell of the student's is to run, and again when the process there has died. `course`
+    is the folder of the instructor's own files. The cells of the `prefix` have run already. `notes` are remarks for the
+    instructor, and `seconds` says how the time was spent.
+    """
+
+    def __init__(self, exam: Exam, shell: Shell, open_room: OpenRoom, course: Path, prefix: RunPrefix | None = None) -> None:
+        self.course = course
+        self.exam = exam
+        self.shell = shell
+        prefix = prefix or RunPrefix([], Namespace(shell.names), [])
+        self.scope, self._prefix_records = prefix.scope, prefix.records
+        self.scope.imports = exam.imports
+        self.notes: list[str] = []
+        self.session = start_session(shell.shell, LocalBackend())
+        self.session.seed = exam.seed
+        self.session.exercise = exam.exercise
+        self._open_room = open_room
+        self._student: Student | None = None
+        self._done: list[tuple[int, Cell]] = []
+        self._given: list[dict[str, Any]] = []
+        self._deaths = 0
+        self._endless = frozenset[str]()
+        self._counts: dict[tuple[str, str], Counts] = {}
+        self._callbacks: list[Callable[..., Any]] = []
+        self._is_testing = False
+        self._deadline = after(exam.limits.notebook_seconds)
+        self._left = exam.limits.output - prefix.size
+        self.seconds = dict.fromkeys(("room", "cells", "examiner"), 0.0)
+
+    def examine(self) -> list[CellRecord]:
+        """Runs all cells, in their order, and gives a record of each."""
+        began = time.monotonic()
+        tasks = islice(enumerate(self.exam.tasks, 1), len(self._prefix_records), None)
+        records = [*self._prefix_records, *(self._examine(count, task) for count, task in tasks)]
+        self.notes += self._repetitions()
+        self.seconds["examiner"] = time.monotonic() - began - self.seconds["room"] - self.seconds["cells"]
+        return records
+
+    def _examine(self, count: int, task: Cell) -> CellRecord:
+        if time.monotonic() > self._deadline:
+            reason = f"the notebook did not end within {self.exam.limits.notebook_seconds:g} s: this cell was not run"
+            return CellRecord([error_message("OutOfTime", reason)], f"OutOfTime: {reason}")
+        if task.role is Role.TEST:
+            return self._test(count, task)
+        record = self._in_room(count, task)
+        if task.role is Role.LOCKED and (error := self._here(count, task).error) and not record.error:
+            self.notes.append(f"The locked cell `{task.id}` stopped in the examiner: {error}")
+        return record
+
+    def _in_room(self, count: int, task: Cell) -> CellRecord:
+        """Has a cell run in the room. The record says so if the process there refused it, died or took too long."""
+        is_students = task.role is Role.STUDENT
+        if is_students:
+            try:
+                with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):  # even parsing a cell may take long
+                    self.session.note(task.source, task.id)
+            except KeyboardInterrupt:
+                self.session.note("", task.id)
+            run = self.session.runs[-1]
+        try:
+            student = self._present()
+            reply = self._run(student, count, task)
+        except (Refused, TypeError) as refusal:
+            record = CellRecord([error_message("Refused", str(refusal))], str(refusal))
+        except Died as death:
+            self._note_death(task, death)
+            message = f"the process of the notebook ended in this cell: {death}"
+            record = CellRecord([error_message("Died", message)], f"Died: {death}")
+        else:
+            self._done.append((count, task))
+            messages = messages_of(reply["messages"], self._largest())
+            self._left -= sum(size_of(message) for message in messages)
+            record = CellRecord(messages, reply["error"] if isinstance(reply["error"], str) else None)
+            if student.was_late:
+                self._endless |= {task.source}
+                say_it_was_late(record, self.exam.limits.cell_seconds)
+                self.notes.append(f"The cell `{task.id}` did not end within {self.exam.limits.cell_seconds:g} s.")
+            if reply["cut"]:
+                record.messages.append(cut_message(self.exam.limits.cell_output))
+                self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
+            if is_students and record.error and REFUSED_ERRORS.match(record.error):
+                self.notes.append(f"The room refused something in the cell `{task.id}`: {record.error[:MAX_ERROR_CHARACTERS]}")
+        if is_students:
+            run.error = record.error or ""
+            self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
+        return record
+
+    def _run(self, student: Student, count: int, task: Cell, largest: int | None = None) -> dict[str, Any]:
+        largest = self._largest() if largest is None else largest
+        began = time.monotonic()
+        try:
+            return student.ask("run", source=task.source, id=task.id, count=count, largest=largest)
+        finally:
+            self.seconds["cells"] += time.monotonic() - began
+            self._forget(student)
+
+    def _largest(self) -> int:
+        """Bytes that the next cell may show."""
+        return max(0, min(self.exam.limits.cell_output, self._left))
+
+    def _present(self) -> Student:
+        """The student's process; a new one if the last one has died, in which the cells so far are run again.
+
+        A cell that the new process dies of is left out from then on. Raises Died after MAX_DEATHS.
+        """
+        while self._student is None or self._student.is_dead:
+            if self._deaths >= MAX_DEATHS:
+                raise Died(f"it ended {MAX_DEATHS} times, and is not started again")
+            self._student = student = self._enter()
+            self._forget(student)
+            for step in [*self._done]:
+                try:
+                    with suppress(Refused):
+                        self._run(student, *step, largest=0)
+                except Died as death:
+                    self._done.remove(step)
+                    self._note_death(step[1], death)
+                    break
+            else:
+                for given in self._given:
+                    student.ask("give", **given)
+        return self._student
+
+    def _enter(self) -> Student:
+        """The student's process in a new room."""
+        began = time.monotonic()
+        connection, pidfd, end = self._open_room()
+        self.seconds["room"] += time.monotonic() - began
+        channel = Channel(connection, self.exam.limits.answer, self._opaque, lambda shown: revealed(student, shown))
+        student = Student(channel, pidfd, end, self.exam.limits, self._serve)
+        student.deadline = self._deadline
+        student.prepare = self._give_back
+        return student
+
+    def _note_death(self, task: Cell, death: Died) -> None:
+        self._deaths += 1
+        self.notes.append(f"The process of the notebook ended in the cell `{task.id}`: {death}.")
+
+    def _forget(self, student: Student) -> None:
+        """Forgets the values of names in the room: code has run there that may have changed them."""
+        self.session.workspace = RemoteWorkspace(student, Names(student), self.course, self._counts, self._endless)
+
+    def _here(self, count: int, task: Cell) -> CellRecord:
+        """Runs a locked cell or a test in this process. Names that it needs and no locked cell has bound come from the room."""
+        try:
+            with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):
+                is_there = task.role is Role.LOCKED
+                self.scope.bring(task.source, lambda names: self._present().ask("values", names=names), is_there)
+                before = dict(self.shell.names)
+                self.session.concluded.clear()
+                messages, error, cut = self.shell.run(task.source, task.id, count, self.exam.limits.cell_output)
+        except (AutograderError, KeyboardInterrupt) as stop:
+            return CellRecord([error_message(type(stop).__name__, str(stop))], in_words(stop))
+        self.scope.keep(before)
+        if error is not None and all(message["msg_type"] != "error" for message in messages):
+            messages.append(error_message(type(error).__name__, str(error)))
+        if cut:
+            messages.append(cut_message(self.exam.limits.cell_output))
+        verdicts = tuple(self.session.concluded) if task.role is Role.TEST else ()
+        return CellRecord(messages, None if error is None else in_words(error), verdicts)
+
+    def _test(self, count: int, task: Cell) -> CellRecord:
+        """Runs a test here, and takes what it made or changed into the room."""
+        self._is_testing = True
+        try:
+            with suppress(Died):  # a test that needs the room will ask for it, and fail
+                self._present()
+            record = self._here(count, task)
+        finally:
+            self._is_testing = False
+        if record.error is None:
+            for message in record.messages:
+                if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
+                    message["content"]["name"] = "stdout"
+                    self.notes.append(f"The test `{task.id}` passed with a warning, which costs no marks.")
+        with suppress(AutograderError):
+            self._give_back()
+            self._give(count, task)
+        return record
+
+    def _give(self, count: int, task: Cell) -> None:
+        """Sends the room what the visible part of a test made, if later cells of the student's read it."""
+        later = (each.source for each in self.exam.tasks[count:] if each.role is Role.STUDENT)
+        values, source = self.scope.made_by(
+            task.shown, task.hidden, {name for each in later for name in parsed.parse_cell(each).reads}
+        )
+        if not (values or source):
+            return
+        try:
+            self._present().ask("give", values=values, deleted=[], source=source)
+        except (TypeError, Refused) as error:
+            self.notes.append(f"What the test `{task.id}` made was not there for later cells: {error}")
+        else:
+            self._given.append({"values": values, "deleted": [], "source": source})
+
+    def _repetitions(self) -> Iterator[str]:
+        """A note on each answer that ran an operation so often that it may have used finite differences."""
+        for (source, name), counts in self._counts.items():
+            with suppress(NotReady):
+                if source:
+                    tape = tape_for(self.session, name)
+                    operation = repeated(tape, name[1:], counts)
+                else:
+                    operation = next(filter(None, (repeated_whole(tape, counts) for tape in self.session.tapes.values())), "")
+                if operation:
+                    seen = f"`{name}` runs `{operation}` {counts[operation]:,} times"
+                    yield f"Look at finite differences: {seen}. It may be a loop over all entries instead."
+
+    def _give_back(self) -> None:
+        """Repeats in the room what the running test did to names of the room."""
+        values, deleted = self.scope.given_back()
+        if (values or deleted) and self._student is not None:
+            self._student.ask("give", values=values, deleted=deleted, source="")
+
+    def _serve(self, question: str, details: Mapping[str, Any]) -> Any:
+        """Answers a question of the room. It may ask two things; LookupError for all others."""
+        if question == "callback":
+            return self._call_back(**details)
+        if question == "show":
+            return self._show(**details)
+        raise LookupError(f"nobody answers `{question}`")
+
+    def _call_back(self, number: int, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Calls a function of a test, which the test passed to a function of the student's."""
+        try:
+            return {"value": self._callbacks[number](*args, **kwargs), "error": None}
+        except Exception as error:
+            return {"value": None, "error": conversation.described(error)}
+
+    def _show(self, what: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Runs `check` or `progress` for a student's cell, and gives the messages that it showed. Nothing while a test runs."""
+        if self._is_testing or self._student is None:
+            return {"messages": [], "error": None}
+        self._forget(self._student)
+        self.shell.recorder.begin(self.exam.limits.cell_output)
+        try:
+            JUDGES[what](*args, **kwargs)
+            error = None
+        except Exception as stop:
+            error = conversation.described(stop)
+        return {"messages": self.shell.recorder.end(), "error": error}
+
+    def _opaque(self, value: object) -> dict[str, Any]:
+        """Describes a value that is no data: the room's own object by its number, a function of a test as one to call back."""
+        if isinstance(value, Remote):
+            return {"number": value._number}
+        if not callable(value):
+            raise Unsendable(f"a value of type `{type(value).__name__}` cannot be sent into the room: only data can be")
+        self._callbacks.append(value)
+        return {"callback": len(self._callbacks) - 1}
+
+
+def result_of(exam: Exam, cells: Sequence[CellRecord], notes: Sequence[str], seconds: dict[str, float]) -> ExamResult:
+    """The result of the exam that this process has just held, with the maps and hints that a learner's exam asks for."""
+    session = current_session() if exam.maps or exam.hints else None
+    maps = _maps(session) if session and exam.maps else {}
+    return ExamResult(cells, notes, seconds, maps, {name: _hints(session, name) for name in exam.hints} if session else {})
+
+
+def _maps(session: Session) -> dict[str, list[MapNode]]:
+    """The maps of the forward passes, by their sources. One whose variables all belong to later passes has none."""
+    return {
+        source: [MapNode(node.name, tuple(node.through), node.leaf) for node in chart(tape, {}).nodes]
+        for source, tape in session.tapes.items()
+        if any(session.tape(variable) is tape for variable in tape.variables)
+    }
+
+
+def _hints(session: Session, name: str) -> Hints:
+    try:
+        return Hints(tuple(hints(session, Question(name))))
+    except NotReady as error:
+        return Hints(error=str(error))

@@ -1,0 +1,391 @@
+"""The student's process as the examiner sees it. The examiner asks it for everything and trusts none of its answers."""
+
+from __future__ import annotations
+
+import signal
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partialmethod
+from itertools import chain, count, islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from autograder.errors import AutograderError, Died
+from autograder.examiner import arguments, conversation
+from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
+from autograder.examiner.conversation import Conversation, Failed, after
+from autograder.examiner.operations import Counts
+from autograder.replay.parsed import ParsedCell
+from autograder.replay.run import MISSING, FunctionInfo, Replay
+from autograder.sandbox.limits import Limits
+from autograder.tape.cases import MAX_PARTS, Case
+
+GRACE = 3.0
+"""Seconds that code has to end once it is interrupted. After that the process is killed."""
+
+ANYTHING = object
+Fields = Mapping[str, type]
+"""The fields that an answer must have: their names and types."""
+
+REPLAY: Fields = {
+    "missing": bool,
+    "answer": ANYTHING,
+    "error": ANYTHING,
+    "changed": list,
+    "unfinished": bool,
+    "lines": dict,
+    "counts": dict,
+}
+SHAPES: dict[str, Fields] = {
+    "run": {"messages": list, "error": ANYTHING, "cut": bool},
+    "names": {"values": dict, "sizes": dict},
+    "values": {},
+    "give": {},
+    "replay": REPLAY,
+    "function": {"parameters": tuple, "is_blank": bool, "kind": str},
+    "call": REPLAY,
+    "locals": {},
+    "operate": {"value": ANYTHING, "error": ANYTHING, "changes": list, "printed": dict},
+}
+"""The fields of the answer to each question."""
+
+CHANGING = {"run", "give", "operate"}
+"""Questions after which a function of the student's may give other results."""
+
+
+class Refused(AutograderError):
+    """The student's process is alive and could not answer; `error` is why."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"it did not answer: {type(error).__name__}: {error}")
+        self.error = error
+
+
+class Student:
+    """The student's process, which is killed when it breaks the rules of the conversation.
+
+    `end` kills the room, and gives the reason if it was killed before. `serve` answers the process's own questions.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        pidfd: int,
+        end: Callable[[], str],
+        limits: Limits,
+        serve: Callable[[str, Mapping[str, Any]], Any],
+    ) -> None:
+        self.limits = limits
+        self.deadline = float("inf")
+        """The time of `time.monotonic` at which the time for the notebook is up."""
+        self.was_late = False
+        """Whether the code behind the last answer had to be interrupted because its time was up."""
+        self.is_dead = False
+        self.known: list[tuple[int, Mapping[str, Any]]] = []
+        """The parts of cases that it was sent last, with their numbers. The agent keeps as many, so both sides agree."""
+        self.numbers = count()
+        self.called: list[tuple[str, Mapping[str, Any], Any]] = []
+        """Calls of its functions since the last change there: the name, the arguments and the result."""
+        self.prepare: Callable[[], None] = lambda: None
+        """Called before each operation on an object, so that the room learns first what the test has changed."""
+        self._conversation = Conversation(channel, serve)
+        self._pidfd = pidfd
+        self._end = end
+
+    def ask(self, question: str, **details: Any) -> dict[str, Any]:
+        """The answer to a question. Code that takes too long is interrupted, and if that does not help, killed.
+
+        Raises Died if the process is gone, Refused if it could not answer this question, and TypeError if the question holds
+        something that cannot be sent.
+        """
+        if self.is_dead:
+            raise Died("it is gone")
+        try:
+            return self._ask(question, details)
+        except Failed as failure:
+            raise Refused(failure.error) from None
+        except Late:
+            self.end()
+            raise Died("it did not end in time, nor when it was interrupted, and was killed") from None
+        except (WireError, ProcessLookupError) as error:
+            unsaid = "it did not say why, as after `os._exit` or a crash"
+            raise Died(self.end() or (unsaid if isinstance(error, Closed) else f"it broke off: {error}")) from None
+        except KeyboardInterrupt:  # the answer may still come, and would be taken for that to the next question
+            self.end()
+            raise
+
+    def _ask(self, question: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        if question in CHANGING:
+            self.called.clear()
+        deadline = min(after(self.limits.cell_seconds), self.deadline)
+        self.was_late = False
+        try:
+            self._conversation.put(question, details, deadline)
+        except (Unsendable, TooLarge) as error:
+            raise TypeError(str(error)) from None
+        try:
+            answer = self._conversation.wait(deadline)
+        except Late:
+            self.was_late = True
+            signal.pidfd_send_signal(self._pidfd, signal.SIGINT)
+            answer = self._conversation.wait(after(GRACE))
+        if not _fits(answer, SHAPES[question]):
+            raise Malformed("it sent something that is no answer")
+        return answer  # type: ignore[no-any-return]
+
+    def end(self) -> str:
+        """Kills the room. Gives the reason if it was killed before, or the empty string."""
+        self.is_dead = True
+        return self._end()
+
+    def operate(self, operation: str, on: int, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        """The result of an operation on the object of the number `on`. What it changes in its arguments is changed here too."""
+        self.prepare()
+        kwargs = dict(kwargs or {})
+        originals = list(arguments.parts((args, kwargs)))
+        answer = self.ask("operate", operation=operation, on=on, args=list(args), kwargs=kwargs)
+        try:
+            arguments.bring(originals, answer["changes"])
+            text = "".join(text for name in ("stdout", "stderr") if isinstance(text := answer["printed"].get(name), str))
+            print(text, end="")
+            if answer["error"] is not None:
+                raise conversation.rebuilt(answer["error"])
+            return None if answer["value"] is None else arguments.referred(originals, answer["value"])
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            if answer["error"] is not None:
+                raise
+            self.end()
+            raise Died(f"it sent something that is no answer: {error}") from None
+
+
+def _fits(answer: object, fields: Fields) -> bool:
+    """Whether an answer has these fields."""
+    if not isinstance(answer, dict):
+        return False
+    return all(name in answer and isinstance(answer[name], kind) for name, kind in fields.items())
+
+
+SMALL_BYTES = 2**14
+"""Bytes of the largest tensor that is fetched along with another one."""
+MAX_FETCHED = 200
+"""How many such tensors are fetched along."""
+
+ARITHMETIC: tuple[str, ...] = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
+ARITHMETIC += tuple(f"r{name}" for name in ARITHMETIC)
+ORDER = ("lt", "le", "gt", "ge")
+UNARY = ("neg", "pos", "abs", "invert")
+"""Operators that the room carries out on its objects: the names of their methods, without underscores."""
+
+COMPARISONS = {"all", "allclose", "any", "eq", "equal", "equals", "isclose", "ne", "lt", "le", "gt", "ge", "less", "greater"}
+"""Methods that compare tensors and arrays. By one of these, an object of a student's class could call itself right."""
+
+NAMED = {"__name__", "__qualname__", "__annotations__", "__defaults__"}
+"""Special attributes that tests read from functions and classes. The others are read by Python itself, and answered here."""
+
+
+class Remote:
+    """An object of the room, by its number. Operations on it are carried out there.
+
+    Whatever its class says, it is never equal to a value of this side, smaller or larger, nor does it contain one. Arithmetic
+    with such a value never gives data. Otherwise a student could hand in an object that equals every expected answer.
+    """
+
+    def __init__(self, student: Student, number: int) -> None:
+        self._student = student
+        self._number = number
+
+    def _do(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        return self._student.operate(operation, self._number, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in NAMED:
+            raise AttributeError(name)
+        found = self._do("attribute", name)
+        return _between_remotes(name, found) if name in COMPARISONS and callable(found) else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in {"_student", "_number"}:
+            object.__setattr__(self, name, value)
+        else:
+            self._do("set", name, value)
+
+    def __eq__(self, other: object) -> Any:
+        return self._do("eq", other) if isinstance(other, Remote) else False
+
+    def __contains__(self, value: object) -> bool:
+        return any(item is value or item == value for item in self)
+
+    def _order(self, operation: str, other: object) -> Any:
+        return self._do(operation, other) if isinstance(other, Remote) else NotImplemented
+
+    def _compute(self, operation: str, other: object) -> Any:
+        result = self._do(operation, other)
+        if isinstance(result, Remote) or isinstance(other, Remote):
+            return result
+        raise TypeError(f"`{operation}` of a student's object and a value of the test gave a `{type(result).__name__}`")
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, Remote) and bool(instance._do("is", self))
+
+    def __len__(self) -> int:
+        return int(self._do("length"))
+
+    def __bool__(self) -> bool:
+        return bool(self._do("truth"))
+
+    __iter__ = partialmethod(_do, "iterate")
+    __next__ = partialmethod(_do, "next")
+    __getitem__ = partialmethod(_do, "item")
+    __setitem__ = partialmethod(_do, "put")
+    __str__ = partialmethod(_do, "text")
+    __repr__ = partialmethod(_do, "form")
+
+
+for _method, _names in ((Remote._compute, ARITHMETIC), (Remote._order, ORDER), (Remote._do, UNARY)):
+    for _name in _names:
+        setattr(Remote, f"__{_name}__", partialmethod(_method, _name))
+
+
+def _between_remotes(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A comparing method that raises TypeError unless all its arguments are the student's too."""
+
+    def compare(*args: Any, **kwargs: Any) -> Any:
+        if all(isinstance(value, Remote) for value in (*args, *kwargs.values())) and args:
+            return method(*args, **kwargs)
+        raise TypeError(f"`{name}` of a student's object that is no tensor was asked about a value of the test")
+
+    return compare
+
+
+def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
+    """A Remote for the object that a room describes so. Its class has the name of the one there. Raises Malformed."""
+    number, kind = description.get("number"), description.get("kind")
+    if not (type(number) is int and isinstance(kind, str)):
+        raise Malformed("an object without a number and a kind")
+    members = {"__call__": partialmethod(Remote._do, "call")} if description.get("callable") is True else {}
+    remote: Remote = type(kind if kind.isidentifier() else "object", (Remote,), members)(student, number)
+    return remote
+
+
+class Names(Mapping[str, Any]):
+    """The notebook's names in the room. A value is fetched when it is first asked for, and then stays the same here."""
+
+    def __init__(self, student: Student) -> None:
+        self._student = student
+        self._listed: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        values, sizes = self._list()
+        if name in values:
+            return values[name]
+        if name in sizes and name not in self._values:
+            small = (each for each, size in sizes.items() if type(size) is int and size <= SMALL_BYTES)
+            self.bring({name, *islice(small, MAX_FETCHED)})  # a test that reads one tensor mostly reads others too
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(*self._list())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._list()))
+
+    def items(self) -> Any:
+        """The small values only. All others are fetched by name."""
+        return self._list()[0].items()
+
+    def bring(self, names: Iterable[str]) -> dict[str, Any]:
+        """The values of those of these names that the room has."""
+        missing = [name for name in names if name not in self._values]
+        if missing:
+            self._values.update(self._student.ask("values", names=missing))
+        return {name: self._values[name] for name in names if name in self._values}
+
+    def _list(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The small values, and for all other names their size in bytes if they are tensors. No name is in both."""
+        if self._listed is None:
+            answer = self._student.ask("names")
+            values, sizes = (
+                {name: value for name, value in answer[part].items() if type(name) is str} for part in ("values", "sizes")
+            )
+            self._listed = values, {name: size for name, size in sizes.items() if name not in values}
+        return self._listed
+
+
+@dataclass(frozen=True)
+class RemoteWorkspace:
+    """The workspace of a room. Its methods raise Died if the student's process dies.
+
+    `folder` is the course's and not the submission's, because formulas of a `lesson.toml` are evaluated on this side. `counts`
+    are the operations that the first replay of each answer ran, by the source of its cell and its name, or by `""` and the name
+    of a function. `endless` are the sources of cells that did not end in time; they are not run again. `is_beside` says whether
+    cells may read the local names of a function.
+    """
+
+    student: Student
+    names: Mapping[str, Any]
+    folder: Path
+    counts: dict[tuple[str, str], Counts]
+    endless: frozenset[str] = frozenset()
+    is_beside: bool = False
+
+    def replay(self, cell: ParsedCell, name: str, case: Case) -> Replay:
+        if cell.source in self.endless:
+            return Replay(MISSING, conversation.Interrupted("it did not end in time in the notebook"), unfinished=True)
+        new: dict[int, dict[str, Any]] = {}
+        state, others = (self._number(part, new) for part in (case.state, case.others))
+        given = {"state": state, "others": others, "incoming": dict(case.incoming), "rows": case.rows, "new": new}
+        try:
+            return self._replay(
+                "replay", code=cell.code, name=name, given=given, beside=self.is_beside, about=(cell.source, name)
+            )
+        except TypeError:  # the parts could not be sent, so the room does not know their numbers
+            self.student.known.clear()
+            raise
+
+    def function(self, by: str) -> FunctionInfo:
+        answer = self.student.ask("function", by=by)
+        return FunctionInfo(tuple(map(str, answer["parameters"])), answer["is_blank"], answer["kind"])
+
+    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
+        for name, given, replay in self.student.called:  # one call serves all gradients that it returns
+            if name == by and given.keys() == arguments.keys() and all(given[key] is arguments[key] for key in given):
+                return replay  # type: ignore[no-any-return]
+        replay = self._replay("call", by=by, arguments=dict(arguments), about=("", by))
+        self.student.called.append((by, arguments, replay))
+        return replay
+
+    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
+        return self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments))
+
+    def beside(self, local: Mapping[str, Any]) -> RemoteWorkspace:
+        return replace(self, names=ChainMap(dict(local), self.names), is_beside=True)  # type: ignore[arg-type]
+
+    def _replay(self, question: str, about: tuple[str, str], **details: Any) -> Replay:
+        try:
+            answer = self.student.ask(question, **details, counted=about not in self.counts)
+        except Refused as refusal:
+            return Replay(MISSING, refusal.error)
+        self.counts.setdefault(about, {name: count for name, count in answer["counts"].items() if type(count) is int})
+        return Replay(
+            MISSING if answer["missing"] else answer["answer"],
+            None if answer["error"] is None else conversation.rebuilt(answer["error"]),
+            tuple(name for name in answer["changed"] if isinstance(name, str)),
+            answer["unfinished"],
+            {name: line for name, line in answer["lines"].items() if isinstance(name, str) and type(line) is int},
+        )
+
+    def _number(self, part: Mapping[str, Any], new: dict[int, dict[str, Any]]) -> int:
+        """The number of a part of a case. If the room does not have the part, it is added to `new`, to be sent."""
+        known = self.student.known
+        found = next((number for number, each in known if each is part), None)
+        if found is None:
+            found = next(self.student.numbers)
+            known[:] = [*known, (found, part)][-MAX_PARTS:]
+            new[found] = {name: value for name, value in part.items() if not (isinstance(value, ModuleType) or callable(value))}
+        return found

@@ -1,0 +1,201 @@
+"""`autograder grade`: from the options of the command to a class that is graded."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from autograder.grading import pool
+from autograder.grading.coordinator import Coordinator, Graded
+from autograder.grading.course import Course, CourseError
+from autograder.grading.gradebook import Writer
+from autograder.grading.pool import Workers
+from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
+
+MAX_ROWS = 40
+"""Rows of the table. Of a larger class only the submissions with failures or notes are shown."""
+MAX_REMARKS = 3
+"""Lines of remarks on one submission in the table."""
+
+
+class ClassReport:
+    """Gathers what became of each submission of an assignment, and shows it: a progress bar first, a table at the end."""
+
+    def __init__(self, assignment: str, console: Console) -> None:
+        self.assignment = assignment
+        self.graded: list[Graded] = []
+        self.skipped = 0
+        self.is_interrupted = False
+        self._console = console
+        self._began = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[trouble]}"),
+            console=console,
+        )
+        self._task = self._progress.add_task(assignment, total=None, rate="", trouble="")
+
+    @contextmanager
+    def shown(self, students: int, skipped: int) -> Iterator[None]:
+        """Shows a progress bar while `students` submissions are graded; `skipped` others were graded before."""
+        self.skipped = skipped
+        self._began = time.monotonic()
+        self._progress.update(self._task, total=students)
+        with self._progress if students else nullcontext():
+            yield
+
+    def add(self, graded: Graded) -> None:
+        """Counts one more submission that is done."""
+        self.graded.append(graded)
+        minutes = (time.monotonic() - self._began) / 60
+        failures = len(self.needing_a_person())
+        self._progress.update(
+            self._task,
+            advance=1,
+            rate=f"{len(self.graded) / minutes:.0f} a minute",
+            trouble=f"[red]{failures} to see to[/]" if failures else "",
+        )
+
+    def trouble(self, what: str) -> None:
+        """Shows what keeps the gradebook from being written; an empty text takes the message away."""
+        self._progress.update(self._task, trouble=f"[red]waiting for the gradebook: {escape(what)}[/]" if what else "")
+
+    def needing_a_person(self) -> Sequence[Graded]:
+        """The submissions with failures."""
+        return [each for each in self.graded if each.failures]
+
+    def show(self) -> None:
+        """Prints the table and the line that sums it up."""
+        self.graded.sort(key=lambda each: each.student)
+        noted = [each for each in self.graded if each.failures or each.notes]
+        shown = self.graded if len(self.graded) <= MAX_ROWS else noted
+        if shown:
+            table = Table("student", title=self.assignment, title_justify="left")
+            table.add_column("points", justify="right")
+            table.add_column("to see to, and notes")
+            for each in shown[:MAX_ROWS]:
+                table.add_row(escape(each.student), f"{each.points:g} of {each.most:g}", _remarks(each))
+            self._console.print(table)
+        if len(shown) > MAX_ROWS:
+            self._console.print(f"… and {len(shown) - MAX_ROWS} more with notes: --json has all of them.")
+        self._console.print(self.line(), highlight=False, soft_wrap=True)
+
+    def line(self) -> str:
+        """Such as `30 graded in 12 s, nothing to see to.`"""
+        seconds = time.monotonic() - self._began
+        count, failures = len(self.graded), len(self.needing_a_person())
+        nothing = "nothing was graded" if self.is_interrupted else "nothing to grade"
+        parts = [f"{count} graded in {seconds:.0f} s" if count else nothing]
+        if self.skipped:
+            parts.append(f"{self.skipped} graded before (--force grades them again)")
+        if count:
+            parts.append(f"{failures} to see to" if failures else "nothing to see to")
+        return ", ".join(parts) + "."
+
+    def as_json(self) -> str:
+        """All results, for `--json`."""
+        content: dict[str, Any] = {
+            "assignment": self.assignment,
+            "seconds": round(time.monotonic() - self._began, 1),
+            "graded_before": self.skipped,
+            "to_see_to": len(self.needing_a_person()),
+            "submissions": [asdict(each) for each in self.graded],
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def _remarks(graded: Graded) -> str:
+    """What a person has to see to, or else the notes, which may all follow from it."""
+    lines = [f"[red]✗ {escape(each)}[/]" for each in graded.failures] or [*map(escape, graded.notes)]
+    left = len(graded.failures) + len(graded.notes) - len(lines[:MAX_REMARKS])
+    return "\n".join([*lines[:MAX_REMARKS], *([f"… and {left} more"] if left else [])])
+
+
+LOCK = ".autograder.lock"
+"""The file in the course that is locked while a class is graded. The system unlocks it when the process ends, however."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the command.
+
+    `jobs` is how many notebooks are graded at once, 0 for as many as there are processors. `scheduler` is the address of a
+    dask scheduler, empty to grade on this machine.
+    """
+
+    students: Sequence[str] = ("*",)
+    notebooks: Sequence[str] = ("*",)
+    jobs: int = 0
+    scheduler: str = ""
+    force: bool = False
+    sandbox: bool = True
+
+
+def grade_class(assignment: str, options: Options, console: Console) -> ClassReport:
+    """Grades the submissions that are due in the course of the working folder. Raises AutograderError if it cannot begin."""
+    course = Course(assignment, [] if options.sandbox else ["--Examine.sandbox=False"])
+    sandbox = course.examine.sandbox
+    if not sandbox:
+        console.print("[red]No sandbox:[/] students' code can read your files and use the network.")
+    report = ClassReport(assignment, console)
+    with ExitStack() as stack:
+        stack.enter_context(_locked(Path(course.folders.root)))
+        assignments = course.assignments(options.notebooks)
+        students = course.students(options.students)
+        with course.gradebook() as gradebook:
+            # None where nbgrader may add students to the gradebook itself
+            known = None if course.converter.create_student else {student.id for student in gradebook.students}
+            writer = stack.enter_context(closing(Writer(gradebook, assignment, course.penalties, report.trouble)))
+        workers = stack.enter_context(_workers(options, sandbox))
+        coordinator = Coordinator(course, assignments, writer, workers, sandbox, report.add, known)
+        due = [student for student in students if options.force or coordinator.is_due(student)]
+        try:
+            with report.shown(len(due), len(students) - len(due)):
+                coordinator.grade(due)
+        except KeyboardInterrupt:
+            report.is_interrupted = True
+    return report
+
+
+@contextmanager
+def _workers(options: Options, sandbox: bool) -> Iterator[Workers]:
+    """The workers of a cluster or of this machine. Raises RoomError or ClusterError if they cannot grade."""
+    if options.scheduler:
+        with pool.connected(options.scheduler, sandbox) as workers:
+            yield workers
+        return
+    if sandbox and (reason := unavailable()):
+        raise RoomError(reason.replace(CHOICE, OPTION))
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with pool.started(options.jobs or processors or 1) as workers:
+        yield workers
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Keeps other runs from grading the course of this folder. Raises CourseError if one is grading it already."""
+    lock = FileLock(root / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CourseError(f"another run is grading this course ({root / LOCK} is held). Wait until it is done.") from None
+    try:
+        yield
+    finally:
+        lock.release()

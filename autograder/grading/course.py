@@ -1,0 +1,219 @@
+"""A course as its nbgrader_config.py has it: its folders, its gradebook, and what is done to a submission."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from nbgrader import preprocessors
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.apps import AutogradeApp
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.utils import find_all_files
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from traitlets.utils.importstring import import_item
+
+from autograder.errors import AutograderError
+from autograder.grading.examine import Examine, seed_of
+from autograder.grading.master import Master, read_master
+from autograder.grading.notebook_job import NotebookSetup
+from autograder.grading.preprocessors import on_rows
+from autograder.grading.restore import Restore
+
+CONFIG = "the nbgrader_config.py of backprop-ninja has the lines that do it"
+
+
+class CourseError(AutograderError):
+    """A course that cannot be graded as it is set up."""
+
+
+class Course:
+    """An assignment of the course in the working folder. `arguments` are as on nbgrader's command line.
+
+    Raises CourseError if the configuration cannot be read, or does not have what grading needs.
+    """
+
+    def __init__(self, assignment: str, arguments: Sequence[str] = ()) -> None:
+        before = dict(os.environ)
+        self.assignment = assignment
+        self.converter = _converter(arguments)
+        self.folders = self.converter.coursedir
+        self.folders.assignment_id = assignment
+        # what nbgrader_config.py set is wanted in the workers too
+        self.environment = {name: value for name, value in os.environ.items() if before.get(name) != value}
+        self.sanitize = [_class(each) for each in self.converter.sanitize_preprocessors]
+        autograde = [_class(each) for each in self.converter.autograde_preprocessors]
+        self.autograde = [each for each in autograde if not issubclass(each, AssignLatePenalties)]
+        late = [each for each in autograde if issubclass(each, AssignLatePenalties)]
+        self.penalties: AssignLatePenalties | None = late[0](parent=self.converter) if late else None
+        self.examine: Examine = self._of(Examine)(parent=self.converter)
+        self._of(Restore)
+        self.own = self._files()
+        """The instructor's files beside the notebooks."""
+        excluded = self.converter.exclude_overwriting.get(assignment, [])
+        self.overwriting = {name: content for name, content in self.own.items() if name not in excluded}
+        """Those of them that take the place of a student's."""
+        self.permissions = int(str(self.converter.permissions), 8)
+
+    def _of(self, kind: type) -> Any:
+        """The preprocessor of this kind in the configuration. Raises CourseError if there is none."""
+        for each in (*self.sanitize, *self.autograde):
+            if issubclass(each, kind):
+                return each
+        if not Path("nbgrader_config.py").exists():
+            raise CourseError(f"there is no nbgrader_config.py in {Path.cwd()}: run this in the folder of the course.")
+        raise CourseError(f"the configuration of this course has no {kind.__module__}.{kind.__name__}: {CONFIG}.")
+
+    @property
+    def key(self) -> Path:
+        """The file with the secret of the course."""
+        return Path(self.folders.root, self.examine.key_file)
+
+    def seed(self, student: str, notebook: str) -> str:
+        """What the cases of hidden tests are drawn from, for one notebook of one student."""
+        about = {"assignment": self.assignment, "student": student, "notebook": notebook}
+        return seed_of(self.key, self.folders.course_id, about)
+
+    def folder(self, step: str, student: str) -> Path:
+        """The folder in which a step of nbgrader keeps what belongs to a student; the student "." stands for no one."""
+        return Path(self.folders.format_path(step, student, self.assignment))
+
+    def submitted(self, student: str) -> Path:
+        return self.folder(self.folders.submitted_directory, student)
+
+    def autograded(self, student: str) -> Path:
+        return self.folder(self.folders.autograded_directory, student)
+
+    def students(self, patterns: Sequence[str]) -> list[str]:
+        """Who handed in, of those that one of the patterns fits, in order. Raises CourseError if one fits nobody."""
+        step = self.folders.submitted_directory
+        matcher = re.compile(self.folders.format_path(step, "(?P<student>.*)", self.assignment, escape=True))
+        found = {match["student"] for path in glob(str(self.submitted("*"))) if (match := matcher.fullmatch(path))}
+        for pattern in patterns:
+            if not any(fnmatchcase(student, pattern) for student in found):
+                raise CourseError(f"no submission fits {self.submitted(pattern)}. There are {len(found)} of {self.assignment}.")
+        excluded = set((self.folders.student_id_exclude or "").split(","))
+        return sorted(each for each in found - excluded if any(fnmatchcase(each, pattern) for pattern in patterns))
+
+    def assignments(self, patterns: Sequence[str]) -> dict[str, NotebookSetup]:
+        """The notebooks that the gradebook has and one of the patterns fits. Raises CourseError if one fits none."""
+        with self.gradebook() as gradebook:
+            try:
+                names = [notebook.name for notebook in gradebook.find_assignment(self.assignment).notebooks]
+            except MissingEntry:
+                raise CourseError(
+                    f"the gradebook has no assignment {self.assignment!r}. Try: nbgrader generate_assignment {self.assignment}"
+                ) from None
+            for pattern in patterns:
+                if not any(fnmatchcase(name, pattern) for name in names):
+                    raise CourseError(f"no notebook of {self.assignment} is called {pattern!r}. They are: {', '.join(names)}.")
+            config = self._settings()
+            return {
+                name: NotebookSetup(
+                    name=self.assignment,
+                    notebook=name,
+                    master=self._master(gradebook, name),
+                    exporter=self.converter.exporter_class,
+                    sanitize=self.sanitize,
+                    autograde=self.autograde,
+                    config=config,
+                    files=self.own,
+                    overwritten=frozenset(self.overwriting),
+                    environment=self.environment,
+                )
+                for name in names
+                if any(fnmatchcase(name, pattern) for pattern in patterns)
+            }
+
+    def _master(self, gradebook: Gradebook, name: str) -> Master:
+        master = read_master(gradebook, self.folders, self.assignment, name)
+        if not master.is_current:
+            raise CourseError(f"the notebook {name} is of another version of nbgrader. Try: nbgrader update .")
+        return master
+
+    def timestamp(self, folder: Path) -> datetime | None:
+        """When a submission was handed in, if that is known."""
+        try:
+            stamp: datetime | None = self.folders.get_existing_timestamp(str(folder))
+            return stamp
+        except (OSError, ValueError, AttributeError):  # an AttributeError comes from the words of nbgrader's own complaint
+            return None
+
+    def before(self, folder: Path) -> None:
+        """Runs nbgrader's hook, before a submission is read."""
+        self.converter.notebooks = sorted(map(str, folder.glob("*.ipynb")))
+        self.converter.run_pre_convert_hook()
+
+    def after(self, student: str) -> None:
+        """Runs nbgrader's hook, once the record is in its place."""
+        self.converter.notebooks = sorted(map(str, self.submitted(student).glob("*.ipynb")))
+        if self.folders.groupshared:
+            self.converter.set_permissions(self.assignment, student)
+        self.converter.run_post_convert_hook()
+
+    def _files(self) -> dict[str, bytes]:
+        """The instructor's files beside the notebooks, by their paths below the source folder."""
+        folder = self.folder(self.folders.source_directory, ".")
+        found = find_all_files(str(folder), [*self.folders.ignore, "*.ipynb"])
+        return {str(Path(path).relative_to(folder)): Path(path).read_bytes() for path in sorted(found)}
+
+    def gradebook(self) -> Gradebook:
+        """nbgrader's gradebook of the course. Raises CourseError if it cannot be opened."""
+        try:
+            return Gradebook(self.folders.db_url, self.folders.course_id)
+        except SQLAlchemyError as error:
+            url = make_url(self.folders.db_url).render_as_string()  # without its password
+            reason = str(getattr(error, "orig", error)).strip().split("\n")[0]
+            raise CourseError(
+                f"the gradebook {url} cannot be opened: {reason}. "
+                "Is its server there? If nbgrader was updated, back the gradebook up and try: nbgrader db upgrade"
+            ) from None
+
+    def _settings(self) -> dict[str, Any]:
+        """The sections of the configuration that are about preprocessors. Raises CourseError for what cannot be pickled."""
+        kinds = (*self.sanitize, *self.autograde, self.converter.exporter_class, preprocessors.Execute)
+        names = {parent.__name__ for kind in kinds for parent in kind.mro()}
+        found = {name: section for name, section in self.converter.config.items() if name in names}
+        for name, section in found.items():
+            for trait, value in section.items():
+                try:
+                    pickle.dumps(value)
+                except Exception as error:  # whatever a value raises that cannot be sent
+                    raise CourseError(f"c.{name}.{trait} cannot be sent to another process: {error}") from None
+        return found
+
+
+def _converter(arguments: Sequence[str]) -> Autograde:
+    """nbgrader's own converter, for the course in the working folder."""
+    app = AutogradeApp(log_level=logging.ERROR)
+    app.raise_config_file_errors = True
+    try:
+        app.initialize([*arguments])
+    except (Exception, SystemExit) as error:
+        raise CourseError(f"nbgrader_config.py cannot be read: {type(error).__name__}: {error}") from error
+    return Autograde(coursedir=app.coursedir, parent=app)
+
+
+def _class(item: Any) -> type:
+    """A preprocessor by its class or its name, in the form that needs no gradebook. Raises CourseError if it has none."""
+    try:
+        found: type = import_item(item) if isinstance(item, str) else item
+        return on_rows(found)
+    except LookupError as error:
+        name = f"{found.__module__}.{found.__name__}"
+        raise CourseError(
+            f"the preprocessor {name} cannot be used here: {error}, and where notebooks are graded there is none. "
+            "Derive it from the class of the same name in autograder.grading.preprocessors."
+        ) from None
+    except ImportError as error:
+        raise CourseError(f"the preprocessor {item} of this course cannot be loaded: {error}") from None

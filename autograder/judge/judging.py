@@ -1,0 +1,145 @@
+"""The one way in which an answer is judged, and what a kind of question has to know for it.
+
+A *question* is what a test asks for; its *kind* knows by what to judge the answer. The loop below is the same for all
+kinds: run the answer on one case after the other, compare it with the reference, and stop at the first that is not right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+from autograder.course.questions import Question
+from autograder.judge import wording
+from autograder.judge.comparison import Difference
+from autograder.judge.session import Session
+from autograder.replay.run import MISSING, Replay
+from autograder.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Effort:
+    """On how many cases to judge, and which. The same seed gives the same cases, so that a verdict can be had again."""
+
+    seed: str
+    own: int = 1
+    """Cases on what the notebook itself holds."""
+    resampled: int = 1
+    """Cases on other inputs than the notebook's."""
+    remarks: bool = True
+    """Whether a right answer gets remarks, such as on numbers in the notebook that are off."""
+
+
+# hidden tests judge on other cases than `check` does, and on more
+PRACTICE = Effort("check")
+EXAM = Effort("grade", own=2, resampled=2, remarks=False)
+
+Case = TypeVar("Case")
+"""What an answer is run on."""
+Reference = TypeVar("Reference")
+"""What the answer on a case is compared with."""
+
+
+@dataclass(frozen=True)
+class Attempt(Generic[Case]):
+    """What an answer came to on a case. `answer` is MISSING where there is none; `replay` is the run that gave it."""
+
+    case: Case
+    replay: Replay
+    answer: Any
+
+
+class Kind(Protocol[Case, Reference]):
+    """A kind of question; an instance is one question of this kind, in the session that it is judged in."""
+
+    once: ClassVar[Mapping[str, str]]
+    """What is said in a session after the first remark that begins with a key, and not again."""
+
+    @classmethod
+    def claim(cls, session: Session, question: Question) -> Self | None:
+        """The question, ready to be judged; None where it is of another kind.
+
+        Raises NotReady where it is of this kind and the session has nothing to judge it by.
+        """
+
+    @classmethod
+    def offers(cls, session: Session, specification: str) -> Iterable[Question]:
+        """The questions of this kind that a locked source of the session has an answer to, whether a test asks them or not."""
+
+    @property
+    def question(self) -> Question: ...
+
+    @property
+    def specification(self) -> str:
+        """The locked source that says what is right: the logbook and the model answers know the question by it."""
+
+    def missing(self) -> Verdict | None:
+        """The verdict where there is no answer that can be run; None where there is one."""
+
+    def cases(self, effort: Effort) -> Iterable[Case]:
+        """What the answer is run on, in this order."""
+
+    def run(self, case: Case) -> Attempt[Case]:
+        """What the answer comes to on a case."""
+
+    def stopped(self, attempt: Attempt[Case]) -> Verdict | None:
+        """The verdict on an attempt that gave nothing to compare; None where it gave something."""
+
+    def reference(self, case: Case) -> Reference:
+        """What is right on a case."""
+
+    def compare(self, answer: Any, reference: Reference) -> Difference | None:
+        """How an answer differs from what is right; None where it does not."""
+
+    def wrong(self, attempt: Attempt[Case], difference: Difference) -> Verdict:
+        """The verdict on an answer that differs, with what was found out about the mistake."""
+
+    def right(self, agreed: Sequence[tuple[Attempt[Case], Reference]], with_remarks: bool) -> Verdict:
+        """The verdict on an answer that is right on all cases. There may be no case at all."""
+
+    def hints(self) -> Sequence[str]:
+        """Hints towards the answer, each saying more than the one before."""
+
+    def accepts_zeros(self) -> bool:
+        """Whether an answer of zeros, or of nothing else that takes work, would be right in an exam: the linter asks."""
+
+
+def judge(kind: Kind[Case, Reference], effort: Effort) -> Verdict:
+    """The verdict on the answer to a question. The answer is run on one case at a time, up to the first that is not right."""
+    if verdict := kind.missing():
+        return verdict
+    agreed = []
+    for case in kind.cases(effort):
+        attempt = kind.run(case)
+        if verdict := kind.stopped(attempt):
+            return verdict
+        reference = kind.reference(case)
+        difference = kind.compare(attempt.answer, reference)
+        if difference is not None:
+            return kind.wrong(attempt, difference)
+        agreed.append((attempt, reference))
+    return kind.right(agreed, effort.remarks)
+
+
+def missing(session: Session, question: Question, known: Set[str], is_replayed: bool) -> Verdict | None:
+    """The verdict where the notebook holds no answer; None where it does, or where its cell can be replayed all the same.
+
+    `known` are names of the course, which are no misspelt answers. If the answer `is_replayed`, a cell that stopped in the
+    notebook counts as an answer: perhaps it only lacked an earlier one, whose place random gradients take in a replay.
+    """
+    verdict = _missing(session, question.answer, known, is_replayed)
+    return verdict and replace(verdict, name=question.name)
+
+
+def _missing(session: Session, answer: str, known: Set[str], is_replayed: bool) -> Verdict | None:
+    run = session.answering(answer)
+    value = session.workspace.names.get(answer, MISSING if run and is_replayed else None)
+    if value is not None and value is not Ellipsis and not session.dropped(answer):
+        return None
+    failure = session.failure(answer)
+    if failure and not failure.startswith("NotImplementedError"):
+        return wording.failed(answer, failure)
+    if run:
+        return wording.blank(answer, run.cell)
+    return wording.not_attempted(answer, session.misspelt(answer, known), session.has_run(answer))

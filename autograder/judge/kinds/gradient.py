@@ -1,0 +1,293 @@
+"""The kind of question that a forward pass asks: the gradient of one variable, worked out in a cell of its own.
+
+The cell is judged as one step of the backward pass: it is run with random gradients coming in, and its answer is compared
+with the vector-Jacobian product of the lines that use the variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+
+from autograder.course.questions import Question
+from autograder.errors import NotReady
+from autograder.judge import wording
+from autograder.judge.comparison import Difference, units_off
+from autograder.judge.judging import EXAM, Attempt, Effort, missing
+from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, compare, lesson
+from autograder.judge.kinds.gradient_hints import generic_hints
+from autograder.judge.session import Session
+from autograder.judge.wording import differs, first_line, listed, notes
+from autograder.replay.parsed import ParsedCell
+from autograder.replay.run import MISSING, AutogradOff, Replay
+from autograder.tape.cases import Case, Reference, step_cases, step_reference
+from autograder.tape.tape import Tape, is_variable
+from autograder.verdict import FUSED, Cause, Mistake, Outcome, Verdict
+
+ROUNDED = "Same maths, other rounding: "
+"""How the remark on a right answer begins that is not equal to autograd's in every bit."""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The gradient of a variable on a tape, in the session that has both."""
+
+    session: Session
+    question: Question
+    tape: Tape
+    once: ClassVar[Mapping[str, str]] = {ROUNDED: FUSED}
+
+    @classmethod
+    def claim(cls, session: Session, question: Question) -> Gradient | None:
+        if question.by or not question.name.startswith("d"):
+            return None
+        return cls(session, question, tape_for(session, question.name))
+
+    @classmethod
+    def offers(cls, session: Session, specification: str) -> Iterator[Question]:
+        """The gradients of all variables of a forward pass, in its order."""
+        tape = session.tapes.get(specification)
+        return (Question(f"d{name}") for name in (tape.variables[:-1] if tape else ()))
+
+    @property
+    def variable(self) -> str:
+        return self.question.name[1:]
+
+    @property
+    def specification(self) -> str:
+        """The lines of the forward pass."""
+        return next(source for source, tape in self.session.tapes.items() if tape is self.tape)
+
+    @cached_property
+    def answer(self) -> GradientAnswer:
+        run = self.session.answering(self.question.answer)
+        cell, error = (run.cell, run.error) if run else (ParsedCell("", ()), "")
+        return GradientAnswer(self.question.name, self.tape, cell, self.session.workspace, error)
+
+    def missing(self) -> Verdict | None:
+        if verdict := missing(self.session, self.question, names_of(self.session), is_replayed=True):
+            return verdict
+        return None if self.session.answering(self.question.answer) else wording.unseen(self.question.name)
+
+    def cases(self, effort: Effort) -> Iterable[Case]:
+        return step_cases(self.tape, self.variable, effort.seed, effort.own, effort.resampled)
+
+    def run(self, case: Case) -> Attempt[Case]:
+        replay = self.answer.replay(case)
+        return Attempt(case, replay, replay.answer)
+
+    def stopped(self, attempt: Attempt[Case]) -> Verdict | None:
+        case, replay = attempt.case, attempt.replay
+        if replay.answer is not MISSING and not replay.unfinished:
+            return None
+        if self.answer.error and case.rows is None:
+            return wording.failed(self.question.name, self.answer.error, self.answer.repair(case))
+        return stopped(self.answer, self.answer.why_stopped(replay, case), replay, case)
+
+    def reference(self, case: Case) -> Reference:
+        return step_reference(self.tape, self.variable, case)
+
+    def compare(self, answer: Any, reference: Reference) -> Difference | None:
+        return compare(answer, reference)
+
+    def wrong(self, attempt: Attempt[Case], difference: Difference) -> Verdict:
+        case, replay = attempt.case, attempt.replay
+        return wrong(self.answer, self.answer.why_wrong(difference, replay, case), difference, replay, case)
+
+    def right(self, agreed: Sequence[tuple[Attempt[Case], Reference]], with_remarks: bool) -> Verdict:
+        replay = agreed[-1][0].replay if agreed else Replay(MISSING)
+        has_stopped = self.answer.error and not notes(self.question.name, replay)  # what it needed may be no gradient at all
+        culprit = self.answer.culprit() if with_remarks and not has_stopped else ""
+        return right(self.answer, replay, rounding(units(agreed)), culprit)
+
+    def hints(self) -> Sequence[str]:
+        words = lesson(self.session.workspace, self.tape, self.variable).hints
+        return generic_hints(self.tape, self.variable, self.session.namespace, words)
+
+    def accepts_zeros(self) -> bool:
+        references = map(self.reference, self.cases(EXAM))
+        return any(compare(torch.zeros_like(reference.rounded), reference) is None for reference in references)
+
+
+def units(agreed: Iterable[tuple[Attempt[Case], Reference]]) -> int | None:
+    """How far right answers on the notebook's own state are from autograd's, in ULP; None where the gradient is zero."""
+    found = [units_off(attempt.answer, reference) for attempt, reference in agreed if attempt.case.rows is None]
+    known = [each for each in found if each is not None]
+    return max(known, default=0) if len(known) == len(found) else None
+
+
+# Which gradient
+
+
+def tape_for(session: Session, name: str) -> Tape:
+    """The newest forward pass that has the variable of a gradient. Raises NotReady where there is none to judge it by."""
+    variable = name[1:]
+    tape = session.tape(variable)
+    if tape is None:
+        raise NotReady(_unknown(session, variable))
+    if variable == tape.loss:
+        raise NotReady(f"`{name}` is 1, always: there is nothing to check.")
+    return tape
+
+
+def names_of(session: Session) -> set[str]:
+    """The names of all values of the forward passes, and of their gradients."""
+    return {known for tape in session.tapes.values() for name in tape.state for known in (name, f"d{name}")}
+
+
+def _unknown(session: Session, variable: str) -> str:
+    """Why there is no gradient of this name."""
+    if not session.tapes:
+        return "no forward pass has been recorded: run the `%%forward` cell, then this one again."
+    for tape in session.tapes.values():
+        if variable in tape.state and not is_variable(tape.state[variable]):
+            return f"`{variable}` is no floating-point tensor, so it has no gradient."
+        if variable in tape.state:
+            return f"the loss is the last line, `{tape.loss}`, and does not depend on `{variable}`."
+    known = [f"d{name}" for tape in session.tapes.values() for name in tape.variables[:-1]]
+    near = get_close_matches(f"d{variable}", known, n=1)
+    hint = f" Did you mean `{near[0]}`?" if near else ""
+    return f"the forward pass has no `{variable}`, so there is no gradient `d{variable}`.{hint}"
+
+
+# The words
+
+
+def rounding(units: int | None) -> str:
+    """How a right answer is rounded. `units` is how far it is from autograd's, as `units_off` has it."""
+    if units is None:
+        return "It is zero but for rounding, as it should be."
+    if not units:
+        return "Equal to autograd's answer in every bit."
+    return f"{ROUNDED}at most {units} ULP (units in the last place of the largest entry) from autograd's."
+
+
+def right(answer: GradientAnswer, replay: Replay, rounded: str, culprit: str = "") -> Verdict:
+    """The answer is right on all cases. `rounded` says how it is rounded.
+
+    `culprit` is the variable whose gradient in the notebook is off: the step is right, and what came into it was not.
+    """
+    others = f"with other numbers in {listed(answer.incoming)} too" if answer.incoming else "on other minibatches too"
+    praise = f"It holds {others}, and has the shape of `{answer.variable}`, {answer.shape}."
+    remarks = notes(answer.name, replay)
+    if answer.error and not remarks:
+        remarks = (f"In the notebook the cell stopped with {answer.error}. Fix what it needs, then run it again.",)
+    elif culprit and f"d{culprit}" not in replay.changed:
+        other = f"because `d{culprit}` is. Check that one, run its cell again, then this one."
+        itself = "because something else was changed since. Run the cells again from the top."
+        reason = itself if culprit == answer.variable else other
+        remarks += (f"The numbers of `{answer.name}` in the notebook are off all the same, {reason}",)
+    return Verdict(answer.name, Outcome.RIGHT, praise, notes=(rounded, *remarks))
+
+
+def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: Case) -> Verdict:
+    """The cell gave no answer, or not all of it, when it was run again on a case."""
+    name, error = answer.name, replay.error
+    seen = "no error, but no answer either" if error is None else first_line(error)
+    if answer.goes_on(replay):
+        diagnosis = f"The cell goes on from a `{name}` of an earlier run or of another cell, and has to stand alone."
+        advice = f"Work out all of `{name}` in one cell, which begins with `{name} = …`."
+        return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.FOREIGN)
+    if case.rows is not None:
+        diagnosis = f"The cell works on this minibatch of {answer.tape.rows} rows, but stops on {case.rows} of its rows."
+        diagnosis = f"{diagnosis} {_written(answer)}".strip()
+        expected = f"a cell for any number of rows, {answer.count}"
+        return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(answer), mistake=_rows_mistake(answer))
+    if isinstance(error, AutogradOff) or answer.reads_grad():
+        return _autograd(answer)
+    diagnosis = "The cell stops when it is run again with other gradients coming in."
+    advice, mistake = f"Use only {_sources(answer)} in it.", Mistake.UNKNOWN
+    if cause := finding.cause:
+        diagnosis, advice, mistake = f"{diagnosis} {cause.sentence}", cause.next_step, cause.mistake
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice, mistake=mistake)
+
+
+def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, replay: Replay, case: Case) -> Verdict:
+    """The answer is not the gradient on a case."""
+    if replay.answer is None and answer.reads_grad():
+        return _autograd(answer)
+    if case.rows is not None:
+        difference = _on_fewer_rows(answer, difference, case.rows)
+    elif difference.kind == "finite" and finding.cause:
+        difference = _because(difference, finding.cause, f"{difference.diagnosis} {finding.cause.sentence}")
+    else:
+        difference = _with_reason(answer, finding, difference)
+    if difference.kind == "values" and answer.incoming:
+        difference = replace(difference, seen=f"{difference.seen}, with random numbers in {listed(answer.incoming)}")
+    if answer.cell.lost or answer.near():
+        kept = [f"The result of `{code}` is not kept: give it a name, or use the form with `_`." for code in answer.cell.lost]
+        kept += [f"It also makes `{other}`: is that meant to be `{answer.name}`?" for other in answer.near()]
+        difference = replace(difference, diagnosis=f"{difference.diagnosis} {' '.join(kept)}")
+    lines = listed([f"`{line}`" for line in answer.tape.uses(answer.variable)])
+    advice = f"Look again at what the forward pass does with `{answer.variable}`: {lines}."
+    return differs(answer.name, difference, replay, advice)
+
+
+def _on_fewer_rows(answer: GradientAnswer, difference: Difference, rows: int) -> Difference:
+    where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on {rows} of its rows."
+    diagnosis = f"{where} {_written(answer) or difference.diagnosis}"
+    return replace(difference, diagnosis=diagnosis, next_step=_rows_advice(answer), mistake=_rows_mistake(answer))
+
+
+def _because(difference: Difference, cause: Cause, sentence: str) -> Difference:
+    return replace(difference, diagnosis=sentence, next_step=cause.next_step, mistake=cause.mistake)
+
+
+def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Difference) -> Difference:
+    """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
+    ignored = finding.ignored
+    if cause := finding.cause:
+        remark = " The numbers are right for this batch, where that hardly shows." if finding.right_here else ""
+        return _because(difference, cause, cause.sentence + remark)
+    advice = f"Work it out from {_sources(answer)} alone, whatever comes in."
+    if finding.right_here:
+        reason = (
+            f"the cell does not use {listed(ignored)}."
+            if ignored
+            else "with other gradients coming in they are wrong: a part that matters then is almost zero here."
+        )
+        diagnosis = f"The numbers are right for this batch, but {reason}"
+        return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
+    if ignored and difference.kind == "values":
+        diagnosis = f"The answer does not depend on {listed(ignored)}."
+        return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
+    return difference
+
+
+def _autograd(answer: GradientAnswer) -> Verdict:
+    diagnosis = "The cell takes it from autograd, which is switched off while an answer is judged."
+    advice = f"Derive it by hand, from {_sources(answer)}."
+    return Verdict(answer.name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
+
+
+def _sources(answer: GradientAnswer) -> str:
+    """What a gradient is worked out from."""
+    return listed([*answer.incoming, "the forward variables"])
+
+
+def _written(answer: GradientAnswer) -> str:
+    """What a number in the cell stands for, if it is that of the rows."""
+    rows = answer.tape.rows or 0
+    written = {rows: answer.count, rows - 1: f"{answer.count} less 1"}
+    found = next((number for number in written if number in answer.numbers()), None)
+    return f"`{found}` is written into the cell, where {written[found]} belongs." if found else ""
+
+
+def _rows_mistake(answer: GradientAnswer) -> Mistake:
+    return Mistake.FOREIGN if answer.foreign() else Mistake.BATCH
+
+
+def _rows_advice(answer: GradientAnswer) -> str:
+    foreign = answer.foreign()
+    if foreign:
+        return f"The cell reads {listed(foreign)} from another cell: work it out in this one."
+    rows, count = answer.tape.rows, answer.count
+    if _written(answer):
+        return f"Write {count}, or take sizes from the variables' shapes."
+    suspicion = f"Is {rows} written into it, a number made from it, or a size read off the data?"
+    return f"{suspicion} Use {count} and the variables' shapes."

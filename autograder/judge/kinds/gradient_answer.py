@@ -1,0 +1,258 @@
+"""The answer to a question for a gradient, and what is wrong with it: the cell is run in other ways to find the mistake."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.course.lesson import Advice, advice
+from autograder.diagnosis.diagnose import diagnose
+from autograder.diagnosis.evidence import evidence_of
+from autograder.diagnosis.repair import alternatives, repair
+from autograder.errors import ContentError
+from autograder.judge import comparison
+from autograder.judge.comparison import Difference, Words
+from autograder.judge.wording import GRAD
+from autograder.replay.parsed import ParsedCell, parse_tree
+from autograder.replay.run import AutogradOff, Replay, Workspace
+from autograder.tape.cases import Case, Reference, step_reference, whole_references
+from autograder.tape.tape import Tape
+from autograder.verdict import Cause, Mistake
+
+MAX_ENTRIES = 10**6
+"""Entries of an answer that is diagnosed: one of the wrong shape may have any number of them."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was found out about an answer by running it in other ways.
+
+    `ignored` are the gradients that come in and make no difference to it, as code. `right_here` says whether the cell's
+    own value in the notebook is right, all the way from the loss.
+    """
+
+    cause: Cause | None = None
+    ignored: tuple[str, ...] = ()
+    right_here: bool = False
+
+
+@dataclass(frozen=True)
+class GradientAnswer:
+    """The cell that works out the gradient `name` of a variable on the tape, in the workspace that it stands in.
+
+    It may also be a few statements of a function that works out many. `error` is what the cell stopped with in the notebook.
+    """
+
+    name: str
+    tape: Tape
+    cell: ParsedCell
+    workspace: Workspace
+    error: str = ""
+
+    @property
+    def variable(self) -> str:
+        return self.name[1:]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tape.state[self.variable].shape)
+
+    @property
+    def incoming(self) -> tuple[str, ...]:
+        """The gradients that come in, as code; that of the loss is 1 and has no name."""
+        return tuple(f"`d{consumer}`" for consumer in self.tape.consumers(self.variable) if consumer != self.tape.loss)
+
+    @property
+    def count(self) -> str:
+        """What the notebook calls the number of rows, as code."""
+        counts = (f"`{name}`" for name in self.tape.batch if not isinstance(self.tape.given[name], Tensor))
+        return next(counts, "the number of rows")
+
+    def replay(self, case: Case) -> Replay:
+        """What the cell answers on a case."""
+        return self.workspace.replay(self.cell, self.name, case)
+
+    def why_stopped(self, replay: Replay, case: Case) -> Explanation:
+        """Why the cell gave no answer to a case."""
+        is_plain = isinstance(replay.error, AutogradOff) or self.reads_grad() or self.goes_on(replay) or case.rows is not None
+        return Explanation() if is_plain else Explanation(self.repair(case))
+
+    def why_wrong(self, difference: Difference, replay: Replay, case: Case) -> Explanation:
+        """Why the answer to a case differs, where that is not plain from the difference or the number of rows."""
+        if (replay.answer is None and self.reads_grad()) or case.rows is not None:
+            return Explanation()
+        if difference.kind in {"values", "shape"} and replay.answer.numel() <= MAX_ENTRIES:
+            return self._why_wrong(replay, case)
+        return Explanation(self.repair(case)) if difference.kind == "finite" else Explanation()
+
+    def _why_wrong(self, replay: Replay, case: Case) -> Explanation:
+        ignored = tuple(f"`d{name}`" for name in case.incoming if self.ignores(name, case, replay.answer))
+        right_here = self.right_here()
+        is_copied = right_here and len(ignored) == len(case.incoming) and bool(replay.answer.any())
+        cause = self.cause(replay.answer, case)
+        if cause and is_copied and not (cause.mistake is Mistake.GRADIENT and self.cell.reads.issuperset(cause.about)):
+            cause = None  # the numbers are true because they were copied, and fit a mistake by chance
+        return Explanation(cause, ignored, right_here)
+
+    def goes_on(self, replay: Replay) -> bool:
+        """Whether the cell goes on from a value of its own name that it did not make."""
+        return isinstance(replay.error, NameError) and replay.error.name == self.name
+
+    def reads_grad(self) -> bool:
+        """Whether the cell looks for what autograd would have left."""
+        return bool(GRAD.search(self.cell.source))
+
+    def cause(self, answer: Tensor, case: Case) -> Cause | None:
+        """The mistake in an answer to a case: by what the answer is, or else by what change of the code would fix it."""
+        if not answer.is_floating_point():
+            return self.repair(case)
+        known = lesson(self.workspace, self.tape, self.variable).mistakes
+        found = None
+        for seen, given in (*self._densely(case), (answer, case)):
+            with suppress(Exception):  # such as a forward pass that fixes its dtype: a wrong answer needs no reason to be wrong
+                evidence = evidence_of(seen, self.tape, self.variable, given, self.workspace.names, self.cell.source)
+                cause, is_credible = diagnose(evidence, known)
+                if is_credible:
+                    return cause
+                found = cause or found
+        return self.repair(case) or found
+
+    def _densely(self, case: Case) -> Iterator[tuple[Tensor, Case]]:
+        """The answer to a case without zeros in what comes in, and that case; none if the case has no zeros.
+
+        Where zeros come in several mistakes may give the same answer, and the wrong one would be named.
+        """
+        if not any(bool((gradient == 0).any()) for gradient in case.incoming.values()):
+            return
+        generator = torch.Generator().manual_seed(0)
+        incoming = {
+            name: torch.where(gradient == 0, torch.randn(gradient.shape, generator=generator), gradient).to(gradient.dtype)
+            for name, gradient in case.incoming.items()
+        }
+        dense = replace(case, incoming=incoming)
+        again = self.replay(dense).answer
+        if isinstance(again, Tensor) and again.is_floating_point():
+            yield again, dense
+
+    def repair(self, case: Case) -> Cause | None:
+        """The mistake that one small change of the code fixes."""
+        gradients = {f"d{name}": gradient for name, gradient in case.incoming.items() if name != self.tape.loss}
+        truth = step_reference(self.tape, self.variable, case)
+
+        def is_right(cell: ParsedCell) -> bool:
+            again = replace(self, cell=cell).replay(case)
+            return again.error is None and compare(again.answer, truth) is None
+
+        others = alternatives(self.tape, self.variable, {**case.state, **gradients})
+        return repair(self.cell.source, others, is_right)
+
+    def ignores(self, consumer: str, case: Case, answer: object) -> bool:
+        """Whether the answer stays the same when another gradient comes in from one consumer."""
+        if consumer == self.tape.loss or not isinstance(answer, Tensor):
+            return False
+        again = self.replay(replace(case, incoming={**case.incoming, consumer: -2 * case.incoming[consumer]})).answer
+        return isinstance(again, Tensor) and torch.equal(again, answer)
+
+    def right_here(self) -> bool:
+        """Whether the cell's own value in the notebook is the true gradient, all the way from the loss."""
+        return not self.error and self._is_true(self.variable, whole_references(self.tape))
+
+    def culprit(self) -> str:
+        """The first variable, from the loss back to this one, with a gradient in the notebook that is not true; or nothing.
+
+        A gradient without those that it is worked out from was given by the notebook, as anything it likes.
+        """
+        truth = whole_references(self.tape)
+        after = downstream(self.tape, {self.variable})
+        there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.workspace.names)}
+        back = (name for name in reversed(self.tape.variables[:-1]) if name in after & there)
+        first = next((name for name in back if not self._is_true(name, truth)), "")
+        return first if there.issuperset(self.tape.consumers(first)) else ""
+
+    def _is_true(self, variable: str, truth: Mapping[str, Reference]) -> bool:
+        return compare(self.workspace.names.get(f"d{variable}"), truth[variable]) is None
+
+    def near(self) -> list[str]:
+        """Names that the cell makes and that are nearly its own."""
+        others = sorted(self.cell.touches - {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)})
+        return get_close_matches(self.name, others, n=1, cutoff=0.85)
+
+    def numbers(self) -> set[float]:
+        """The numbers that are written into the cell."""
+        with suppress(SyntaxError, ValueError):
+            constants = [node.value for node in ast.walk(parse_tree(self.cell.source)) if isinstance(node, ast.Constant)]
+            return {constant for constant in constants if isinstance(constant, int | float)}
+        return set()
+
+    def foreign(self) -> tuple[str, ...]:
+        """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""
+        known = {*self.tape.state, *(f"d{variable}" for variable in self.tape.variables), *self.cell.touches}
+        there = self.workspace.names
+        names = sorted(self.cell.reads & there.keys() - known)
+        return tuple(f"`{name}`" for name in names if isinstance(there[name], Tensor))
+
+
+def downstream(tape: Tape, names: Set[str]) -> set[str]:
+    """These names, and the lines of a forward pass that depend on any of them."""
+    found = set(names)
+    for step in tape.steps:
+        found |= {step.name} if step.reads & found else set()
+    return found
+
+
+def lesson(workspace: Workspace, tape: Tape, variable: str) -> Advice:
+    """What the lesson says about the gradient of a variable: nothing, where its file cannot be read."""
+    with suppress(ContentError):  # what is wrong with the file is for the linter to say
+        return advice(workspace.folder, tape, variable)
+    return Advice(f"d{variable}", frozenset())
+
+
+def compare(answer: Any, reference: Reference) -> Difference | None:
+    """How an answer differs from a gradient, in the words for gradients."""
+    return comparison.compare(answer, reference, WORDS)
+
+
+def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:
+    if len(expected) == 2 and seen == expected[::-1]:
+        return "It is transposed: swap the two axes, or the order of the matrix product."
+    if [size for size in seen if size != 1] == [size for size in expected if size != 1]:
+        if len(seen) < len(expected):
+            return "The numbers are in another shape: keep the axis of size 1, by `keepdim=True` where you sum."
+        if len(seen) > len(expected):
+            return "There is an axis of size 1 too many: sum without `keepdim=True`."
+    if len(seen) == len(expected):
+        stretched = [axis for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if b == 1 and a != 1]
+        if stretched and all(a == b for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if axis not in stretched):
+            axis, it = (stretched[0], "it") if len(stretched) == 1 else (tuple(stretched), "them")
+            return f"Axis {axis} should have size 1. If broadcasting stretched it, sum over {it}: `.sum({axis}, keepdim=True)`."
+    added = len(seen) - len(expected)
+    if added == 1 and seen[1:] == expected:
+        return "There is a leading axis too many: sum over it, by `.sum(0)`."
+    if added > 1 and seen[added:] == expected:
+        axes = tuple(range(added))
+        return f"There are leading axes too many: sum over them, by `.sum({axes})`."
+    return "Print the shapes of what you combine, and compare them with the forward line."
+
+
+OTHER_TYPES = {
+    "ndarray": "Use torch where you use numpy, or `torch.from_numpy` at the end.",
+    "list": "Start from `torch.zeros_like` of the variable, or join its tensors with `torch.stack`.",
+    "tuple": "Is there a comma at the end of the line? It makes a tuple.",
+    **dict.fromkeys(("int", "float", "bool"), "There is a number for every entry of the variable, not one for all."),
+    **dict.fromkeys(("function", "builtin_function_or_method", "method"), "Call it: are the parentheses missing?"),
+}
+"""What to do about an answer of the wrong type, by the name of the type."""
+
+WORDS = Words(
+    shape="The shape is wrong: a gradient has the shape of its variable.",
+    dtype="A gradient is a floating-point tensor.",
+    types=OTHER_TYPES,
+    shape_advice=_shape_advice,
+)

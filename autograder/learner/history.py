@@ -1,0 +1,126 @@
+"""What is kept of a learner's work beside the notebooks, and what follows from it: the state of each answer, the next hint."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from autograder import files
+from autograder.course.cells import Cell
+from autograder.course.questions import fingerprint, shown_in
+from autograder.errors import NotReady
+from autograder.learner.checker import Checker
+from autograder.learner.results import Checked, Result, about
+from autograder.learner.workbook import Workbook
+from autograder.notebook import logbook
+from autograder.notebook.box import HINT, NEUTRAL, Box
+from autograder.notebook.gradient_map import OUTCOMES, STATUSES, Status
+from autograder.replay import parsed
+from autograder.verdict import Verdict
+
+HINTS = ".hints.json"
+"""The file beside the notebooks with the hints that were given, by the forward pass and the name of the gradient."""
+
+
+def write_results(checked: Checked) -> None:
+    """Writes what was found into the logbook, where `progress()` finds it too."""
+    workbook = checked.workbook
+    found = [
+        (result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error), _source(workbook, result))
+        for result in checked.results
+        if result.state is not Status.NOT_ATTEMPTED
+    ]
+    logbook.write_entry(_folder(workbook), _forward(workbook), found)
+
+
+def standing(workbook: Workbook) -> Checked:
+    """How a notebook stands by the logbook, without running it."""
+    entries = logbook.read_entries(_folder(workbook), _forward(workbook))
+    results = []
+    for test in workbook.tests:
+        unknown = about(workbook, test)
+        entry = entries.get(unknown.name)
+        source = _source(workbook, unknown)
+        state, words = Status.NOT_ATTEMPTED, ""
+        if entry is not None and source:
+            is_same = entry.answer == fingerprint(source)
+            state, words = (STATUSES[entry.outcome], entry.sentence) if is_same else (Status.WAITING, logbook.CHANGED)
+        elif source:
+            state, words = Status.WAITING, "not checked yet"
+        results.append(replace(unknown, state=state, error=words))
+    return Checked(workbook, tuple(results), {})
+
+
+def is_right(workbook: Workbook, name: str) -> bool:
+    """Whether the last check found everything of this name right, and nothing of it was changed since."""
+    found = [result for result in standing(workbook).results if name in result.names]
+    return bool(found) and all(result.state is Status.RIGHT for result in found)
+
+
+def hint(checker: Checker, workbook: Workbook, result: Result, tasks: tuple[Cell, ...]) -> Box:
+    """The next hint for what a test is about. Raises NotReady where there is none."""
+    test = next(test for test in workbook.tests if test.id == result.test)
+    if not shown_in(test.source):
+        raise NotReady(f"there are no hints for `{result.name}`: its test says what it expects.")
+    hints = checker.hints(workbook, tasks, [result.name])[result.name]
+    if not hints.said:
+        raise NotReady(hints.error)
+    ladder = hints.said
+    number = next_hint(workbook, result.name, ladder)
+    more = "Ask again, and you are told more." if number < len(ladder) - 1 else "This was the last one."
+    facts = [("where", f"{workbook.path}, in the cell `{result.answer}`"), ("next", more)]
+    return Box("→", result.name, f"hint {number + 1} of {len(ladder)}", ladder[number], facts, NEUTRAL, longest=HINT)
+
+
+def next_hint(workbook: Workbook, name: str, ladder: Sequence[str]) -> int:
+    """The number of the hint to give next: the first that was not given yet, or else the last. It is kept as given.
+
+    Hints are known by their text, since a check that names a mistake puts a new one in front of the others.
+    """
+    file = _folder(workbook) / HINTS
+    given = _given_hints(file)
+    key = f"{fingerprint(_forward(workbook))} {name}"
+    known = given.setdefault(key, [])
+    left = [number for number, hint in enumerate(ladder) if fingerprint(hint) not in known]
+    number = left[0] if left else len(ladder) - 1
+    if left:
+        known.append(fingerprint(ladder[number]))
+        with suppress(OSError):  # then the same hint is given the next time
+            files.replace(file, json.dumps(given) + "\n")
+    return number
+
+
+def _given_hints(file: Path) -> dict[str, list[str]]:
+    """The fingerprints of the hints that were given; none where the file is not there or is malformed."""
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return {str(key): [str(each) for each in given] for key, given in content.items() if isinstance(given, list)}
+    return {}
+
+
+def _source(workbook: Workbook, result: Result) -> str:
+    """The source of the cell with an answer: its own cell, or if that is blank another that binds the name; else nothing."""
+    if result.answer not in workbook.blank:
+        return workbook.source(result.answer)
+    name = re.compile(rf"\b{re.escape(result.name)}\b")
+    others = (task for task in reversed(workbook.tasks) if task.id in workbook.written and name.search(task.source))
+    return next((task.source for task in others if result.name in parsed.parse_cell(task.source).touches), "")
+
+
+def _folder(workbook: Workbook) -> Path:
+    return workbook.path.parent
+
+
+def _forward(workbook: Workbook) -> str:
+    """The forward pass by which the logbook knows the notebook."""
+    return next(workbook.forwards, "")
+
+
+def behind(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Result]]:
+    """What is not right yet, in the order of the course."""
+    return ((each, result) for each in checked for result in each.results if result.state is not Status.RIGHT)

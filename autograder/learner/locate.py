@@ -1,0 +1,129 @@
+"""Where a learner's notebooks are, and in which of them a question is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from autograder.course.catalogue import default
+from autograder.course.cells import Cell, Role, read_cells
+from autograder.course.questions import model_answer, shown_in
+from autograder.errors import ContentError
+from autograder.learner.results import about
+from autograder.learner.workbook import Workbook, open_workbook
+
+DEFAULT_FOLDER = Path("my-backprop")
+"""What `autograder new` makes."""
+OF_ONE = "my-{}"
+"""What `autograder new --assignment NAME` makes."""
+RELEASE = Path("release")
+
+
+def find_notebooks(paths: Iterable[Path]) -> list[Path]:
+    """The notebooks of some files and folders, and where a folder has none itself of the folders in it.
+
+    Without any, those of the working folder, else of what `autograder new` makes in it, else of `release/`, else of the
+    folders in the working folder. Raises ContentError for a path that is not there, or has none.
+    """
+    given = [*paths]
+    found = [file for path in given for file in _in(path)]
+    if given:
+        return list(dict.fromkeys(found))
+    if found := _files(Path()) or _made() or sorted(RELEASE.glob("*/*.ipynb")) or _below(Path()):
+        return found
+    raise ContentError("there are no notebooks here. Make a folder of them with `autograder new`, or give a path.")
+
+
+def find(name: str, paths: Iterable[Path]) -> list[tuple[Workbook, Cell]]:
+    """The notebooks that ask a question, or have a test or an answer of this name, each with that test.
+
+    Raises ContentError where none has.
+    """
+    workbooks, errors = readable(find_notebooks(paths))
+    found = [(each, test) for each in workbooks for test in each.tests if name in about(each, test).names]
+    if not found:
+        known = dict.fromkeys(about(each, test).name for each in workbooks for test in each.tests)
+        raise ContentError(" ".join([f"no notebook asks for `{name}`. They ask for {', '.join(known) or 'nothing'}.", *errors]))
+    return list({each.path: (each, test) for each, test in reversed(found)}.values())[::-1]
+
+
+def find_in_one(name: str, paths: Iterable[Path], verb: str) -> list[tuple[Workbook, Cell]]:
+    """As `find`, but of one assignment. Raises ContentError if several have the name, and says how to choose (`verb`)."""
+    found = find(name, paths)
+    first = {each.assignment: each for each, _ in reversed(found)}
+    if len(first) > 1:
+        choices = ", or ".join(f"`autograder {verb} {name} {each.path}`" for each in reversed(first.values()))
+        raise ContentError(f"`{name}` is in more than one assignment. Say which: {choices}.")
+    return found
+
+
+def readable(files: Iterable[Path]) -> tuple[list[Workbook], list[str]]:
+    """The notebooks of some files, and a message for each file that is none."""
+    workbooks, errors = [], []
+    for file in files:
+        try:
+            workbooks.append(open_workbook(file))
+        except ContentError as error:
+            errors.append(str(error))
+    return workbooks, errors
+
+
+def blamed(file: Path, error: Exception) -> str:
+    """What is the matter with a notebook, in words that name it."""
+    return str(error) if file.name in str(error) else f"{file}: {error}"
+
+
+def asked(test: Cell) -> list[str]:
+    """The names of the questions that a test asks."""
+    return [question.name for question in shown_in(test.source)]
+
+
+def model(each: Workbook, test: Cell) -> str:
+    """The model answer to a test, from the instructor's notebook. Raises ContentError where that is not at hand."""
+    for folder in (each.path.resolve().parent, *default().folders):
+        for forward in each.forwards:
+            for name in (*asked(test), each.answers[test.id]):
+                if answer := model_answer(folder, forward, name, each.assignment):
+                    return str(answer)
+    raise ContentError(f"the model answer for `{about(each, test).name}` is not at hand: it is in `source/` of the course.")
+
+
+def _in(path: Path) -> Sequence[Path]:
+    """The notebooks that a path stands for. Raises ContentError where it stands for none."""
+    if path.is_dir():
+        if files := _files(path) or _below(path):
+            return files
+        raise ContentError(f"{path} has no notebooks of a course. Give a folder that has, or make one: `autograder new`.")
+    if path.exists():
+        return [path]
+    raise ContentError(f"there is no {path}. Give the path of a notebook or of a folder of them.")
+
+
+def _files(folder: Path) -> list[Path]:
+    """The notebooks of a folder that are of a course, and those that cannot be read."""
+    return [file for file in sorted(folder.glob("*.ipynb")) if file.name[0] != "." and is_of_a_course(file)]
+
+
+def _below(folder: Path) -> list[Path]:
+    """The notebooks of the folders in a folder that have some of a course."""
+    inside = [_files(each) for each in sorted(folder.glob("*/")) if each.name[0] != "."]
+    return [file for files in inside if any(is_of_a_course(file, or_broken=False) for file in files) for file in files]
+
+
+def _made() -> list[Path]:
+    """The notebooks in the folders that `autograder new` makes in the working folder."""
+    if files := _files(DEFAULT_FOLDER):
+        return files
+    with suppress(ContentError):
+        names = [OF_ONE.format(assignment.name) for assignment in default().assignments]
+        files = [file for name in names if name != DEFAULT_FOLDER.name for file in _files(Path(name))]
+    return [*_below(DEFAULT_FOLDER), *files]
+
+
+def is_of_a_course(file: Path, or_broken: bool = True) -> bool:
+    """Whether a notebook has tests. `or_broken` is the answer for one that cannot be read: its reader will say why."""
+    try:
+        return any(cell.role is Role.TEST for cell in read_cells(file))
+    except ContentError:
+        return or_broken

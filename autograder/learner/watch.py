@@ -1,0 +1,315 @@
+"""Watches notebooks: after each save it judges again what was changed, and what depends on that."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+from watchfiles import Change, watch
+
+from autograder.course import catalogue
+from autograder.errors import AutograderError
+from autograder.learner import history, locate, screen
+from autograder.learner.checker import Checker
+from autograder.learner.results import Checked, Result
+from autograder.learner.workbook import Workbook, affected, needed, open_workbook
+from autograder.notebook.gradient_map import Status
+from autograder.sandbox.limits import Limits
+from autograder.verdict import FUSED
+
+KEY_WORDS = {"h": "hint", "l": "list", "n": "next", "r": "reset", "q": "quit"}
+WATCH_CELL_SECONDS = 10.0
+"""Seconds that a cell may take, so that nobody waits long for one that never ends; in grading it may take longer."""
+SAVE_MS, POLL_MS = 10, 100
+"""Milliseconds without another change after which a save is over, and between two looks at the keyboard."""
+
+
+class Watcher:
+    """What is known of some notebooks, and what is on the screen.
+
+    The subject is the answer that was saved last, or that was asked for by a key: it never changes by itself. A notebook
+    that could not be checked is as it was before.
+    """
+
+    def __init__(self, files: Sequence[Path], checker: Checker, console: Console) -> None:
+        self.checked: dict[Path, Checked] = {}
+        self.subject: tuple[Path, str] | None = None
+        """A notebook and the id of a test."""
+        self._files = [file.resolve() for file in files]
+        self._names = dict(zip(self._files, files, strict=True))
+        self._checker = checker
+        self._console = console
+        self._armed = False
+        """Whether the next r resets."""
+        self._has_failed = False
+        """Whether the screen says that a notebook could not be checked."""
+        self._notices: list[RenderableType] = []
+        """What the next screen begins with."""
+        self._rounded = ""
+        """The first test whose verdict explained rounding: the verdicts of others leave that out."""
+
+    def start(self) -> None:
+        """Checks all notebooks."""
+        for file in self._files:
+            self._console.print(Text(f"Checking {file.name} …", "dim"))
+            try:
+                self._first(file)
+            except AutograderError as error:
+                self.notice(locate.blamed(self._names[file], error))
+        self.next()
+        if found := self._subject():  # so that the first save is as fast as the others
+            self._checker.check(found[0].workbook, needed(found[0].workbook, frozenset()))
+
+    def notice(self, text: str) -> None:
+        """Says something on the next screen."""
+        self._notices.append(Text(text, "bold"))
+
+    def saved(self, file: Path) -> None:
+        """Judges again what a save may have changed, first of all the answers that were written."""
+        began, self._armed = time.monotonic(), False
+        before = self.checked.get(file)
+        try:
+            if before is None:
+                if locate.is_of_a_course(file):
+                    self._show([screen.headline(self._first(file))])
+                return
+            now = self._read(file)
+            direct, touched = affected(before.workbook, now)
+            if touched and self._console.is_terminal:
+                self._console.print(Text("Judging …", "dim"))
+            elif self._has_failed:  # the notebook is fixed, so its error goes from the screen
+                self._again()
+            # what was written is judged and shown first: what only depends on it may take longer
+            known, seconds = replace(before, workbook=now), 0.0
+            for tests in filter(None, (direct, touched - direct)):
+                known = self._judge(known, tests)
+                seconds = seconds or time.monotonic() - began
+                if tests is direct or not direct or self._changed(before, known, tests):
+                    self._judged(before, known, direct or touched, seconds)
+            self.checked[file] = known
+        except AutograderError as error:
+            if before is not None:
+                self.checked[file] = before
+            self._show([Text(locate.blamed(file, error), "bold red")])
+            self._has_failed = True
+
+    def press(self, key: str) -> bool:
+        """Does what a key stands for. Returns False where that is to end the watch."""
+        armed, self._armed = self._armed, False
+        try:
+            match key:
+                case "q":
+                    return False
+                case "h":
+                    self.hint()
+                case "l":
+                    self._show(screen.listing([*self.checked.values()]))
+                case "n":
+                    self.next()
+                case "r":
+                    self.reset(armed)
+                case _ if armed:
+                    self._again()
+        except AutograderError as error:
+            self._show([Text(str(error), "bold red")])
+        return True
+
+    def next(self) -> None:
+        """Goes on to what is not right yet: after the subject in the order of the course, and then from the start."""
+        order = [(file, result) for file, each in self.checked.items() for result in each.results]
+        at = next((index + 1 for index, (file, result) in enumerate(order) if (file, result.test) == self.subject), 0)
+        not_right = [(file, result) for file, result in order[at:] + order[:at] if result.state is not Status.RIGHT]
+        if not not_right:
+            self._show(screen.listing([*self.checked.values()]))
+            return
+        file, result = not_right[0]
+        self.subject = file, result.test
+        self._again()
+
+    def _again(self) -> None:
+        """Shows how the subject stands."""
+        if found := self._subject():
+            self._show([self._where(), screen.verdict(found[1])])
+
+    def hint(self) -> None:
+        """Says more about the subject."""
+        if (found := self._subject()) is None:
+            return
+        checked, result = found
+        tests = needed(checked.workbook, {result.test})
+        self._show([self._where(), history.hint(self._checker, checked.workbook, result, tests).for_terminal()])
+
+    def reset(self, armed: bool) -> None:
+        """Puts the subject's cell back, when it is asked for twice."""
+        if (found := self._subject()) is None:
+            return
+        checked, result = found
+        if not armed:
+            self._armed = True
+            self._show([self._where(), Text(f"Press r again to put the cell `{result.answer}` back as it was released.")])
+            return
+        kept = catalogue.reset_cell(checked.workbook.path, result.answer)
+        self.saved(checked.workbook.path.resolve())
+        reload = "In JupyterLab: File, Reload Notebook from Disk."
+        self._show([self._where(), Text(f"The cell is as it was released. Your text is in {kept}. {reload}")])
+
+    def _read(self, file: Path) -> Workbook:
+        return replace(open_workbook(file), path=self._names.setdefault(file, file))
+
+    def _first(self, file: Path) -> Checked:
+        """Checks a notebook that nothing is known of yet."""
+        self.checked[file] = self._checker.check(self._read(file))
+        history.write_results(self.checked[file])
+        return self.checked[file]
+
+    def _judge(self, known: Checked, tests: Set[str]) -> Checked:
+        """What is known of a notebook after some of its tests are judged anew."""
+        later = self._checker.check(known.workbook, needed(known.workbook, tests))
+        history.write_results(later)
+        return known.updated(later)
+
+    def _judged(self, before: Checked, now: Checked, tests: Set[str], seconds: float) -> None:
+        """Shows the verdicts on some answers, and how others changed with them."""
+        file = now.workbook.path.resolve()
+        self.checked[file] = now
+        shown = [result for result in now.results if result.test in tests]
+        first = next((result for result in shown if result.state is not Status.RIGHT), shown[0])
+        self.subject = file, first.test
+        others = self._changed(before, now, {result.test for result in now.results} - tests)
+        lines: list[RenderableType] = [self._where(), screen.verdict(self._without_repeats(first))]
+        lines += [screen.line(result) for result in (*shown, *others) if result is not first]
+        lines += [Text(f"note: {note}", "dim") for note in screen.remarks(now)]
+        if first.state is Status.RIGHT:
+            lines.append(Text("Press n to go on."))
+        moment = time.strftime("%H:%M:%S")
+        self._show([*lines, Text(f"saved at {moment}, judged in {seconds:.2f} s", "dim")])
+
+    def _without_repeats(self, result: Result) -> Result:
+        """A result without the note that explains rounding, if the verdict on another answer had it."""
+        if result.verdict is None or FUSED not in result.verdict.notes:
+            return result
+        self._rounded = self._rounded or result.test
+        if self._rounded == result.test:
+            return result
+        notes = tuple(note for note in result.verdict.notes if note != FUSED)
+        return replace(result, verdict=replace(result.verdict, notes=notes))
+
+    def _changed(self, before: Checked, now: Checked, tests: Set[str]) -> list[Result]:
+        """The results of some tests whose state is another one now."""
+        old = {result.test: result.state for result in before.results}
+        return [result for result in now.results if result.test in tests and old.get(result.test) is not result.state]
+
+    def _subject(self) -> tuple[Checked, Result] | None:
+        if self.subject is None:
+            return None
+        file, test = self.subject
+        checked = self.checked[file]
+        return next(((checked, result) for result in checked.results if result.test == test), None)
+
+    def _where(self) -> RenderableType:
+        found = self._subject()
+        if not found:
+            return Text()
+        is_alone = len({each.assignment for each in self.checked.values()}) == 1
+        return Text.assemble("" if is_alone else f"{found[0].assignment}: ", screen.headline(found[0]))
+
+    def _show(self, body: Sequence[RenderableType]) -> None:
+        """Draws the screen anew. Where the output is no terminal it is written below what is there."""
+        self._has_failed = False
+        if self._console.is_terminal:
+            self._console.clear()
+        for each in (*self._notices, *body):
+            self._console.print(each)
+        self._notices.clear()
+        self._console.print()
+        self._console.print(screen.points([*self.checked.values()]))
+        if self._console.is_terminal:
+            keys = (Text.assemble((f"[{key}]", "bold"), f" {word}") for key, word in KEY_WORDS.items())
+            self._console.print(Text("   ").join(keys))
+
+
+def run(paths: Sequence[Path], console: Console) -> None:
+    """Watches until q or ctrl-c. Raises ContentError where there is nothing to watch."""
+    files = locate.find_notebooks(paths)
+    folders = {file.resolve().parent for file in files}
+    with Checker(Limits(cell_seconds=WATCH_CELL_SECONDS)) as checker, pressed_keys() as key:
+        watching = Watcher(files, checker, console)
+        if checker.warning:
+            watching.notice(checker.warning)
+        changes = saves(folders, watching.notice)
+        next(changes)  # the system begins to report: what is saved during the first check is not missed
+        watching.start()
+        given = {path.resolve() for path in paths if path.is_dir()}
+        whole = {folder for folder in folders if not given.isdisjoint({folder, folder.parent})} if paths else folders
+        known = {file.resolve() for file in files}
+        for saved in changes:
+            for file in sorted(file for file in saved if file in known or file.parent in whole):
+                watching.saved(file)
+            while pressed := key():
+                if not watching.press(pressed):
+                    return
+
+
+def saves(folders: Set[Path], say: Callable[[str], object]) -> Iterator[Set[Path]]:
+    """The notebooks that were saved, again and again; none where nothing happens for POLL_MS. Falls back to polling."""
+
+    def is_notebook(change: Change, path: str) -> bool:
+        return path.endswith(".ipynb") and not os.path.basename(path).startswith(".") and change is not Change.deleted
+
+    for polling in (None, True):
+        try:
+            for changes in watch(
+                *folders,
+                watch_filter=is_notebook,
+                debounce=10 * SAVE_MS,
+                step=SAVE_MS,
+                rust_timeout=POLL_MS,
+                yield_on_timeout=True,
+                recursive=False,
+                force_polling=polling,
+                poll_delay_ms=POLL_MS,
+            ):
+                yield {file for _, path in changes if (file := Path(path).resolve()).is_file()}
+            return
+        except OSError as error:
+            if polling:
+                raise
+            say(f"The system does not say when files change ({error}): they are looked at every {POLL_MS} ms instead.")
+
+
+Keys = Callable[[], str]
+
+
+@contextmanager
+def pressed_keys() -> Iterator[Keys]:
+    """Gives a function that returns the next key that was pressed, or nothing; always nothing where there is no terminal."""
+    if not sys.stdin.isatty():
+        yield str
+    elif sys.platform == "win32":
+        import msvcrt
+
+        yield lambda: msvcrt.getwch() if msvcrt.kbhit() else ""
+    else:
+        import termios
+        import tty
+
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+        tty.setcbreak(descriptor)  # ctrl-c still interrupts
+        try:
+            yield lambda: _key(descriptor)
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _key(descriptor: int) -> str:
+    ready, _, _ = select.select([descriptor], [], [], 0)
+    return os.read(descriptor, 1).decode(errors="replace") if ready else ""

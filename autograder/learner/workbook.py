@@ -1,0 +1,253 @@
+"""A learner's notebook as it is checked: the learner's cells, between the cells of the course as they were released."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from autograder.course.catalogue import Catalogue, Origin, default
+from autograder.course.cells import Cell, Role, body, imports_in, is_forward, read_cells, with_answers
+from autograder.course.questions import shown_in
+from autograder.errors import ContentError
+from autograder.examiner.exam import Exam
+from autograder.replay import parsed
+from autograder.sandbox.limits import Limits
+
+SEED = "check"
+"""The seed of the cases of a check. Hidden tests have one that a learner does not know."""
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """The code cells of a notebook.
+
+    `answers` are the ids of the cells that its tests are about. `written` are cells with a text of the learner's own,
+    `blank` are answers without one, `restored` are cells of the course that had been changed, `gone` are cells for answers
+    that are not there any more. `origin` is the released notebook that it was made from.
+    """
+
+    path: Path
+    tasks: tuple[Cell, ...]
+    answers: Mapping[str, str]
+    written: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
+    restored: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+    @property
+    def assignment(self) -> str:
+        """The name of the assignment that has its cells, or if none has, the name of its folder."""
+        return self.origin.assignment.name if self.origin else self.path.resolve().parent.name
+
+    @property
+    def tests(self) -> Iterator[Cell]:
+        return (task for task in self.tasks if task.role is Role.TEST)
+
+    @property
+    def forwards(self) -> Iterator[str]:
+        """The sources of the forward passes."""
+        return (body(task.source) for task in self.tasks if is_forward(task.source))
+
+    def source(self, id: str) -> str:
+        """The source of a cell; nothing where there is no such cell."""
+        return next((task.source for task in self.tasks if task.id == id), "")
+
+    def exam(self, limits: Limits, tasks: tuple[Cell, ...] | None = None) -> Exam:
+        """What is examined: all cells, or only these."""
+        return Exam(self.tasks if tasks is None else tasks, _imports(self.tasks), SEED, limits)
+
+
+def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | None = None) -> Workbook:
+    """The notebook of a file. Raises ContentError for a file that is none, or if `with_tests` for one without tests.
+
+    Where the release has this notebook, its locked cells and tests count, whatever became of them in the file. A notebook of
+    another course is taken as it is.
+    """
+    found = read_cells(path)
+    there = {cell.id for cell in found}
+    origin = (catalogue or default()).origin(path, found)
+    original = origin.given(path) if origin else ()
+    restored: list[str] = []
+    if original:
+        found, restored = _restored(found, original)
+    if with_tests and all(cell.role is not Role.TEST for cell in found):
+        raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
+    gone = tuple(cell.id for cell in original if cell.solves and cell.id not in there)
+    given = {cell.id: cell.source.strip() for cell in original}
+    bare = {cell.id for cell in found if cell.source.strip() == given.get(cell.id) or _does_nothing(cell.source)}
+    written = {cell.id for cell in found if cell.role is Role.STUDENT} - bare
+    blank = {cell.id for cell in found if cell.solves} & bare
+    return Workbook(
+        path=path,
+        tasks=with_answers(found),
+        answers=dict(_answers(found)),
+        written=frozenset(written),
+        blank=frozenset(blank),
+        restored=tuple(restored),
+        gone=gone,
+        origin=origin,
+    )
+
+
+def _does_nothing(source: str) -> bool:
+    """Whether there is no more in a cell than comments, and functions of nothing but a docstring: what nbgrader leaves."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    bodies = [statement.body if isinstance(statement, ast.FunctionDef) else [statement] for statement in statements]
+    return all(isinstance(node, ast.Pass | ast.Expr) and not _computes(node) for body in bodies for node in body)
+
+
+def _computes(node: ast.Pass | ast.Expr) -> bool:
+    return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+
+
+def _answers(found: list[Cell]) -> Iterator[tuple[str, str]]:
+    """The tests, each with the cell that it is about: of the names that it checks, or else the last one before it."""
+    last = ""
+    for cell in found:
+        last = cell.id if cell.solves else last
+        if cell.role is Role.TEST:
+            yield cell.id, next((question.answer for question in shown_in(cell.source)), last)
+
+
+def _restored(found: list[Cell], original: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+    """All cells of the release in its order, each followed by the learner's own that followed it in the file."""
+    known = {cell.id: cell for cell in original}
+    own: dict[str, list[Cell]] = {}
+    copies: dict[str, list[Cell]] = {}
+    last = ""
+    for cell in found:
+        if cell.id in known:
+            last = cell.id
+            copies.setdefault(last, []).append(cell)
+        else:
+            own.setdefault(last, []).append(cell)
+    whole, restored = own.get("", []), []
+    for name, cell in known.items():
+        edited = [copy for copy in copies.get(name, []) if copy.source.strip() not in ("", cell.source.strip())]
+        if cell.role is Role.STUDENT:
+            whole += [(edited or copies.get(name) or [cell])[-1]]
+        else:
+            restored += [name] * (name not in copies or bool(edited))
+            whole += [cell]
+        whole += own.get(name, [])
+    return whole, restored
+
+
+def _imports(cells: tuple[Cell, ...]) -> dict[str, str]:
+    """The import statements of the course's own cells, by what they bind."""
+    own = (cell for cell in cells if cell.role is not Role.STUDENT)
+    return {name: code for cell in own for name, code in imports_in(cell.source).items()}
+
+
+OPAQUE = re.compile(r"\b(eval|exec|get_ipython|globals|locals|setattr|vars)\b|import \*|^\s*[%!]", re.MULTILINE)
+"""A cell that has this may read and bind any name."""
+
+
+def affected(before: Workbook, now: Workbook) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of the tests whose answers were changed from one version of a notebook to the next, and of all to judge again.
+
+    The cells are walked in their order with the set of names that may have another value now: a cell that was changed, or
+    that reads one of these names, adds the names that it makes. Where it cannot be said what a cell reads and makes, or the
+    order of the cells is another one, all tests are judged again.
+    """
+    old = {task.id: task for task in before.tasks}
+    order = [task.id for task in now.tasks if task.id in old]
+    everything = frozenset(task.id for task in now.tests)
+    if order != [task.id for task in before.tasks if task.id in set(order)]:
+        return everything, everything
+    gone = old.keys() - {task.id for task in now.tasks}
+    names = {name for id in gone for name in _touches(old[id])}
+    if any(_is_opaque(before, old[id]) for id in gone):
+        return everything, everything
+    cells: set[str] = set()
+    for task in now.tasks:
+        changed = task.id not in old or old[task.id].source != task.source
+        if changed or names & (_reads(task) | _touches(task)) or (names and _is_opaque(now, task)):
+            cells.add(task.id)
+            names |= _touches(task) | (_touches(old[task.id]) if task.id in old else set())
+            if _is_opaque(now, task):
+                return _direct(before, now), everything
+    touched = {
+        test.id
+        for test in now.tests
+        if test.id in cells or now.answers[test.id] in cells or names & _about(now, test) or now.answers[test.id] in gone
+    }
+    return _direct(before, now) & touched, frozenset(touched)
+
+
+def needed(workbook: Workbook, tests: Set[str]) -> tuple[Cell, ...]:
+    """The cells to run so that some tests are judged as they are among all.
+
+    These are the course's own, all answers before the last of the tests, and what any of that reads. The cells are walked
+    backwards, with the set of names that the cells below read.
+    """
+    if any(_is_opaque(workbook, task) for task in workbook.tasks):
+        return workbook.tasks
+    last = max((index for index, task in enumerate(workbook.tasks) if task.id in tests), default=-1)
+    answers = {*workbook.answers.values()}
+    names: set[str] = set()
+    kept = []
+    for index, task in reversed([*enumerate(workbook.tasks)]):
+        is_answer = task.id in answers and index < last
+        if task.role is Role.LOCKED or task.id in tests or is_answer or names & _touches(task):
+            kept.append(task)
+            names |= (_reads(task) if task.role is not Role.LOCKED else set()) | _touches(task)
+    return tuple(reversed(kept))
+
+
+def _direct(before: Workbook, now: Workbook) -> frozenset[str]:
+    """The tests whose answer, or which themselves, were changed."""
+    old = {task.id: task.source for task in before.tasks}
+    return frozenset(
+        test.id
+        for test in now.tests
+        if old.get(test.id) != test.source or old.get(now.answers[test.id], "") != now.source(now.answers[test.id])
+    )
+
+
+def _about(workbook: Workbook, test: Cell) -> set[str]:
+    """The names that a test is about."""
+    return {workbook.answers[test.id], *(question.answer for question in shown_in(test.source)), *_reads(test)}
+
+
+def _reads(task: Cell) -> Set[str]:
+    return parsed.parse_cell(task.source).reads
+
+
+def _touches(task: Cell) -> Set[str]:
+    return _touched(task.source)
+
+
+@lru_cache(maxsize=512)
+def _touched(source: str) -> Set[str]:
+    """The names that a cell makes or changes; of what is not Python, all words in it."""
+    try:
+        nodes = [*ast.walk(parsed.parse_tree(source))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset(re.findall(r"\w+", source))
+    return parsed.parse_cell(source).touches.union(*map(_changed, nodes))
+
+
+def _changed(node: ast.AST) -> Iterable[str]:
+    """The names that a statement imports, deletes, or calls a method of without using what it returns: `x.add_(1)`."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            return parsed.bound(node)
+        case ast.Delete(targets=targets):
+            return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner))):
+            return [name.id for name in ast.walk(owner) if isinstance(name, ast.Name)]
+    return ()
+
+
+def _is_opaque(workbook: Workbook, task: Cell) -> bool:
+    """Whether it cannot be said what a cell of the learner's reads. The course's own cells have no such code to hide."""
+    return task.id in workbook.written and bool(OPAQUE.search(task.source))

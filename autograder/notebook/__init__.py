@@ -1,0 +1,9 @@
+"""What learners call in a notebook, and how it is shown there.
+
+`api` has the public functions, which ask the session's backend; `extension` has the `%%forward` magic and the backend
+that judges in the same process. `checking` does what is asked for about one answer, `overview` draws all of them. `box`
+shows a verdict as text, HTML and JSON; `gradient_map` is all gradients at once and `map_view` its picture, text and HTML;
+`logbook` keeps what was found beside the notebook.
+
+May import: `judge` and below, IPython and matplotlib. Nothing of nbgrader.
+"""

@@ -1,0 +1,165 @@
+"""What `check`, `grade`, `hint` and `solution` do in the process that judges."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from autograder.course.questions import Question, model_answer
+from autograder.errors import Died, NotReady, NotRight
+from autograder.judge import kinds, wording
+from autograder.judge.judging import EXAM, PRACTICE, Effort, judge
+from autograder.judge.session import Session, current_session
+from autograder.notebook import logbook
+from autograder.notebook.box import HINT, NEUTRAL, Box, box, mimebundle
+from autograder.replay.run import under_way
+from autograder.verdict import Outcome, Verdict
+
+
+def check(session: Session, question: Question) -> None:
+    """Judges an answer, and shows the verdict. Raises NotRight for anything but a right answer."""
+    if under_way():  # this call stands in a cell that is being run again to judge it
+        return
+    effort = replace(EXAM, seed=EXAM.seed + session.seed, remarks=True) if session.seed else PRACTICE
+    verdict = judged(session, question, effort)
+    session.keep(question, verdict)
+    remember(session, question, verdict)
+    verdict = explained(session, question, verdict)
+    conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
+
+
+def already_judged(session: Session, question: Question) -> Verdict | None:
+    """The verdict of `check` in the same test cell of a graded run: it was on the same cases as those of `grade`.
+
+    None outside of a graded run, where the seeds differ, and where the workspace is another one, so that something ran since.
+    """
+    last = session.judged.get(question)
+    return last.verdict if last and session.seed and last.workspace is session.workspace else None
+
+
+def without_numbers(verdict: Verdict) -> Verdict:
+    """A verdict for a graded record: what is wrong, and not what would be right."""
+    return replace(verdict, expected="")
+
+
+def judged(session: Session, question: Question, effort: Effort) -> Verdict:
+    """The verdict on an answer, whatever goes wrong. Raises NotReady where there is nothing to judge by."""
+    try:
+        return judge(kinds.claim(session, question), effort)
+    except NotReady:
+        raise
+    except Died as death:
+        return wording.ended(question.name, death)
+    except Exception as error:
+        return wording.judge_failed(question.name, error)
+
+
+def explained(session: Session, question: Question, verdict: Verdict) -> Verdict:
+    """The verdict with the explanations that its kind gives once in a session, each after the first remark it is about."""
+    notes = list(verdict.notes)
+    for beginning, more in kinds.claim(session, question).once.items():
+        place = next((place for place, note in enumerate(notes, 1) if note.startswith(beginning)), None)
+        if place is not None and session.first_time(beginning, question.name):
+            notes.insert(place, more)
+    return replace(verdict, notes=tuple(notes))
+
+
+def remember(session: Session, question: Question, verdict: Verdict) -> None:
+    """Keeps a verdict beside the notebook, for the next kernel."""
+    if run := session.answering(question.answer):
+        logbook.write_entry(Path(), kinds.claim(session, question).specification, [(verdict, run.cell.source)])
+
+
+def conclude(verdict: Verdict) -> None:
+    """Shows a verdict, and raises NotRight for anything but a right answer."""
+    current_session().concluded.append(verdict)
+    show(box(verdict), mimebundle(verdict))
+    if verdict.outcome is not Outcome.RIGHT:
+        raise NotRight(verdict.headline)
+
+
+def show(shown: Box, bundle: dict[str, Any] | None = None) -> None:
+    """Shows a box in the notebook, or in a terminal in colour, where colours are wanted."""
+    from IPython.display import display
+
+    if type(current_session().shell).__name__ == "TerminalInteractiveShell":
+        from rich.console import Console
+
+        Console(highlight=False, soft_wrap=True).print(shown.for_terminal())
+        return
+    display(bundle or {"text/plain": shown.as_text(), "text/html": shown.as_html()}, raw=True)
+
+
+SAYS = "HIDDEN_TESTS_SAY"
+"""The environment variable for how much hidden tests say of an answer: the "diagnosis", or the "outcome" alone."""
+
+
+def grade(session: Session, question: Question) -> None:
+    """Judges an answer. Raises NotRight for anything but a right one, whatever goes wrong."""
+    name = question.name
+    if under_way():
+        raise NotRight(f"{name}: could not tell. `grade` stands in a cell that it would have to run again.")
+    try:
+        effort = replace(EXAM, seed=EXAM.seed + session.seed)
+        verdict = already_judged(session, question) or judged(session, question, effort)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # with SystemExit the test cell would end without an error, and get full marks
+        raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
+    if verdict.outcome is not Outcome.RIGHT:
+        conclude(without_numbers(verdict) if _may_explain() else Verdict(name, verdict.outcome, ""))
+
+
+def _may_explain() -> bool:
+    return os.environ.get(SAYS, "diagnosis") == "diagnosis"
+
+
+def hint(session: Session, question: Question) -> None:
+    """Shows the next hint for a question. Raises NotReady for one that nothing here can judge."""
+    if under_way():
+        return
+    name = question.name
+    ladder = hints(session, question)
+    given = session.told.setdefault(name, [])
+    left = [text for text in ladder if text not in given]
+    text = left[0] if left else ladder[-1]
+    given += [text] * bool(left)
+    verdict = session.verdict(name)
+    done = "Your answer is right already." if verdict and verdict.outcome is Outcome.RIGHT else ""
+    more = "This was the last one." if text == ladder[-1] else f'`hint("{name}")` says more.'
+    facts = [("next", more), ("note", done)]
+    word = f"hint {ladder.index(text) + 1} of {len(ladder)}"
+    show(Box("→", name, word, text, facts, NEUTRAL, longest=HINT))
+
+
+def solution(session: Session, question: Question, anyway: bool = False) -> None:
+    """Shows the model answer. Raises NotReady if the answer was not found right yet, unless it is wanted `anyway`."""
+    if under_way():
+        return
+    name = question.name
+    specification = kinds.claim(session, question).specification
+    verdict = session.verdict(name)
+    if not anyway and (verdict is None or verdict.outcome is not Outcome.RIGHT):
+        raise NotReady(
+            f'the model answer is there when yours is right: run `check("{name}")`, or ask `hint("{name}")`. '
+            f'If you want to see it all the same: `solution("{name}", anyway=True)`.'
+        )
+    found = None
+    with suppress(OSError):  # a working folder that is gone
+        found = model_answer(Path().resolve(), specification, name)
+    if found is None:
+        where = "it is in the notebook in `source/` of the course, which your instructor has."
+        raise NotReady(f"the model answer for `{name}` is not at hand: {where}")
+    show(Box("→", name, "model answer", "", (), NEUTRAL, code=str(found)))
+
+
+def hints(session: Session, question: Question) -> list[str]:
+    """All hints for a question as things stand now. Raises NotReady for one that nothing here can judge."""
+    ladder = list(kinds.claim(session, question).hints())
+    verdict = session.verdict(question.name)
+    if verdict and verdict.outcome is Outcome.WRONG:
+        ladder.insert(0, f"Your last check said: {verdict.diagnosis} {verdict.next_step}")
+    return ladder

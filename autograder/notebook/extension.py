@@ -1,0 +1,55 @@
+"""The `%%forward` cell magic, loaded by `%load_ext autograder`."""
+
+from __future__ import annotations
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from autograder.course.questions import Question
+from autograder.judge.session import Session, of, start_session
+from autograder.notebook import checking, overview
+
+
+class LocalBackend:
+    """Does all of it in the notebook's own process: records forward passes, watches which cells run, and judges answers."""
+
+    watches = True
+
+    def forward(self, session: Session, source: str, batch: list[str]) -> None:
+        session.forward(source, batch)
+
+    def check(self, session: Session, question: Question) -> None:
+        checking.check(session, question)
+
+    def grade(self, session: Session, question: Question) -> None:
+        checking.grade(session, question)
+
+    def hint(self, session: Session, question: Question) -> None:
+        checking.hint(session, question)
+
+    def solution(self, session: Session, question: Question, anyway: bool) -> None:
+        checking.solution(session, question, anyway)
+
+    def progress(self, session: Session) -> None:
+        overview.progress(session)
+
+
+@magics_class
+class ForwardMagics(Magics):
+    """Has the `%%forward` magic."""
+
+    @magic_arguments()
+    @argument("--batch", nargs="+", default=[], help="what the minibatch is: the count and the tensors with one row each")
+    @cell_magic
+    def forward(self, line: str, cell: str) -> None:
+        """Runs a forward pass and remembers it, one `name = expression` a line; the last name is the loss."""
+        options = parse_argstring(self.forward, line)
+        session = of(self.shell)
+        session.backend.forward(session, cell, options.batch)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Gives the notebook the magic, and a session that judges in this process, unless it has a session already."""
+    start_session(shell, LocalBackend())
+    shell.register_magics(ForwardMagics)

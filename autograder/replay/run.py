@@ -1,0 +1,371 @@
+"""Runs a student's code again, in a copy of the notebook's namespace, so that it changes nothing in the notebook."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import random
+import sys
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy, deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import CellType, FunctionType
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+import torch
+from IPython.utils.capture import capture_output
+from torch import Tensor
+
+from autograder.errors import AutograderError
+from autograder.replay.parsed import ParsedCell, names_in, parse_tree
+from autograder.tape.cases import Case
+from autograder.tape.tape import private
+
+
+class Scratch:
+    """A namespace for code that must not change the notebook. `bring` copies the values that the code reads, and no others.
+
+    `names` is that namespace. Each object that was brought is copied once; all else is shared with the notebook. `read` are the
+    names that code and its functions read. Names of `given` are not copied, because the caller binds them to something else.
+    Data is copied, and copies of the notebook's functions read `names` instead of the notebook, also inside of a decorator.
+    Modules, classes and anything unknown stay as they are.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any], given: Collection[str] = ()) -> None:
+        self.names = dict(namespace)
+        self._namespace = namespace
+        self._copies: dict[int, Any] = {}
+        self._given = given
+        self.read = set[str]()
+
+    def bring(self, names: Iterable[str]) -> None:
+        """Copies the values of these names, and those that functions among them read."""
+        for name in set(names) - self.read:
+            self.read.add(name)
+            if name in self._namespace and name not in self._given:
+                self.names[name] = self.copied(self._namespace[name])
+
+    def copied(self, value: Any) -> Any:
+        """The copy of a value; always the same one for the same object."""
+        if id(value) not in self._copies:
+            self._copies[id(value)] = value  # in case it contains itself
+            self._copies[id(value)] = self._copy(value)
+        return self._copies[id(value)]
+
+    def _copy(self, value: Any) -> Any:
+        match value:
+            case Tensor():
+                return private(value)
+            case torch.Generator():
+                return value.clone_state()
+            case np.ndarray() | np.random.Generator() | random.Random() | bytearray():
+                return deepcopy(value)
+            case list() | deque() | dict():
+                duplicate = copy(value)
+                for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                    duplicate[key] = self.copied(item)
+                return duplicate
+            case set():
+                return copy(value)
+            case tuple() if type(value) is tuple:
+                return tuple(map(self.copied, value))
+            case partial():
+                return partial(self.copied(value.func), *map(self.copied, value.args), **self.copied(value.keywords))
+            case FunctionType():
+                return self._function(value)
+        return value
+
+    def _function(self, function: FunctionType) -> FunctionType:
+        """A function with the same code that reads `names`. One that neither is nor wraps the notebook's own stays as it is."""
+        filled = [cell for cell in function.__closure__ or () if cell != CellType()]
+        if not self._is_mine(function) and not any(self._is_mine(cell.cell_contents) for cell in filled):
+            return function
+        cells = {id(cell): CellType() for cell in filled}
+        duplicate = FunctionType(
+            function.__code__,
+            self.names if self._is_mine(function) else function.__globals__,
+            function.__name__,
+            function.__defaults__,
+            tuple(cells.get(id(cell), cell) for cell in function.__closure__ or ()),
+        )
+        duplicate.__kwdefaults__ = function.__kwdefaults__
+        duplicate.__dict__.update(function.__dict__)
+        self._copies[id(function)] = duplicate  # before its names are brought: it may be one of them
+        for cell in filled:
+            cells[id(cell)].cell_contents = self.copied(cell.cell_contents)
+        if self._is_mine(function):
+            self.bring(names_in(function.__code__))
+        return duplicate
+
+    def _is_mine(self, value: object) -> bool:
+        return isinstance(value, FunctionType) and value.__globals__ is self._namespace
+
+
+MISSING = object()
+"""Stands for an answer that the code did not bind."""
+
+KEEP = "_keep_locals"
+"""The name of a function that keeps the local names of the one that calls it."""
+
+REFLECTION = frozenset({"eval", "exec", "get_ipython", "globals", "locals", "vars"})
+"""Functions through which code may read any name."""
+
+ENGINES = ((torch.autograd.Variable, "_execution_engine"), (torch.autograd.forward_ad, "make_dual"))
+"""All ways to differentiate use one of these: `backward`, `grad`, `torch.func` and `torch.autograd.functional`."""
+
+
+class AutogradOff(AutograderError, RuntimeError):
+    """Raised where replayed code asks torch to differentiate. It is a RuntimeError, as torch's own errors there are."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The result of a replay: the answer, the error that stopped the code, and the given names that it changed in place.
+
+    `unfinished` says whether the error came in a statement that works on the answer; `lines` are those that the functions
+    on the way to the error had reached, by the names of the functions.
+    """
+
+    answer: Any
+    error: BaseException | None = None
+    changed: tuple[str, ...] = ()
+    unfinished: bool = False
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+
+def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, Any]) -> Replay:
+    """What the cell computes for `name` if the notebook has the values of the case.
+
+    Forward variables, batch and sizes come from the case, and so do the gradients of the consumers. If the cell computes one of
+    these too, the case's value is put back after each statement that changes it: a cell with several gradients is judged one
+    gradient at a time, and a mistake in one must not count against the next. `name` is unbound until the cell binds it. All
+    other values are copies of the notebook's. Assertions of the cell do not run: they may hold for the notebook's numbers only.
+    """
+    fixed, others = ({f"d{key}": value for key, value in part.items()} for part in (case.incoming, case.others))
+    values = {**case.state, **others, **fixed}
+    scratch = Scratch(namespace, values.keys() | {name})
+    scratch.bring(cell.reads)
+    is_read = values.keys() if scratch.read & REFLECTION else scratch.read
+    given = _Given({key: value for key, value in values.items() if key in is_read})
+    names = scratch.names
+    names.update(given.values)
+    names.pop(name, None)
+    waiting = list(cell.statements)
+    made = set[str]()
+
+    def run() -> None:
+        while waiting:
+            exec(waiting[0].code, names)
+            statement = waiting.pop(0)
+            made.update(statement.makes & fixed.keys())
+            for key in statement.touches & made:
+                names[key] = fixed[key].clone()
+
+    error = _attempt(run)
+    unfinished = bool(waiting) and name in waiting[0].touches
+    return Replay(names.get(name, MISSING), error, given.changed(), unfinished)
+
+
+def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], namespace: Mapping[str, Any]) -> Replay:
+    """What a student's function returns for copies of these arguments. It reads copies of the notebook's values."""
+    given = _Given(arguments)
+    function = Scratch(namespace).copied(function)
+    answers: list[Any] = [MISSING]
+    error = _attempt(lambda: answers.append(function(**given.values)))
+    frames = traceback.walk_tb(error.__traceback__) if error else ()
+    return Replay(answers[-1], error, given.changed(), lines={frame.f_code.co_name: line for frame, line in frames})
+
+
+def locals_of(
+    cell: ParsedCell, by: str, arguments: Mapping[str, Any], namespace: Mapping[str, Any], error: BaseException | None
+) -> dict[str, Any]:
+    """The local names of the function `by`, which the cell defines, when it returns or when it stops with this `error`.
+
+    With an error they are in its traceback. Otherwise the function runs once more, with a line before each `return`.
+    """
+    kept: dict[str, Any] = {}
+    if error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_name == by:
+                kept.update(frame.f_locals)
+        return kept
+    for node in deepcopy(parse_tree(cell.source)).body:
+        if isinstance(node, ast.FunctionDef) and node.name == by:
+            node.body = [_Keeping().visit(statement) for statement in node.body]
+            node.decorator_list = []  # their effects belong to the first run
+            names = {**namespace, KEEP: kept.update}
+            exec(compile(ast.fix_missing_locations(ast.Module([node], [])), "<your function>", "exec"), names)
+            run_function(names[by], arguments, names)
+    return kept
+
+
+class _Keeping(ast.NodeTransformer):
+    """Keeps the local names before every `return` of a function; those of functions inside of it are their own."""
+
+    def visit_Return(self, node: ast.Return) -> ast.If:
+        keep = ast.parse(f"{KEEP}(locals())").body[0]
+        return ast.If(ast.Constant(True), [keep, node], [])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        return node
+
+
+class _Given:
+    """Private copies of values, and which of them were changed in place since (by the versions that torch counts)."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = {key: private(value) for key, value in values.items()}
+        self._tensors = {key: value for key, value in self.values.items() if isinstance(value, Tensor)}
+        self._versions = {key: tensor._version for key, tensor in self._tensors.items()}
+
+    def changed(self) -> tuple[str, ...]:
+        return tuple(key for key, tensor in self._tensors.items() if tensor._version != self._versions[key])
+
+
+_under_way = False
+
+
+def under_way() -> bool:
+    """Whether a replay is running: an answer's cell may contain a `check` of its own."""
+    return _under_way
+
+
+def _attempt(run: Callable[[], object]) -> BaseException | None:
+    """Runs a student's code with autograd off and apart from the notebook. Gives its error, but raises KeyboardInterrupt."""
+    global _under_way
+    _under_way = True
+    try:
+        with _undisturbed(), autograd_off():
+            run()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # `sys.exit()` in an answer must not end the judge
+        return error
+    finally:
+        _under_way = False
+    return None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keeps the output, warnings, figures and random numbers of a replay out of the notebook."""
+    figures = _figures()
+    states = random.getstate(), np.random.get_state()
+    with capture_output(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        warnings.simplefilter("ignore")
+        random.seed(0)  # so that a regrade of code that draws numbers gives the same verdict
+        np.random.seed(0)
+        torch.default_generator.manual_seed(0)  # `torch.manual_seed` also asks about GPUs, which takes a millisecond
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            for figure in _figures() - figures:
+                sys.modules["matplotlib.pyplot"].close(figure)
+
+
+def _figures() -> set[int]:
+    """The numbers of the open figures, without an import of matplotlib."""
+    return set(sys.modules["matplotlib.pyplot"].get_fignums()) if "matplotlib.pyplot" in sys.modules else set()
+
+
+class _Refusal:
+    """Takes the place of an engine of autograd and of any of its methods: to call it raises AutogradOff."""
+
+    def __getattr__(self, name: str) -> _Refusal:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        raise AutogradOff("autograd is switched off while an answer is judged: derive the gradient by hand")
+
+
+@contextmanager
+def autograd_off() -> Iterator[None]:
+    """Inside, torch refuses to differentiate: every way to do so raises AutogradOff."""
+    engines = [(owner, name, getattr(owner, name)) for owner, name in ENGINES]
+    for owner, name, _ in engines:
+        setattr(owner, name, _Refusal())
+    try:
+        yield
+    finally:
+        for owner, name, engine in engines:
+            setattr(owner, name, engine)
+
+
+@dataclass(frozen=True)
+class FunctionInfo:
+    """What is known of a function without a call: its parameters, and whether its body does nothing at all.
+
+    `kind` is the name of its type if the value is no function, and empty otherwise.
+    """
+
+    parameters: tuple[str, ...] = ()
+    is_blank: bool = False
+    kind: str = ""
+
+
+class Workspace(Protocol):
+    """Where answers are and run again. `names` are those that the cells have bound; `folder` has the course's files."""
+
+    @property
+    def names(self) -> Mapping[str, Any]: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    def replay(self, cell: ParsedCell, name: str, case: Case) -> Replay:
+        """What a cell computes for `name` on a case."""
+
+    def function(self, by: str) -> FunctionInfo:
+        """What is known of the function of this name."""
+
+    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
+        """What the function of this name returns for copies of these arguments."""
+
+    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
+        """The local names of the function `by`, which the cell defines, at the end of the call that gave this replay."""
+
+    def beside(self, local: Mapping[str, Any]) -> Workspace:
+        """The same workspace with the local names of a function, which hide other names."""
+
+
+@dataclass(frozen=True)
+class NotebookWorkspace:
+    """The workspace of the running notebook."""
+
+    names: Mapping[str, Any]
+    folder: Path = Path()
+
+    def replay(self, cell: ParsedCell, name: str, case: Case) -> Replay:
+        return run_cell(cell, name, case, self.names)
+
+    def function(self, by: str) -> FunctionInfo:
+        function = self.names[by]
+        if not callable(function):
+            return FunctionInfo(kind=type(function).__name__)
+        code = getattr(function, "__code__", None)
+        is_blank = code is not None and not code.co_names and code.co_nlocals == code.co_argcount
+        try:
+            return FunctionInfo(tuple(inspect.signature(function).parameters), is_blank)
+        except (TypeError, ValueError):
+            return FunctionInfo((), is_blank)
+
+    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
+        return run_function(self.names[by], arguments, self.names)
+
+    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
+        return locals_of(cell, by, arguments, self.names, replay.error)
+
+    def beside(self, local: Mapping[str, Any]) -> NotebookWorkspace:
+        return NotebookWorkspace({**self.names, **local})

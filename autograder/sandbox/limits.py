@@ -1,0 +1,114 @@
+"""What a submission may use up while it is graded."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psutil  # type: ignore[import-untyped]
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds of wall-clock time, bytes, and counts, for one notebook.
+
+    `memory` is the bytes that all processes of a room may take together, on top of what is loaded before the first cell.
+    `scratch` is the size of the room's own disk, `file_size` that of one file on it. `cell_output` is what one cell may
+    show, `output` what all may; the rest is cut off, and the cell says so. `answer` is the size of one message from a room.
+    """
+
+    cell_seconds: float = 60
+    notebook_seconds: float = 600
+    memory: int = 2048 * MIB
+    processes: int = 64
+    file_size: int = 64 * MIB
+    scratch: int = 256 * MIB
+    cell_output: int = 1 * MIB
+    output: int = 8 * MIB
+    answer: int = 64 * MIB
+
+
+@contextmanager
+def interrupted_after(seconds: float, more: float) -> Iterator[None]:
+    """Raises KeyboardInterrupt in the main thread after `seconds + more` seconds.
+
+    `seconds` is the limit that the message names; `more` is what a room may take to stop its own code before that.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(f"the cell did not end within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds + more)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+PRIVATE_ROWS = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
+"""The rows of `smaps_rollup` that add up to the memory of a process. Shared pages count in proportion (Pss)."""
+
+RESIDENT_ROWS = ("VmRSS:", "VmSwap:")
+"""The rows of `status` that add up to all memory of a process, its own or shared."""
+
+BASELINE_STEP = 2**24
+"""Bytes by which this process may grow before the memory of a fresh fork is measured again."""
+
+HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+"""Whether the kernel lists the children of a process."""
+
+
+def descendants(pid: int) -> set[int]:
+    """The pids of all children of a process, their children, and so on."""
+    found: set[int] = set()
+    with suppress(OSError, psutil.NoSuchProcess):
+        if HAS_CHILDREN_FILES:
+            lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+            children = {int(word) for text in lists for word in text.split()}
+            found = children.union(*map(descendants, children))
+        else:  # slower: psutil looks at every process of the machine
+            found = {process.pid for process in psutil.Process(pid).children(recursive=True)}
+    return found
+
+
+def taken_bytes(pids: set[int]) -> int:
+    """Bytes of memory of these processes, without files of the system. What several share is divided among all of them."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError, psutil.NoSuchProcess):
+            try:
+                rows = (row.split() for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+                total += sum(int(row[1]) * 1024 for row in rows if row[0] in PRIVATE_ROWS)
+            except (FileNotFoundError, PermissionError):  # there is no such file, or it is hidden: all memory counts
+                total += psutil.Process(pid).memory_info().rss
+    return total
+
+
+_baselines: dict[tuple[int, int], int] = {}
+
+
+def loaded_bytes(pid: int) -> int:
+    """Bytes that `pid`, a fresh fork of this process, takes. They are measured again when this process has grown."""
+    known = os.getpid(), resident_bytes({os.getpid()}) // BASELINE_STEP
+    if known not in _baselines:
+        _baselines[known] = taken_bytes({pid})
+    return _baselines[known]
+
+
+def resident_bytes(pids: set[int]) -> int:
+    """Bytes of memory that these processes take at most. It is quick, but counts shared memory for each of them."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            rows = (row.split() for row in Path(f"/proc/{pid}/status").read_text().splitlines())
+            total += sum(int(row[1]) * 1024 for row in rows if row and row[0] in RESIDENT_ROWS)
+    return total

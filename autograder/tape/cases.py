@@ -1,0 +1,204 @@
+"""Cases to judge an answer on: a consistent forward state and random incoming gradients.
+
+An answer is judged by running it again on cases, not by the numbers that stand in the notebook. There, many wrong formulas
+happen to give the right numbers: a factor of the incoming gradient may be 1, or two sizes the same. A vector-Jacobian product
+is linear in the incoming gradient, so a wrong formula is all but certain to give wrong numbers for a random one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from autograder.tape.tape import State, Tape, is_variable, promoted
+
+FEWEST_ROWS = 3
+"""Rows of the smallest minibatch that is drawn. The variance over two rows is so special that wrong formulas hold for it."""
+
+SMALL_SCALE = 1 / 30
+"""The factor of the leaves in one case. In the course's network the variance is then as small as the constant added to it."""
+
+NO_GRADIENTS: Mapping[str, Tensor] = {}
+
+MAX_PARTS = 16
+"""How many states and `others` a room keeps, so that they need not be sent again."""
+
+MAX_CASE_SETS = 8
+"""How many sets of cases are kept: those of the last forward passes, for the seeds of `check` and of `grade`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A forward state, and a random gradient for each consumer of the variable that is judged.
+
+    `rows` is the size of a resampled minibatch, or None for the notebook's own. `others` are random gradients of all
+    variables on a resampled minibatch: an answer does not need them, but other lines of its cell may read them, and must not
+    find gradients of other shapes there. The states and `others` of a seed are the same objects for all variables, so a room is
+    sent them only once.
+    """
+
+    state: State
+    incoming: Mapping[str, Tensor]
+    rows: int | None = None
+    others: Mapping[str, Tensor] = field(default_factory=lambda: NO_GRADIENTS)
+
+
+def step_cases(tape: Tape, variable: str, seed: str, own: int = 1, resampled: int = 1) -> Iterator[Case]:
+    """Cases for one step of the backward pass: `own` on the notebook's own state, then `resampled` on fewer rows of it.
+
+    The same seed gives the same cases, with the same rows for all variables: a verdict does not depend on the order of the
+    checks, and a regrade repeats it. The fewer rows leave out the largest index of the minibatch where possible, so that an
+    answer cannot take a size such as that of the vocabulary from it.
+
+    `incoming[consumer]` has the shape and dtype of the consumer. It is standard normal where the true gradient is not zero, and
+    zero where that is zero, because right answers may rely on such zeros. If the true one is zero everywhere, it is normal
+    everywhere. The gradient of the loss is one.
+    """
+    for case in _drawn(tape, seed, own, resampled):
+        one = torch.ones_like(case.state[tape.loss])
+        incoming = {name: one if name == tape.loss else case.others[name] for name in tape.consumers(variable)}
+        yield replace(case, incoming=incoming, others=NO_GRADIENTS if case.rows is None else case.others)
+
+
+@lru_cache(MAX_CASE_SETS)
+def _drawn(tape: Tape, seed: str, own: int, resampled: int) -> tuple[Case, ...]:
+    """The states of a seed, each with random gradients of all variables but the loss in `others`.
+
+    They are drawn once for all variables, not for each: to draw a state takes a whole forward and backward pass.
+    """
+    generator = _generator(seed, tape.loss)
+    true = tape.gradients(tape.state)
+    cases = [Case(tape.state, {}, None, _random(true, tape.loss, generator)) for _ in range(own)]
+    for rows in _fewer_rows(tape, resampled, generator):
+        state = tape.resampled(rows)
+        cases.append(Case(state, {}, len(rows), _random(tape.gradients(state), tape.loss, generator)))
+    return tuple(cases)
+
+
+@lru_cache(MAX_CASE_SETS)
+def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> tuple[Case, ...]:
+    """Cases for a whole backward pass: `own` on the notebook's own state, then `resampled` with other leaves and rows.
+
+    The only incoming gradient is that of the loss, which is one. So what varies is the state: leaves are moved by about their
+    own size, which changes every intermediate. In the last case they are small, so that a small constant in the forward pass,
+    such as the one beside a variance, matters; its rows are those of the minibatch, twice.
+    """
+    generator = _generator(seed, tape.loss)
+    cases = [Case(tape.state, {}) for _ in range(own)]
+    if tape.rows is None:
+        return tuple(cases)
+    sizes = [1.0] * (resampled - 1) + [SMALL_SCALE]
+    for rows, size in zip([*_fewer_rows(tape, resampled - 1, generator), 2 * list(range(tape.rows))], sizes, strict=True):
+        batch = tape.resampled(rows)
+        leaves = {name: size * _moved(batch[name], generator) for name in tape.leaves}
+        cases.append(Case(tape.forward({name: batch[name] for name in tape.given} | leaves), {}, len(rows)))
+    return tuple(cases)
+
+
+def _generator(seed: str, loss: str) -> torch.Generator:
+    """A generator that the seed and the forward pass alone determine, on any machine."""
+    digest = hashlib.sha256(f"{seed}/{loss}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _fewer_rows(tape: Tape, count: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Random rows of the minibatch, from half of them to all but one. Those with the largest index of a tensor come last."""
+    rows = tape.rows or 0
+    fewest = max(FEWEST_ROWS, rows // 2)
+    if rows <= fewest:
+        return
+    avoided = _has_a_largest_index(tape)
+    most = max(fewest, min(rows - 1, rows - int(avoided.sum())))
+    for _ in range(count):
+        chosen = int(torch.randint(fewest, most + 1, (), generator=generator))
+        order = torch.randperm(rows, generator=generator)
+        yield order[avoided[order].int().argsort(stable=True)][:chosen].tolist()
+
+
+def _has_a_largest_index(tape: Tape) -> Tensor:
+    """For each row of the minibatch, whether the largest entry of one of its integer tensors stands in it."""
+    found = torch.zeros(tape.rows or 0, dtype=torch.bool)
+    for name in tape.batch:
+        value = tape.given[name]
+        if isinstance(value, Tensor) and not is_variable(value) and value.numel():
+            found |= (value == value.max()).reshape(len(value), -1).any(1)
+    return found
+
+
+def _random(gradients: Mapping[str, Tensor], loss: str, generator: torch.Generator) -> dict[str, Tensor]:
+    """Random gradients of all variables but the loss, zero where the true ones are zero."""
+    drawn = {}
+    for name, true in gradients.items():
+        if name != loss:
+            noise = torch.randn(true.shape, generator=generator, dtype=true.dtype)
+            drawn[name] = noise * (true != 0) if bool(true.any()) else noise
+    return drawn
+
+
+def _moved(leaf: Tensor, generator: torch.Generator) -> Tensor:
+    """A leaf with noise of half its mean size added, at least 0.05: a bias may be all zeros."""
+    scale = leaf.abs().mean().clamp(min=0.1)
+    moved: Tensor = leaf + scale * torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) / 2
+    return moved
+
+
+ROUNDING_FACTOR = 32
+"""A right answer may be off by so many times the reference's own rounding error in float32: it may add up in another order."""
+MIN_TOLERANCE = 3e-6
+"""The smallest tolerance, relative to the largest entry: some 25 roundings in float32. The reference may by luck have none."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference gradient: computed in float64, and `rounded`, by the same computation in the notebook's dtype."""
+
+    exact: Tensor
+    rounded: Tensor
+
+    @property
+    def tolerance(self) -> float:
+        """The largest absolute difference from `exact` that rounding explains.
+
+        The rounding error of the reference shows how much this very computation loses: a fixed tolerance would be too strict
+        after a long sum, and too loose after a single product.
+        """
+        if not self.exact.numel():
+            return 0.0
+        noise = float((self.rounded.double() - self.exact).abs().max())
+        return max(ROUNDING_FACTOR * noise, MIN_TOLERANCE * float(self.exact.abs().max()))
+
+
+def step_reference(tape: Tape, variable: str, case: Case) -> Reference:
+    """The right gradient of a variable on a case: the vector-Jacobian product with the gradients of its consumers."""
+    rounded = _product(tape, variable, case.incoming, case.state)
+    incoming = {name: gradient.double() for name, gradient in case.incoming.items()}
+    try:
+        return Reference(_product(tape, variable, incoming, promoted(case.state)).double(), rounded)
+    except (RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
+        return Reference(rounded.double(), rounded)
+
+
+@lru_cache(16)
+def whole_references(tape: Tape, case: Case | None = None) -> dict[str, Reference]:
+    """The gradients of the loss with respect to all variables, through the whole forward pass.
+
+    They are computed on the state of a case, or on the notebook's own if there is none.
+    """
+    state = tape.state if case is None else case.state
+    rounded = tape.gradients(state)
+    try:
+        exact = tape.gradients(tape.forward(promoted({name: state[name] for name in tape.given})))
+    except (RuntimeError, TypeError):
+        exact = rounded
+    return {name: Reference(exact[name].double(), rounded[name]) for name in tape.variables}
+
+
+def _product(tape: Tape, variable: str, incoming: Mapping[str, Tensor], state: State) -> Tensor:
+    """The sum of what the consumers of a variable contribute to its gradient."""
+    contributions = tape.products(variable, incoming, state).values()
+    return torch.stack(list(contributions)).sum(0)

@@ -1,0 +1,183 @@
+"""Mutation operators: each kind is made, each is code again, and what they are made from stays as it was."""
+
+from __future__ import annotations
+
+import ast
+from itertools import islice
+
+import pytest
+
+from autograder.diagnosis.operators import FACTORS, OPERATORS, Operator, mutants
+from autograder.replay import parsed
+from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
+
+ALTERNATIVES = {"h": ["hpreact", "dh"], "dh": ["h"], FACTORS: ["dh", "h"]}
+
+SAMPLES: dict[Operator, tuple[str, list[str]]] = {
+    Operator.SIGN: ("dx = a + b", ["dx = -(a + b)", "dx = a - b"]),
+    Operator.TERM: ("dx = a - b", ["dx = a", "dx = -b"]),
+    Operator.FACTOR: ("dx = a * b", ["dx = a", "dx = b"]),
+    Operator.OPERATION: ("dx = a * b", ["dx = a / b"]),
+    Operator.ADDED: ("dx = a * b", ["dx = a + b"]),
+    Operator.PRODUCT: ("dx = torch.mm(a, b)", ["dx = a * b"]),
+    Operator.POWER: ("dx = f(a) ** -2", ["dx = f(a)", "dx = f(a) ** -1", "dx = f(a) ** -3", "dx = f(a) ** 2"]),
+    Operator.NUMBER: ("dx = f(a) * 3", ["dx = f(a) * 6.0", "dx = f(a) * 1.5", "dx = f(a) * -3.0"]),
+    Operator.AXIS: ("dx = a.sum(0)", ["dx = a.sum(1)"]),
+    Operator.KEEPDIM: ("dx = a.sum(0)", ["dx = a.sum(0, keepdim=True)"]),
+    Operator.MEAN: ("dx = a.sum(0)", ["dx = a.mean(0)"]),
+    Operator.UNSUMMED: ("dx = torch.sum(a, 0)", ["dx = a"]),
+    Operator.SUMMED: ("dx = h + 1", ["dx = h.sum(0, keepdim=True) + 1", "dx = h.sum(1, keepdim=True) + 1"]),
+    Operator.TRANSPOSE: ("dx = a.T", ["dx = a"]),
+    Operator.ORDER: ("dx = f(a) @ f(b)", ["dx = f(b) @ f(a)"]),
+    Operator.BESSEL: ("dx = f(a) / n", ["dx = f(a) / (n - 1)"]),
+    Operator.NAME: ("dx = f(h)", ["dx = f(hpreact)", "dx = f(dh)"]),
+    Operator.OVERWRITE: ("dx[i] += a", ["dx[i] = a"]),
+    Operator.STATEMENT: ("dx[i] += a", ["pass"]),
+    Operator.ROWS: ("for i in range(n):\n    f(i)", ["for i in range(n - 1):\n    f(i)", "for i in range(1):\n    f(i)"]),
+    Operator.SUMS: ("dx = (a * b).sum(0)", ["dx = a.sum(0) * b.sum(0)"]),
+    Operator.FUNCTION: ("dx = a.tanh()", ["dx = a.sigmoid()"]),
+    Operator.BRACKETS: ("dx = (a + b) * c", ["dx = a + b * c"]),
+    Operator.EXTRA: ("dx = f(a)", ["dx = f(a) * dh", "dx = f(a) * h"]),
+}
+
+MORE = {
+    "keepdim dropped": (Operator.KEEPDIM, "dx = a.sum(0, keepdim=True)", "dx = a.sum(0)"),
+    "axis by name": (Operator.AXIS, "dx = a.sum(dim=1)", "dx = a.sum(dim=0)"),
+    "axis of softmax": (Operator.AXIS, "dx = F.softmax(a, 1)", "dx = F.softmax(a, 0)"),
+    "all axes at once": (Operator.AXIS, "dx = a.sum(0) * b.sum(0)", "dx = a.sum(1) * b.sum(1)"),
+    "sum of products": (Operator.SUMS, "dx = a.sum(0) * b.sum(0)", "dx = (a * b).sum(0)"),
+    "a transposed product": (Operator.TRANSPOSE, "dx = a @ b", "dx = (a @ b).T"),
+    "a factor of a tensor": (Operator.TRANSPOSE, "dx = a @ b", "dx = a @ b.T"),
+    "accumulate in place": (Operator.OVERWRITE, "dx.index_copy_(0, i, a)", "dx.index_add_(0, i, a)"),
+    "accumulate by keyword": (
+        Operator.OVERWRITE,
+        "dx.index_put_((i,), a, accumulate=False)",
+        "dx.index_put_((i,), a, accumulate=True)",
+    ),
+    "add up": (Operator.OVERWRITE, "dx = a", "dx += a"),
+    "the minus of an update": (Operator.SIGN, "dx += a", "dx -= a"),
+    "an update that does nothing": (Operator.FACTOR, "dx *= a", "dx = dx"),
+    "an update of an entry": (Operator.FACTOR, "dx[i] /= a", "dx[i] = dx[i]"),
+    "one less": (Operator.BESSEL, "dx = a / (n - 1)", "dx = a / n"),
+    "a square too few": (Operator.POWER, "dx = 1 - h", "dx = 1 - h ** 2"),
+    "a factor too few in a sum": (Operator.EXTRA, "dx = (a * b).sum(0)", "dx = (a * b * h).sum(0)"),
+}
+
+
+def changed(source: str, operator: Operator) -> list[str]:
+    return [mutant.source for mutant in mutants(parsed.parse_tree(source), ALTERNATIVES) if mutant.operator is operator]
+
+
+def test_every_operator_has_one_row_and_a_sample() -> None:
+    assert [operator for operator, _ in OPERATORS] == list(dict.fromkeys(operator for operator, _ in OPERATORS))
+    assert {operator for operator, _ in OPERATORS} == set(Operator) == set(SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("operator", "source", "expected"),
+    [(operator, *row) for operator, row in SAMPLES.items()],
+    ids=SAMPLES,
+)
+def test_a_change_gives_what_it_says(operator: Operator, source: str, expected: list[str]) -> None:
+    assert changed(source, operator) == expected
+
+
+@pytest.mark.parametrize(("operator", "source", "expected"), MORE.values(), ids=MORE)
+def test_a_change_is_made_in_other_forms_too(operator: Operator, source: str, expected: str) -> None:
+    assert expected in changed(source, operator)
+
+
+UNCHANGED = {
+    "a keyword": (Operator.SIGN, "f(a, dim=-1)"),
+    "a number of its own": (Operator.SIGN, "dx = 3"),
+    "a name that is bound": (Operator.NAME, "h = 1"),
+    "an attribute": (Operator.NAME, "a.h"),
+    "an index": (Operator.AXIS, "dx = a[0]"),
+    "the size of a view": (Operator.AXIS, "dx = a.view(1, 0)"),
+    "a power": (Operator.NUMBER, "dx = a ** 2"),
+    "a symbolic power": (Operator.NUMBER, "dx = a ** b"),
+    "a sum without an axis": (Operator.KEEPDIM, "dx = a.sum()"),
+    "an unknown name": (Operator.BESSEL, "dx = a / m"),
+}
+
+
+@pytest.mark.parametrize(("operator", "source"), UNCHANGED.values(), ids=UNCHANGED)
+def test_what_it_is_not_about_is_left_alone(operator: Operator, source: str) -> None:
+    assert changed(source, operator) == []
+
+
+FORMS = [form for forms in RIGHT.values() for form in forms] + [form for forms in WRONG.values() for _, form in forms]
+FORMS += [form for forms in FUSED_RIGHT.values() for _, form in forms] + [
+    form for forms in FUSED_WRONG.values() for *_, form in forms
+]
+FORMS += [
+    "",
+    "pass",
+    "dx: torch.Tensor = a * b",
+    "dx, dy = a * b, a + b",
+    "if a.sum() > 0:\n    dx = a ** b\nelse:\n    dx = -a",
+    "def f(a, *b, c=1, **d):\n    return a * c\ndx = f(a)",
+    "class A:\n    b = a + 1",
+    "dx = [a * b for a, b in zip(x, y) if a - 1]",
+    "with torch.no_grad():\n    dx = (lambda a: a * 2)(h)",
+    "try:\n    dx = a @ b\nexcept RuntimeError as error:\n    dx = f'{a * 2}'\nfinally:\n    del b",
+    "while k < n:\n    k += 1\n    dx = dx if k else h",
+    "match a:\n    case [h, 1]:\n        dx = h * 2",
+    "%time dx = a * b",
+    "async def f():\n    await a * b",
+    "dx = a ** 0.5 ** b * 1e300 * 10",
+    "global h\nh = h * 2",
+    "dx = (h := a * 2) + h",
+    "dx = True * a + 1j * b",
+]
+
+
+@pytest.mark.parametrize("source", FORMS)
+def test_what_comes_out_compiles_and_what_went_in_is_unchanged(source: str) -> None:
+    tree = parsed.parse_tree(source)
+    before = ast.dump(tree, include_attributes=True)
+    for mutant in mutants(tree, ALTERNATIVES):
+        compile(mutant.tree, "<mutant>", "exec")
+        ast.parse(mutant.source)
+        assert mutant.tree is not tree
+        assert mutant.before and mutant.place
+    assert ast.dump(tree, include_attributes=True) == before
+
+
+@pytest.mark.parametrize("source", FORMS[::7])
+def test_the_same_code_gives_the_same_mutants_and_none_is_the_code_itself(source: str) -> None:
+    def made() -> list[tuple[Operator, str, str, str, str]]:
+        return [(e.operator, e.before, e.after, e.place, e.source) for e in mutants(parsed.parse_tree(source), ALTERNATIVES)]
+
+    assert made() == made()
+
+
+def test_a_mutant_that_is_changed_changes_no_other() -> None:
+    tree = parsed.parse_tree("dx = a * b + a.sum(0)")
+    found = list(mutants(tree, {}))
+    sources = [mutant.source for mutant in found]
+    for node in ast.walk(found[0].tree):
+        if isinstance(node, ast.Name):
+            node.id = "spoilt"
+    assert [mutant.source for mutant in found[1:]] == sources[1:]
+    assert ast.unparse(tree) == "dx = a * b + a.sum(0)"
+
+
+def test_an_iteration_that_is_left_leaves_the_tree_as_it_was() -> None:
+    tree = parsed.parse_tree("dx = a * b + a.sum(0)")
+    list(islice(mutants(tree, {}), 3))
+    assert ast.unparse(tree) == "dx = a * b + a.sum(0)"
+
+
+PLACES = {
+    "a sign": ("dx += (a + b).exp()", Operator.SIGN, "dx += (a + b).exp()", "dx -= (a + b).exp()", "dx += (a + b).exp()"),
+    "a name in a product": ("dx = h * b", Operator.NAME, "h", "hpreact", "h * b"),
+    "an axis in a call": ("dx = a.sum(0) * 2", Operator.AXIS, "0", "1", "a.sum(0)"),
+    "a mean in a call": ("dx = b * a.mean(0)", Operator.MEAN, "a.mean", "a.sum", "a.mean(0)"),
+}
+
+
+@pytest.mark.parametrize(("source", "operator", "before", "after", "place"), PLACES.values(), ids=PLACES)
+def test_a_mutant_says_what_was_where(source: str, operator: Operator, before: str, after: str, place: str) -> None:
+    mutant = next(mutant for mutant in mutants(parsed.parse_tree(source), ALTERNATIVES) if mutant.operator is operator)
+    assert (mutant.before, mutant.after, mutant.place) == (before, after, place)

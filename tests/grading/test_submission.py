@@ -1,0 +1,81 @@
+"""What lies in a submission is read without following a link, and without trust in what anything is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from autograder.grading import folders
+from autograder.grading.folders import Handed, contents, extra_files, link_notes, put_file, read_notebook
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "first.ipynb"
+
+
+def test_a_file_is_read(file: Path) -> None:
+    file.write_bytes(b"{}\r\n")
+    assert read_notebook(file) == Handed(b"{}\r\n", "")
+
+
+def test_what_is_no_notebook_is_a_problem(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_notebook(file).problem == "The notebook cannot be read: No such file or directory."
+    file.write_bytes(b"")
+    assert read_notebook(file).problem == "The file was empty."
+    file.write_bytes(b"123456")
+    monkeypatch.setattr(folders, "MAX_NOTEBOOK_BYTES", 5)
+    assert read_notebook(file) == Handed(b"", "The notebook is more than 5 bytes large, and was not read.")
+    link = tmp_path / "link.ipynb"
+    link.symlink_to(file)
+    assert read_notebook(link) == Handed(b"", "The notebook was a link, which is not followed.")
+    pipe = tmp_path / "pipe.ipynb"
+    os.mkfifo(pipe)
+    assert read_notebook(pipe) == Handed(b"", "The notebook cannot be read: it is no file.")
+    file.write_bytes(b"{}")
+    monkeypatch.setattr(folders.os, "open", closed)
+    assert read_notebook(file) == Handed(b"", "The notebook cannot be read: Permission denied.")
+
+
+def closed(*_: object) -> int:
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("aa")
+    (tmp_path / "b.txt").write_text("bbbb")
+    (tmp_path / "first.ipynb").write_text("{}")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "x.pyc").write_text("x")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "b.txt")
+    (tmp_path / "away").symlink_to("/etc")
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path
+
+
+def test_files_are_those_that_go_with_the_notebooks(folder: Path) -> None:
+    found = [*extra_files(folder, ["__pycache__", "*.pyc"])]
+    assert [str(path.relative_to(folder)) for path in found] == ["b.txt", "data/a.txt"]
+    assert contents(folder, found, 100) == {"b.txt": b"bbbb", "data/a.txt": b"aa"}
+
+
+def test_what_is_too_large_is_left_out_and_the_rest_is_not(folder: Path) -> None:
+    assert contents(folder, extra_files(folder, ["__pycache__"]), 3) == {"data/a.txt": b"aa"}
+
+
+@pytest.mark.parametrize("name", ["helper.py", "data/numbers.txt"])
+def test_what_is_put_takes_the_place_of_whatever_stands_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "helper.py" / "deep").mkdir(parents=True)
+    (tmp_path / "data").write_text("a file where a folder belongs")
+    put_file(tmp_path, name, b"ours")
+    assert (tmp_path / name).read_bytes() == b"ours"
+    put_file(tmp_path, name, b"again")
+    assert (tmp_path / name).read_bytes() == b"again"
+
+
+def test_links_are_told(folder: Path) -> None:
+    assert link_notes(folder, ["link.txt"]) == ["The file `away` was a link, which is not followed."]

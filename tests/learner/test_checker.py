@@ -1,0 +1,167 @@
+"""A check gives what grading gives, in a room and in a process beside."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder.forkserver.client import GradingFailed
+from autograder.forkserver.unsandboxed import UnsandboxedClient
+from autograder.learner import checker, workbook
+from autograder.learner.checker import Checker
+from autograder.learner.results import Checked
+from autograder.notebook.gradient_map import Status
+from autograder.sandbox.limits import Limits
+from scripts.submissions import MARKS, NOTEBOOKS, STUDENTS, hand_in
+from tests.support.learner import Learner
+
+SHORT = Limits(cell_seconds=2)
+
+
+def beside() -> Checker:
+    """As on a system without rooms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "platform", "darwin")
+        return Checker(SHORT)
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[Checker]:
+    with Checker(SHORT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["room", "process beside"])
+def teacher(request: pytest.FixtureRequest, room: Checker) -> Iterator[Checker]:
+    if request.param == "room":
+        yield room
+    else:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as where a command runs in the background
+        with beside() as made:
+            yield made
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Learner:
+    return Learner(tmp_path / "mine")
+
+
+def checked(teacher: Checker, learner: Learner, stem: str = NOTEBOOKS[0]) -> Checked:
+    return teacher.check(workbook.open_workbook(learner.notebook(stem)))
+
+
+@pytest.mark.parametrize("student", ["other-style", "common-mistakes", "copies-grad"])
+def test_a_check_gives_the_marks_of_the_class(teacher: Checker, tmp_path: Path, student: str) -> None:
+    hand_in(tmp_path, STUDENTS[student]())
+    found = [teacher.check(workbook.open_workbook(tmp_path / f"{name}.ipynb")) for name in NOTEBOOKS]
+    assert tuple(each.points for each in found) == MARKS[student]
+    assert sum(each.most for each in found) == 44
+
+
+def test_there_is_a_warning_where_there_are_no_rooms_only(teacher: Checker) -> None:
+    assert ("can use your files" in teacher.warning) == isinstance(teacher._client, UnsandboxedClient)
+
+
+def test_one_mistake_is_one_mistake(teacher: Checker, learner: Learner) -> None:
+    learner.solves()
+    learner.writes({"dprobs": "dprobs = -dlogprobs / probs"})
+    found = checked(teacher, learner)
+    assert found.right == 25 and found.points == 25
+    assert found.culprit and found.culprit.name == "dprobs" and found.culprit.sentence == "It has the wrong sign."
+    (graph,) = found.graphs
+    assert graph.headline == "gradient map: 25 of 26 right, 1 wrong"
+    assert [node.name for node in graph.nodes][:3] == ["loss", "dlogprobs", "dprobs"]
+
+
+def test_what_was_not_written_is_not_attempted(teacher: Checker, learner: Learner) -> None:
+    states = {result.state for stem in NOTEBOOKS for result in checked(teacher, learner, stem).results}
+    assert states == {Status.NOT_ATTEMPTED}
+
+
+def test_what_stops_is_waiting_and_says_why(teacher: Checker, learner: Learner) -> None:
+    learner.writes({"dprobs": "dprobs = dlogprops / probs"})
+    result = next(result for result in checked(teacher, learner).results if result.name == "dprobs")
+    assert result.state is Status.WAITING and "dlogprops" in result.box.as_text()
+
+
+def test_a_test_without_a_verdict_says_what_it_expected(teacher: Checker, learner: Learner) -> None:
+    learner.solves("4-train")
+    learner.writes({"descend": "def descend(parameters, gradients, lr):\n    for p in parameters:\n        p -= lr"}, "4-train")
+    found = checked(teacher, learner, "4-train")
+    assert found.points == 7 and found.culprit and found.culprit.name == "training"
+    assert found.culprit.error == "`descend` should move every parameter by -lr times its own gradient"
+    assert found.culprit.state is Status.WRONG
+
+
+def test_autograd_is_off(teacher: Checker, learner: Learner) -> None:
+    learner.writes({"dprobs": "x = torch.ones(1, requires_grad=True)\n(x * x).sum().backward()\ndprobs = dlogprobs / probs"})
+    result = next(result for result in checked(teacher, learner).results if result.name == "dprobs")
+    assert result.state is not Status.RIGHT
+
+
+def test_an_endless_cell_is_stopped_and_noted(teacher: Checker, learner: Learner) -> None:
+    learner.writes({"dprobs": "while True:\n    pass"})
+    found = checked(teacher, learner)
+    assert "The cell `dprobs` did not end within 2 s." in found.notes
+    assert checked(teacher, learner, "2-cross-entropy").results
+
+
+def test_every_check_begins_anew(teacher: Checker, learner: Learner) -> None:
+    (learner.folder / "mine.py").write_text("scale = 1\n")
+    answer = "import mine\ndlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -mine.scale / n\nkept = 1"
+    learner.writes({"dlogprobs": answer})
+    assert checked(teacher, learner).right == 1
+    (learner.folder / "mine.py").write_text("scale = 22\n")
+    assert checked(teacher, learner).right == 0
+    learner.writes({"dlogprobs": "dlogprobs = kept"})
+    (result, *_) = checked(teacher, learner).results
+    assert "kept" in result.box.as_text()
+
+
+def test_hints_begin_with_what_the_check_finds(teacher: Checker, learner: Learner) -> None:
+    learner.solves()
+    learner.writes({"dprobs": "dprobs = -dlogprobs / probs"})
+    read = workbook.open_workbook(learner.notebook())
+    told = teacher.hints(read, read.tasks, ["dprobs", "dh", "dhello"])
+    assert told["dprobs"].said[0].startswith("Your last check said: It has the wrong sign.")
+    assert told["dh"].said[0].startswith("It is used in `logits = h @ W2 + b2`")
+    assert not told["dhello"].said and "no gradient `dhello`" in told["dhello"].error
+
+
+def test_a_process_beside_that_ends_is_said_and_started_again(learner: Learner) -> None:
+    with beside() as teacher:
+        learner.writes({"dprobs": "import os\nos._exit(0)"})
+        with pytest.raises(GradingFailed, match="the process of the notebook ended: a cell ended it, or it took too long"):
+            checked(teacher, learner)
+        learner.writes({"dprobs": ""})
+        assert checked(teacher, learner).results
+
+
+def test_a_room_that_dies_costs_its_cell(room: Checker, learner: Learner) -> None:
+    learner.solves()
+    learner.writes({"dprobs": "import os\nos._exit(0)"})
+    found = checked(room, learner)
+    assert found.right == 25
+    assert any("ended in the cell `dprobs`" in note for note in found.notes)
+
+
+def test_of_a_large_folder_python_s_files_alone_are_there(room: Checker, learner: Learner) -> None:
+    (learner.folder / "mine.py").write_text("scale = 1\n")
+    (learner.folder / "films").mkdir()
+    with (learner.folder / "films/one.avi").open("wb") as file:
+        file.truncate(checker.MAX_BYTES + 1)
+    answer = "import mine\ndlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -mine.scale / n"
+    learner.writes({"dlogprobs": answer})
+    found = checked(room, learner)
+    assert found.right == 1
+    assert found.notes == (checker.LARGE.format(learner.folder.resolve()),)
+
+
+def test_a_system_without_rooms_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert checker.without_rooms() == "rooms need Linux, and this is win32"

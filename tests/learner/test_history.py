@@ -1,0 +1,86 @@
+"""What is kept beside the notebooks, and read again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autograder.learner import history, workbook
+from autograder.learner.results import Checked, about
+from autograder.notebook import logbook
+from autograder.notebook.gradient_map import OUTCOMES, Status
+from autograder.verdict import Outcome, Verdict
+from tests.support.learner import Learner
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Learner:
+    return Learner(tmp_path / "mine")
+
+
+def noted(learner: Learner, name: str, outcome: Outcome, words: str = "") -> workbook.Workbook:
+    """The notebook, after a check that found this."""
+    read = workbook.open_workbook(learner.notebook())
+    test = next(test for test in read.tests if test.id == f"test-{name}")
+    result = about(read, test)
+    state = next(state for state, each in OUTCOMES.items() if each is outcome)
+    verdict = Verdict(name, outcome, words)
+    history.write_results(Checked(read, (type(result)(result.test, name, name, 1, state, verdict),), {}))
+    return read
+
+
+def state(read: workbook.Workbook, name: str) -> tuple[Status, str]:
+    return next((result.state, result.sentence) for result in history.standing(read).results if result.name == name)
+
+
+def test_what_was_found_counts_while_the_cell_is_the_same(learner: Learner) -> None:
+    learner.writes({"dprobs": "dprobs = 1"})
+    read = noted(learner, "dprobs", Outcome.WRONG, "It is one. Or so.")
+    assert state(read, "dprobs") == (Status.WRONG, "It is one.")
+    assert not history.is_right(read, "dprobs")
+    learner.writes({"dprobs": "dprobs = 2"})
+    assert state(workbook.open_workbook(learner.notebook()), "dprobs") == (Status.WAITING, logbook.CHANGED)
+    learner.writes({"dprobs": ""})
+    assert state(workbook.open_workbook(learner.notebook()), "dprobs") == (Status.NOT_ATTEMPTED, "")
+
+
+def test_what_was_never_checked_is_waiting(learner: Learner) -> None:
+    learner.writes({"dprobs": "dprobs = 1"})
+    assert state(workbook.open_workbook(learner.notebook()), "dprobs") == (Status.WAITING, "not checked yet")
+
+
+def test_a_right_answer_is_remembered(learner: Learner) -> None:
+    learner.writes({"dprobs": "dprobs = 1"})
+    assert history.is_right(noted(learner, "dprobs", Outcome.RIGHT), "dprobs")
+
+
+def test_hints_go_on_the_next_day(learner: Learner) -> None:
+    read = workbook.open_workbook(learner.notebook())
+    ladder = ["a", "b", "c"]
+    assert [history.next_hint(read, "dprobs", ladder) for _ in range(2)] == [0, 1]
+    assert history.next_hint(workbook.open_workbook(learner.notebook()), "dprobs", ladder) == 2
+    assert history.next_hint(read, "dprobs", ladder) == 2
+    assert history.next_hint(read, "dprobs", ["of a new check", *ladder]) == 0
+    assert history.next_hint(read, "dh", ladder) == 0
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "{", "\udcff"])
+def test_a_broken_file_begins_anew(learner: Learner, content: str) -> None:
+    (learner.folder / history.HINTS).write_text(content, errors="surrogateescape")
+    read = workbook.open_workbook(learner.notebook())
+    assert [history.next_hint(read, "dprobs", ["a", "b"]) for _ in range(2)] == [0, 1]
+
+
+def test_a_check_reads_and_writes_the_logbook_once(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner.solves()
+    read = workbook.open_workbook(learner.notebook())
+    results = [replace(about(read, test), state=Status.RIGHT) for test in read.tests]
+    done: list[str] = []
+    load, write = logbook._read, logbook.replace
+    monkeypatch.setattr(logbook, "_read", lambda folder: done.append("read") or load(folder))
+    monkeypatch.setattr(logbook, "replace", lambda file, text: done.append("write") or write(file, text))
+    history.write_results(Checked(read, tuple(results), {}))
+    assert done == ["read", "write"]
+    assert history.standing(read).right == len(results) == 26

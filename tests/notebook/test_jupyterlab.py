@@ -1,0 +1,255 @@
+"""The first minutes of a learner: the released notebook in JupyterLab, in a browser, typed and run cell by cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import site
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from autograder.course import notebooks
+from autograder.course.cells import cell_of
+from autograder.notebook.box import COLOURS, SYMBOLS
+from autograder.verdict import Outcome
+from scripts.submissions import RELEASE
+from tests.support import browser
+
+LESSON = "1-every-gradient.ipynb"
+SECONDS = 60.0
+"""How long anything may take: the server to start, the kernel to start, a cell to run, a text to appear."""
+
+SETTINGS = {
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+GROUNDS = {"Light": "rgb(255, 255, 255)", "Dark": "rgb(17, 17, 17)"}
+"""Of a notebook, in JupyterLab's themes."""
+SIGNS_OF_A_STACK = ("Traceback", "autograder/", "site-packages", "Cell In[", ".py")
+
+WRONG_SIGN = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = 1.0 / n"
+WHOLE_COLUMNS = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n"
+ANSWERS = {
+    "dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / n",
+    "dprobs": "dprobs = dlogprobs / probs",
+    "dcounts_sum_inv": "dcounts_sum_inv = (counts * dprobs).sum(1, keepdim=True)",
+}
+
+
+class OpenNotebook:
+    """A notebook in JupyterLab whose kernel is ready; its cells go by their ids."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.panel = page.locator(".jp-NotebookPanel")
+        self.cells = notebooks.read(path).cells
+        self._positions = {cell.id: position for position, cell in enumerate(self.cells)}
+        expect(self.panel.locator(".jp-Notebook .jp-Cell")).to_have_count(len(self.cells))
+        self._wait_for_kernel()
+
+    def cell(self, cell_id: str) -> Locator:
+        return self.panel.locator(".jp-Notebook .jp-Cell").nth(self._positions[cell_id])
+
+    def output(self, cell_id: str) -> Locator:
+        return self.cell(cell_id).locator(".jp-OutputArea")
+
+    def write(self, cell_id: str, source: str) -> None:
+        """Types `source` over what is in a cell."""
+        self._editor(cell_id).click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.press("Delete")
+        self.page.keyboard.insert_text(source)
+        expect(self._editor(cell_id).locator(".cm-line")).to_have_text(source.splitlines())
+
+    def run(self, cell_id: str) -> None:
+        """Runs a cell, and waits until it is done."""
+        prompt = self.cell(cell_id).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self._editor(cell_id).click()
+        self.page.keyboard.press("Shift+Enter")
+        expect(prompt).not_to_have_text(before)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
+        self._wait_for_kernel()
+
+    def show_theme(self, theme: str) -> None:
+        """Chooses it in the menu."""
+        self.page.locator(".lm-MenuBar-item", has_text="Settings").click()
+        self.page.locator(".lm-Menu-item", has_text="Theme").first.hover()
+        self.page.locator(".lm-Menu-item", has_text=f"JupyterLab {theme}").first.click()
+
+    def _editor(self, cell_id: str) -> Locator:
+        return self.cell(cell_id).locator(".cm-content")
+
+    def _wait_for_kernel(self) -> None:
+        """Waits until the kernel is there and idle: JupyterLab drops, unrun, what it is told to run before that."""
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"Python.*\| Idle"))
+
+
+def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
+    course = Path(shutil.copytree(RELEASE, tmp_path / "course" / "release" / "backprop"))
+    with browser.browser_page(SECONDS) as page, jupyterlab(course, tmp_path / "home") as (url, token):
+        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
+        lesson = OpenNotebook(page, course / LESSON)
+        screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or tmp_path / "screenshots")
+
+        run_the_forward_pass(lesson)
+        check(lesson, "dlogprobs", Outcome.NOT_ATTEMPTED, screenshots)
+
+        expect(lesson.cell("dlogprobs")).to_contain_text("# YOUR CODE HERE")
+        lesson.write("dlogprobs", WRONG_SIGN)
+        lesson.run("dlogprobs")
+        check(lesson, "dlogprobs", Outcome.WRONG, screenshots)
+        expect(verdict_box(lesson, "dlogprobs")).to_contain_text("It has the wrong sign.")
+        expect(verdict_box(lesson, "dlogprobs")).to_contain_text("expected: -0.03125")
+
+        for name, answer in ANSWERS.items():
+            lesson.write(name, answer)
+            lesson.run(name)
+            check(lesson, name, Outcome.RIGHT, screenshots)
+
+        lesson.write("dprobs", "# gone")
+        lesson.run("dprobs")
+        check(lesson, "dprobs", Outcome.NOT_ATTEMPTED, screenshots)
+
+
+def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
+    course = Path(shutil.copytree(RELEASE, tmp_path / "course" / "release" / "backprop"))
+    with browser.browser_page(SECONDS) as page, jupyterlab(course, tmp_path / "home") as (url, token):
+        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
+        lesson = OpenNotebook(page, course / LESSON)
+        screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or tmp_path / "screenshots")
+        run_the_forward_pass(lesson)
+        lesson.write("dlogprobs", WHOLE_COLUMNS)
+        lesson.run("dlogprobs")
+        lesson.write("dprobs", ANSWERS["dprobs"] + '\nhint("dcounts")')
+        lesson.run("dprobs")
+        expect(lesson.output("dprobs")).to_contain_text("hint 1 of 5")
+        outcomes = {"dlogprobs": Outcome.WRONG, "dprobs": Outcome.RIGHT, "dcounts": Outcome.NOT_ATTEMPTED}
+        for name, outcome in outcomes.items():
+            check(lesson, name, outcome, screenshots)
+        lesson.run("progress")
+        page.set_viewport_size({"width": 1200, "height": 1900})
+
+        for theme, ground in GROUNDS.items():
+            lesson.show_theme(theme)
+            expect(lesson.panel.locator(".jp-Notebook")).to_have_css("background-color", ground)
+            for name, outcome in outcomes.items():
+                look(lesson, name, outcome, screenshots / theme)
+            heat = verdict_box(lesson, "dlogprobs").locator("img")
+            expect(heat).to_have_attribute("alt", "Wrong in 448 of 864 entries.")
+            assert_drawn(heat)
+            chart = lesson.output("progress")
+            expect(chart).to_contain_text("gradient map: 1 of 26 right, 1 wrong, 24 not attempted")
+            assert_drawn(chart.locator("img"))
+            chart.screenshot(path=screenshots / theme / "progress.png")
+            lesson.cell("dprobs").screenshot(path=screenshots / theme / "hint.png")
+
+
+def assert_drawn(picture: Locator) -> None:
+    """Fails for a picture that the browser could not read, or that has no alternative text."""
+    expect(picture).to_have_count(1)
+    assert picture.evaluate("e => e.complete && e.naturalWidth > 40")
+    assert picture.get_attribute("alt")
+
+
+def test_a_missing_browser_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        browser.chromium()
+
+
+def run_the_forward_pass(lesson: OpenNotebook) -> None:
+    """Runs the code cells from the top to the first answer, none of which may stop with an error."""
+    first_answer = next(position for position, cell in enumerate(lesson.cells) if cell_of(cell).solves)
+    for cell in lesson.cells[:first_answer]:
+        if cell.cell_type == "code":
+            lesson.run(cell.id)
+            expect(lesson.output(cell.id)).not_to_contain_text("Error")
+    expect(lesson.output("shapes")).to_contain_text("loss")
+
+
+def check(lesson: OpenNotebook, name: str, outcome: Outcome, screenshots: Path) -> None:
+    """Runs the check of a gradient, and looks at what it shows."""
+    lesson.run(f"test-{name}")
+    look(lesson, name, outcome, screenshots)
+
+
+def look(lesson: OpenNotebook, name: str, outcome: Outcome, screenshots: Path) -> None:
+    """A box with this outcome, in its colour, and no stack of the checker."""
+    box = verdict_box(lesson, name)
+    expect(box).to_contain_text(f"{SYMBOLS[outcome]} {name}: {outcome}.")
+    expect(box).to_have_css("border-left-color", browser.as_rgb(COLOURS[outcome]))
+    browser.expect_drawn(box)
+    lesson.panel.screenshot(path=screenshots / f"{name}-{outcome.replace(' ', '-')}.png")
+    seen = lesson.output(f"test-{name}").inner_text()
+    assert not [sign for sign in SIGNS_OF_A_STACK if sign in seen], seen
+
+
+def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
+    return lesson.output(f"test-{name}").locator(".jp-RenderedHTML > div")
+
+
+@contextmanager
+def jupyterlab(root: Path, home: Path) -> Iterator[tuple[str, str]]:
+    """The address and the token of a JupyterLab that serves `root`, and keeps everything of its own in `home`."""
+    port, token = free_port(), secrets.token_hex()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={root}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    environment = os.environ | surroundings(home) | {"JUPYTER_TOKEN": token}
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_for_answer(server, port, home / "log")
+        yield f"http://127.0.0.1:{port}", token
+    finally:
+        browser.stop(server, SECONDS)
+
+
+def surroundings(home: Path) -> dict[str, str]:
+    """Environment variables for a JupyterLab that has never run before, with the SETTINGS."""
+    settings = home / "config" / "labconfig" / "default_setting_overrides.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS))
+    return {
+        "HOME": str(home),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "PYTHONUSERBASE": site.getuserbase(),
+    }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_for_answer(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not answers(port):
+        assert server.poll() is None and time.monotonic() < deadline, f"JupyterLab does not answer:\n{log.read_text()}"
+        time.sleep(0.1)
+
+
+def answers(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    try:
+        connection.request("GET", "/api")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,85 @@
+"""What the notebook itself tells as a workspace."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+from autograder.replay import parsed
+from autograder.replay.run import FunctionInfo, NotebookWorkspace
+from autograder.tape.cases import Case
+
+SOURCE = """\
+import torch
+scale = 3.0
+
+def double(x, y):
+    part = x * 2
+    return part * scale
+
+def blank(x): pass
+
+def todo(x):
+    raise NotImplementedError
+
+class Layer:
+    def __init__(self, width): pass
+
+number = 5
+"""
+
+
+@pytest.fixture
+def notebook() -> NotebookWorkspace:
+    names: dict[str, Any] = {}
+    exec(SOURCE, names)
+    return NotebookWorkspace({**names, "built": max, "half": partial(names["double"], y=1)})
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("double", FunctionInfo(("x", "y"))),
+        ("blank", FunctionInfo(("x",), True)),
+        ("todo", FunctionInfo(("x",))),
+        ("Layer", FunctionInfo(("width",))),
+        ("half", FunctionInfo(("x", "y"))),
+        ("built", FunctionInfo()),
+        ("number", FunctionInfo(kind="int")),
+    ],
+)
+def test_a_function_is_known_without_a_call(notebook: NotebookWorkspace, name: str, known: FunctionInfo) -> None:
+    assert notebook.function(name) == known
+
+
+def test_a_call_gives_what_the_function_returns_and_leaves_the_arguments(notebook: NotebookWorkspace) -> None:
+    x = torch.ones(2)
+    replay = notebook.call("double", {"x": x, "y": None})
+    assert replay.answer.tolist() == [6, 6]
+    assert replay.error is None
+    assert isinstance(notebook.call("todo", {"x": x}).error, NotImplementedError)
+    assert x.tolist() == [1, 1]
+
+
+def test_the_local_names_of_a_call_can_be_had(notebook: NotebookWorkspace) -> None:
+    arguments = {"x": torch.ones(2), "y": None}
+    replay = notebook.call("double", arguments)
+    local = notebook.locals_of(parsed.parse_cell(SOURCE), "double", arguments, replay)
+    assert local["part"].tolist() == [2, 2]
+
+
+def test_a_cell_is_run_again_on_a_case(notebook: NotebookWorkspace) -> None:
+    case = Case({"x": torch.full((2,), 5.0)}, {"y": torch.ones(2)}, {})
+    replay = notebook.replay(parsed.parse_cell("dx = dy * x * scale"), "dx", case)
+    assert replay.answer.tolist() == [15, 15]
+    assert "dx" not in notebook.names
+
+
+def test_local_names_hide_others_beside_them_only(notebook: NotebookWorkspace) -> None:
+    beside = notebook.beside({"scale": 10.0})
+    assert beside.names["scale"] == 10.0
+    assert beside.folder == notebook.folder
+    assert notebook.names["scale"] == 3.0
