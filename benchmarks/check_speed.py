@@ -80,8 +80,8 @@ def main() -> None:
 
 PAGE = """# Speed
 
-`make benchmark` checks the {right} right and {wrong} wrong forms of `tests/forms.py` for notebook 1, {rounds} times each,
-in one run with a comparison of the usual kind: a backward pass by autograd on the same network, and `allclose`.
+`make benchmark` checks the {right} right and {wrong} wrong forms of `tests/support/forms.py` for notebook 1, {rounds} times
+each, in one run with a comparison of the usual kind: a backward pass by autograd on the same network, and `allclose`.
 
 | | median, ms | 95 % are below, ms | times the comparison |
 |---|---|---|---|

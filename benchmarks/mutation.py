@@ -271,7 +271,7 @@ the answer right, and each of these is one change away.
 
 ## Away
 
-`tests/collected.toml` has {collected} wrong answers in the styles and with the mistakes of public notebooks, written
+`tests/support/collected.toml` has {collected} wrong answers in the styles and with the mistakes of public notebooks, written
 without sight of the diagnosis, and {right} right ones.
 Whether what is said is what the mistake is was judged by reading each.
 

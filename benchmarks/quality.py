@@ -110,7 +110,7 @@ They are written by `make quality`, not by hand.
 
 ## How often is the judge wrong?
 
-`make quality` runs every form in `tests/forms.py` as a student's cell: {right} right ways and {wrong} wrong ways
+`make quality` runs every form in `tests/support/forms.py` as a student's cell: {right} right ways and {wrong} wrong ways
 to write the {gradients} gradients of notebook 1 and the two of notebooks 2 and 3.
 The judge is asked {seeds} times about each, with other random cases every time.
 A comparison with the true gradient gives the same every time.

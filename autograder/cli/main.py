@@ -10,6 +10,7 @@ import click
 
 from autograder import __version__
 from autograder.cli import learner
+from autograder.cli.learner import PATH_TYPE
 from autograder.course import catalogue
 from autograder.errors import AutograderError
 
@@ -22,8 +23,6 @@ ZERO = {
     "": "No test is about it.",
 }
 """What follows from a gradient that is zero, by how it is tested."""
-
-PATH_TYPE = click.Path(path_type=Path)
 
 
 class Verbs(click.Group):

@@ -60,8 +60,7 @@ class Catalogue:
     def assignments(self) -> list[Assignment]:
         """The assignments by their names. Raises ContentError where there are none."""
         for folder in self.folders:
-            released = dict.fromkeys(path.parent for path in sorted((folder / "release").glob("*/*.ipynb")))
-            if released:
+            if released := _with_notebooks(folder / "release"):
                 return [Assignment(each.name, each, _folder(folder / "source" / each.name)) for each in released]
         raise ContentError(
             f"there are no released notebooks in {self.folders[-1] / 'release'}. In a checkout, `make release` makes them."
@@ -105,10 +104,15 @@ def default() -> Catalogue:
 
 def written(course: Path) -> list[str]:
     """The names of the assignments in the `source/` of an instructor's course. Raises ContentError if there are none."""
-    found = list(dict.fromkeys(path.parent.name for path in sorted((course / "source").glob("*/*.ipynb"))))
+    found = [folder.name for folder in _with_notebooks(course / "source")]
     if not found:
         raise ContentError(f"there is no notebook in {course / 'source'}. Run this in the course's folder.")
     return found
+
+
+def _with_notebooks(folder: Path) -> list[Path]:
+    """The folders in a folder that have notebooks, by their names."""
+    return list(dict.fromkeys(path.parent for path in sorted(folder.glob("*/*.ipynb"))))
 
 
 Fit = tuple[int, bool, bool, int]

@@ -226,6 +226,11 @@ def imports_in(source: str) -> dict[str, str]:
     return found
 
 
+def imports_of(cells: Iterable[Cell]) -> dict[str, str]:
+    """The import statements of some cells, by what they bind."""
+    return {name: code for cell in cells for name, code in imports_in(cell.source).items()}
+
+
 def _statements(source: str) -> list[ast.stmt]:
     """The statements of a cell. Lines with a magic are left out first: IPython, which knows them better, takes long to load."""
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):

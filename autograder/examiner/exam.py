@@ -58,17 +58,22 @@ class CellRecord:
         return CellRecord(fields["messages"], fields["error"], tuple(map(Verdict.of, fields["verdicts"])))
 
 
-def messages_of(sent: list[Any], largest: int) -> list[Message]:
-    """The real messages among what a room sent, up to `largest` bytes and MARGIN_BYTES. A room may send anything."""
-    found = []
+def messages_of(sent: list[Any], largest: int) -> tuple[list[Message], int]:
+    """The real messages among what a room sent, up to `largest` bytes and MARGIN_BYTES, and how many bytes they are.
+
+    A room may send anything.
+    """
+    found, shown = [], 0
     for message in sent:
         if not (isinstance(message, dict) and isinstance(message.get("msg_type"), str)):
             continue
         kept = {"msg_type": message["msg_type"], "content": message.get("content")}
-        largest -= size_of(kept)
+        size = size_of(kept)
+        largest -= size
         if isinstance(kept["content"], dict) and largest > -MARGIN_BYTES:
             found.append(kept)
-    return found
+            shown += size
+    return found, shown
 
 
 def size_of(message: Message) -> int:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,9 @@ class RunPrefix:
     scope: Namespace
     records: list[CellRecord]
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Bytes of what the cells of the prefix showed."""
+        """Bytes of what the cells of the prefix showed. The process that has run them knows it before it forks."""
         return sum(size_of(message) for record in self.records for message in record.messages)
 
     def begins(self, exam: Exam) -> bool:
@@ -190,8 +191,8 @@ class Examiner:
             record = CellRecord([error_message("Died", message)], f"Died: {death}")
         else:
             self._done.append((count, task))
-            messages = messages_of(reply["messages"], self._largest())
-            self._left -= sum(size_of(message) for message in messages)
+            messages, shown = messages_of(reply["messages"], self._largest())
+            self._left -= shown
             record = CellRecord(messages, reply["error"] if isinstance(reply["error"], str) else None)
             if student.was_late:
                 self._endless |= {task.source}

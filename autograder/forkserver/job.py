@@ -90,7 +90,7 @@ class Reply:
     """Whether it failed only because the notebook does not begin with the cells that had run already."""
 
     def packed(self) -> bytes:
-        return json.dumps(asdict(self) if self.result is None else vars(self), default=str).encode()
+        return json.dumps(vars(self), default=str).encode()
 
     @staticmethod
     def unpacked(packed: bytes) -> Reply:

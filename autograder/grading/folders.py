@@ -30,7 +30,7 @@ def remove_copies(submitted: Path, graded: Path, source: Path) -> list[str]:
     notes = []
     for name in links(submitted):
         if not (source / name).exists():
-            notes.append(f"The file `{name}` was a link, which is not followed.")
+            notes.append(_link_note(name))
             with suppress(OSError):
                 (graded / name).unlink()
     return notes
@@ -97,7 +97,11 @@ def put_file(folder: Path, name: str, content: bytes | Path) -> None:
 
 def link_notes(folder: Path, kept: Iterable[str]) -> list[str]:
     """What is left out of a submission, but for files that are `kept` all the same."""
-    return [f"The file `{name}` was a link, which is not followed." for name in sorted(set(links(folder)) - set(kept))]
+    return [_link_note(name) for name in sorted(set(links(folder)) - set(kept))]
+
+
+def _link_note(name: str) -> str:
+    return f"The file `{name}` was a link, which is not followed."
 
 
 def _read(file: Path, most: int) -> bytes | None:

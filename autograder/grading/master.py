@@ -12,7 +12,7 @@ from nbgrader.api import Gradebook
 from nbgrader.nbgraderformat import SCHEMA_VERSION
 
 from autograder.course import notebooks
-from autograder.course.cells import Cell, cells_of, grade_id, imports_in, load, role_of, settings, tags
+from autograder.course.cells import Cell, cells_of, grade_id, imports_of, load, role_of, settings, tags
 from autograder.errors import ContentError
 from autograder.replay import parsed
 
@@ -93,14 +93,9 @@ def _own(source: Path) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
 @lru_cache
 def _answers_and_imports(source: Path, changed: int) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
     own = list(cells_of(notebooks.read(source)))
-    return _answers(own), _imports(own)
+    return _answers(own), imports_of(own)
 
 
 def _answers(own: Sequence[Cell]) -> dict[str, frozenset[str]]:
     """The names that the instructor's solution cells bind, by their ids."""
     return {cell.id: parsed.parse_cell(cell.source).touches for cell in own if cell.solves}
-
-
-def _imports(own: Sequence[Cell]) -> dict[str, str]:
-    """The import statements of the instructor's cells, by what they bind."""
-    return {name: code for cell in own for name, code in imports_in(cell.source).items()}

@@ -47,7 +47,7 @@ class Rows:
         self._notebook = SimpleNamespace(
             kernelspec=master.kernelspec,
             source_cells=cells,
-            **{f"{name}_cells": roles[role] for role, name in ROLES.items()},
+            **{f"{role}_cells": roles[role] for role in ROLES},
         )
         empty = {"auto_score": None, "manual_score": None, "needs_manual_grade": True}
         self.grades: defaultdict[str, SimpleNamespace] = defaultdict(lambda: SimpleNamespace(**empty))
@@ -76,7 +76,7 @@ class Rows:
 
 
 SOURCE = ("cell_type", "checksum", "locked")
-ROLES = {"grade": "grade", "solution": "solution", "task": "task"}
+ROLES = ("grade", "solution", "task")
 
 
 def _found(cells: Mapping[str, Any], name: str) -> Any:

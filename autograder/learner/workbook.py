@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
-from autograder.course.cells import Cell, Role, body, imports_in, is_forward, read_cells, with_answers
+from autograder.course.cells import Cell, Role, body, imports_of, is_forward, read_cells, with_answers
 from autograder.course.questions import shown_in
 from autograder.errors import ContentError
 from autograder.examiner.exam import Exam
@@ -59,7 +59,8 @@ class Workbook:
 
     def exam(self, limits: Limits, tasks: tuple[Cell, ...] | None = None) -> Exam:
         """What is examined: all cells, or only these."""
-        return Exam(self.tasks if tasks is None else tasks, _imports(self.tasks), SEED, limits)
+        imports = imports_of(task for task in self.tasks if task.is_locked)
+        return Exam(self.tasks if tasks is None else tasks, imports, SEED, limits)
 
 
 def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | None = None) -> Workbook:
@@ -139,12 +140,6 @@ def _restored(found: list[Cell], original: Sequence[Cell]) -> tuple[list[Cell], 
             whole += [cell]
         whole += own.get(name, [])
     return whole, restored
-
-
-def _imports(cells: tuple[Cell, ...]) -> dict[str, str]:
-    """The import statements of the course's own cells, by what they bind."""
-    own = (cell for cell in cells if cell.role is not Role.STUDENT)
-    return {name: code for cell in own for name, code in imports_in(cell.source).items()}
 
 
 OPAQUE = re.compile(r"\b(eval|exec|get_ipython|globals|locals|setattr|vars)\b|import \*|^\s*[%!]", re.MULTILINE)

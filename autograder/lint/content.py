@@ -129,32 +129,42 @@ def _no_sentence(text: str) -> str:
     return f"a backquote is missing: {text}" if text.count("`") % 2 else ""
 
 
-def faults(tape: Tape, folder: Path) -> Iterator[Fault]:
-    """The faults of the wrong formulas that the lesson of a folder has for the gradients of a forward pass.
+@dataclass(frozen=True)
+class Evaluated:
+    """What the lesson says about a gradient, and what those of its wrong formulas give that run, each beside the reference.
+
+    The first of `values` are on the notebook's own rows, the others on resampled ones.
+    """
+
+    words: Advice
+    values: list[tuple[dict[str, Tensor], Reference]]
+
+
+def evaluated(tape: Tape, folder: Path) -> list[Evaluated]:
+    """The gradients of a forward pass that the lesson of a folder has wrong formulas for.
+
+    Raises ContentError for a file that cannot be read.
+    """
+    found = [advice(folder, tape, variable) for variable in tape.variables[:-1]]
+    return [Evaluated(words, _values(tape, words)) for words in found if words.mistakes]
+
+
+def faults(each: Evaluated) -> Iterator[Fault]:
+    """The faults of the wrong formulas for a gradient.
 
     A formula has to differ from the gradient, and from the other formulas, in the same shape and with finite numbers.
-    Raises ContentError for a file that cannot be read.
     """
-    for variable in tape.variables[:-1]:
-        yield from ((f"d{variable}", fault) for fault in _faults(tape, variable, advice(folder, tape, variable)))
+    return ((each.words.name, fault) for fault in _faults(each.values))
 
 
-def runs(tape: Tape, folder: Path) -> list[tuple[str, list[str], str, bool]]:
-    """The wrong formulas that a lesson has for the gradients of a forward pass: name, consumers, formula, whether it runs.
-
-    Raises ContentError for a file that cannot be read.
-    """
-    found = []
-    for variable in tape.variables[:-1]:
-        words = advice(folder, tape, variable)
-        values = _values(tape, variable, words)[0][0] if words.mistakes else {}
-        through = sorted(words.through)
-        found += [(words.name, through, mistake.formula, mistake.formula in values) for mistake in words.mistakes]
-    return found
+def runs(each: Evaluated) -> list[tuple[str, list[str], str, bool]]:
+    """The wrong formulas for a gradient: its name, the consumers, the formula, whether it runs."""
+    words, (values, _) = each.words, each.values[0]
+    return [(words.name, sorted(words.through), mistake.formula, mistake.formula in values) for mistake in words.mistakes]
 
 
-def _faults(tape: Tape, variable: str, words: Advice) -> Iterator[str]:
-    for values, truth in _values(tape, variable, words) if words.mistakes else ():
+def _faults(evaluations: list[tuple[dict[str, Tensor], Reference]]) -> Iterator[str]:
+    for values, truth in evaluations:
         for formula, value in values.items():
             shape, right = tuple(value.shape), tuple(truth.exact.shape)
             if shape != right:
@@ -168,8 +178,8 @@ def _faults(tape: Tape, variable: str, words: Advice) -> Iterator[str]:
                 yield f"the formulas `{one}` and `{other}` give the same numbers."
 
 
-def _values(tape: Tape, variable: str, words: Advice) -> list[tuple[dict[str, Tensor], Reference]]:
-    """What those formulas give that run, and the reference: on the notebook's own rows, and on resampled ones."""
+def _values(tape: Tape, words: Advice) -> list[tuple[dict[str, Tensor], Reference]]:
+    variable = words.name[1:]
     found = []
     for case in step_cases(tape, variable, EXAM.seed, own=1, resampled=1):
         evidence = evidence_of(torch.zeros_like(case.state[variable]), tape, variable, case, {})

@@ -23,7 +23,7 @@ from nbformat.v4 import new_code_cell
 
 from autograder.course import notebooks
 from autograder.course.cells import HIDDEN, SOLUTION, Cell, Role, cell_of, cells_of, is_forward, python, settings, split
-from autograder.course.lesson import LESSON_FILE, load_lesson
+from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
 from autograder.course.questions import Question, questions_in
 from autograder.errors import ContentError
 from autograder.examiner import capture
@@ -224,8 +224,9 @@ def report(names: list[str]) -> str:
     zeros = [asdict(zero) for tape in tapes for zero in structural_zeros(tape)]
     known = [row for tape in tapes for row in content.rows(tape)]
     try:
-        faults = [fault for tape in tapes for fault in content.faults(tape, Path())]
-        formulas = [formula for tape in tapes for formula in content.runs(tape, Path())]
+        evaluated = [each for tape in tapes for each in content.evaluated(tape, Path())]
+        faults = [fault for each in evaluated for fault in content.faults(each)]
+        formulas = [formula for each in evaluated for formula in content.runs(each)]
     except ContentError as error:
         faults, formulas = [("", str(error))], []
     passing = [name for name in names if claim(session, Question(name)).accepts_zeros()]
@@ -244,15 +245,15 @@ def _worded(path: Path, reports: list[dict[str, Any]]) -> Iterator[Finding]:
     """Rows of the lesson that no notebook has use for, and those with faults."""
     if not path.is_file():
         return
+    rows: tuple[Advice, ...] = ()
     with suppress(ContentError):  # a file that cannot be read is one of the faults below
-        load_lesson(path)
+        rows = load_lesson(path)
         yield from (Finding(path.name, *fault) for fault in content.style(path))
     yield from (Finding(path.name, *fault) for fault in sorted({tuple(fault) for each in reports for fault in each["faults"]}))
     known = {(name, frozenset(through)) for each in reports for name, through in each["rows"]}
-    with suppress(ContentError):
-        for row in load_lesson(path):
-            if known and (row.name, row.through) not in known:
-                yield Finding(path.name, row.name, f"no forward pass has this gradient through {sorted(row.through)}.")
+    for row in rows:
+        if known and (row.name, row.through) not in known:
+            yield Finding(path.name, row.name, f"no forward pass has this gradient through {sorted(row.through)}.")
     runs: dict[tuple[str, tuple[str, ...], str], bool] = {}
     for name, through, formula, has_run in (row for each in reports for row in each["formulas"]):
         key = name, tuple(through), formula

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
+from autograder.judge.wording import listed
 from autograder.notebook.box import marked
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Node, Status
 
@@ -382,13 +383,9 @@ def _words(node: Node, length: int) -> str:
     """Such as `right (from dprobs and dcounts_sum)`, and the note, in as many characters."""
     if not node.through:
         return node.standing.note
-    paths = f" (from {_listed(node.through)})" if len(node.through) > 1 else ""
+    paths = f" (from {listed(node.through)})" if len(node.through) > 1 else ""
     note = _short(node.standing.note, length)
     return f"{node.state}{paths}{note and ' – '}{note}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]])
 
 
 def _short(text: str, length: int) -> str:

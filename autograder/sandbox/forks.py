@@ -13,7 +13,7 @@ def run_and_exit(main: Callable[[], object]) -> NoReturn:
     """Runs `main` and exits: all that a fork does. The exit code is 1 if `main` raised.
 
     The traceback of an error goes to stderr, which the command that started the fork server reads. The fork leaves by
-    `os._exit`: it must neither return into the code that child_running it nor run the exit handlers of its parent.
+    `os._exit`: it must neither return into the code that forked it nor run the exit handlers of its parent.
     """
     code = 1
     try:

@@ -79,15 +79,14 @@ def unavailable() -> str:
 class Room:
     """A place for the code of one submission. Raises RoomError if it cannot be built.
 
-    `folder` holds the submission's own files; they are copied when the first process enters. `filtered` says whether system
-    calls are filtered. `sandbox=False` does what can be done without namespaces: a folder of its own, limits, no inherited
-    files, no rights; the machine's files and the network stay in reach.
+    `folder` holds the submission's own files; they are copied when the first process enters. `sandbox=False` does what can
+    be done without namespaces: a folder of its own, limits, no inherited files, no rights; the machine's files and the
+    network stay in reach.
     The thread that builds a room must not end before the room closes: the kernel would kill the room with it.
     """
 
     def __init__(self, limits: Limits, folder: Path | None, sandbox: bool = True) -> None:
         self.limits = limits
-        self.filtered = hardening.machine_filter() is not None
         self._folder = folder
         self._launchers: list[tuple[int, socket.socket, StudentProcess]] = []
         self._baseline = 0

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from autograder.cli.learner import LEARNER_VERBS
 from autograder.cli.main import main
 from autograder.course import catalogue, names
 from autograder.learner import doctor
 from scripts.submissions import NOTEBOOKS, ROOT
-from tests.support.learner import MODEL, Learner, runtime, staying
+from tests.support.learner import MODEL, Learner, autograder, lines, runtime, staying
 from tests.support.rooms import linux
 
 FIRST = NOTEBOOKS[0]
@@ -35,14 +35,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Learner:
     monkeypatch.chdir(tmp_path)
     return Learner(Path("my-backprop"))
-
-
-def autograder(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "100"}).invoke(main, [str(argument) for argument in arguments])
-
-
-def lines(result: Result) -> list[str]:
-    return [line.rstrip() for line in result.output.splitlines()]
 
 
 class TestCheck:

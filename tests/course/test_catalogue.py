@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from rich.console import Console
 
-from autograder.cli.main import main
 from autograder.course import catalogue
 from autograder.course.catalogue import Catalogue
 from autograder.course.cells import read_cells
@@ -22,7 +20,7 @@ from autograder.learner import locate, workbook
 from autograder.learner.checker import Checker
 from autograder.learner.watch import Watcher
 from scripts.submissions import MOST, NOTEBOOKS, RELEASE
-from tests.support.learner import MODEL, runtime
+from tests.support.learner import MODEL, autograder, lines, runtime
 from tests.support.series import ANSWERS, FORWARDS, fill_in, make_series
 
 SMALL = sorted(FORWARDS)
@@ -46,14 +44,6 @@ def series(course: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cat
     monkeypatch.setattr(catalogue, "COURSE_ROOTS", (course,))
     monkeypatch.chdir(tmp_path)
     return catalogue.default()
-
-
-def autograder(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "100"}).invoke(main, [str(argument) for argument in arguments])
-
-
-def lines(result: Result) -> list[str]:
-    return [line.rstrip() for line in result.output.splitlines()]
 
 
 def assignment_of(path: Path, known: Catalogue) -> str:

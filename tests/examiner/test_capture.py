@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 from base64 import b64decode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from tests.examiner.test_examiner import ExamRunner, student
 from tests.support.rooms import linux
 
 pytestmark = linux
-
-
-@pytest.fixture(scope="module")
-def examine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExamRunner]:
-    examine = ExamRunner(tmp_path_factory.mktemp("submission"))
-    yield examine
-    examine.grader.close()
 
 
 CELLS = (

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,6 @@ class ExamRunner:
         named = [Cell(f"cell-{number}", *list(vars(task).values())[1:]) for number, task in enumerate(tasks)]
         exam = Exam(named, imports or {}, seed, Limits(**{"cell_seconds": 20, **limits}))
         return examined(self.grader, exam, self.folder)
-
-
-@pytest.fixture(scope="module")
-def examine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExamRunner]:
-    examine = ExamRunner(tmp_path_factory.mktemp("submission"))
-    yield examine
-    examine.grader.close()
 
 
 def kinds(told: Examined) -> list[str]:

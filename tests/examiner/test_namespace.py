@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -224,13 +224,6 @@ class TestGiving:
 
     def test_nothing_that_is_gone(self) -> None:
         assert self.made("x = 1\ndel x", "", "x") == ({}, "")
-
-
-@pytest.fixture(scope="module")
-def examine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExamRunner]:
-    examine = ExamRunner(tmp_path_factory.mktemp("submission"))
-    yield examine
-    examine.grader.close()
 
 
 @linux

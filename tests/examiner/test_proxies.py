@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.examiner.test_examiner import ExamRunner, student, test
@@ -137,13 +135,6 @@ WRONG = {
     "a value that is no data": ("area(object())", "TypeError"),
     "what cannot be called": ("plain()", "TypeError"),
 }
-
-
-@pytest.fixture(scope="module")
-def examine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExamRunner]:
-    examine = ExamRunner(tmp_path_factory.mktemp("submission"))
-    yield examine
-    examine.grader.close()
 
 
 @pytest.fixture(scope="module")

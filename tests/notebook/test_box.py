@@ -37,6 +37,7 @@ from autograder.notebook.box import (
 )
 from autograder.verdict import Mistake, Outcome, Verdict
 from scripts.submissions import ROOT
+from tests.support.colours import contrast, luminance
 
 LIMIT = 15_000
 """Bytes of one output."""
@@ -200,19 +201,6 @@ def test_no_colour_of_text_or_ground_is_set() -> None:
     (style,) = (value for name, value in Page(as_html(FULL)).attributes if name == "style")
     assert style is not None
     assert {declaration.partition(":")[0].strip() for declaration in style.split(";")} == {"border-left", "padding"}
-
-
-def luminance(colour: str) -> float:
-    """Of WCAG 2: relative, between 0 and 1."""
-    channels = (channel / 255 for channel in ImageColor.getrgb(colour))
-    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Of WCAG 2: between 1 and 21."""
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("ground", ["#FFFFFF", "#111111"], ids=["light", "dark"])

@@ -8,6 +8,7 @@ from PIL import Image
 from autograder.notebook.box import COLOURS
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Standing, Status, chart
 from autograder.notebook.map_view import EDGE, INK, QUIET, ROW, TOP, WHITE, map_as_png
+from tests.support.colours import contrast
 from tests.support.lesson import Lesson
 from tests.support.maps import NOT_ATTEMPTED, RIGHT, SOFTMAX, WAITING, WRONG, all_of, half_done, tape
 
@@ -29,18 +30,6 @@ def colours(graph: GradientMap) -> set[str]:
     found = picture(graph).getcolors()
     assert found is not None
     return {"#{:02X}{:02X}{:02X}".format(*colour) for _, colour in found}  # type: ignore[misc]
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of WCAG."""
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(colour: str) -> float:
-    channels = [channel / 255 for channel in bytes.fromhex(colour.removeprefix("#"))]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
-    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 @pytest.mark.parametrize("standing", STANDINGS, ids=lambda standing: standing.state)

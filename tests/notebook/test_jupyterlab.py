@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import site
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from autograder.notebook.box import COLOURS, SYMBOLS
 from autograder.verdict import Outcome
 from scripts.submissions import RELEASE
 from tests.support import browser
+from tests.support.clusters import free_port
 
 LESSON = "1-every-gradient.ipynb"
 SECONDS = 60.0
@@ -98,12 +98,7 @@ class OpenNotebook:
 
 
 def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
-    course = Path(shutil.copytree(RELEASE, tmp_path / "course" / "release" / "backprop"))
-    with browser.browser_page(SECONDS) as page, jupyterlab(course, tmp_path / "home") as (url, token):
-        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
-        lesson = OpenNotebook(page, course / LESSON)
-        screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or tmp_path / "screenshots")
-
+    with open_lesson(tmp_path) as (lesson, screenshots):
         run_the_forward_pass(lesson)
         check(lesson, "dlogprobs", Outcome.NOT_ATTEMPTED, screenshots)
 
@@ -125,11 +120,7 @@ def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
 
 
 def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
-    course = Path(shutil.copytree(RELEASE, tmp_path / "course" / "release" / "backprop"))
-    with browser.browser_page(SECONDS) as page, jupyterlab(course, tmp_path / "home") as (url, token):
-        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
-        lesson = OpenNotebook(page, course / LESSON)
-        screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or tmp_path / "screenshots")
+    with open_lesson(tmp_path) as (lesson, screenshots):
         run_the_forward_pass(lesson)
         lesson.write("dlogprobs", WHOLE_COLUMNS)
         lesson.run("dlogprobs")
@@ -140,7 +131,7 @@ def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
         for name, outcome in outcomes.items():
             check(lesson, name, outcome, screenshots)
         lesson.run("progress")
-        page.set_viewport_size({"width": 1200, "height": 1900})
+        lesson.page.set_viewport_size({"width": 1200, "height": 1900})
 
         for theme, ground in GROUNDS.items():
             lesson.show_theme(theme)
@@ -202,6 +193,15 @@ def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
 
 
 @contextmanager
+def open_lesson(folder: Path) -> Iterator[tuple[OpenNotebook, Path]]:
+    """The released notebook, in a copy of the release below `folder`, and where to put screenshots of it."""
+    course = Path(shutil.copytree(RELEASE, folder / "course" / "release" / "backprop"))
+    with browser.browser_page(SECONDS) as page, jupyterlab(course, folder / "home") as (url, token):
+        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
+        yield OpenNotebook(page, course / LESSON), Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or folder / "screenshots")
+
+
+@contextmanager
 def jupyterlab(root: Path, home: Path) -> Iterator[tuple[str, str]]:
     """The address and the token of a JupyterLab that serves `root`, and keeps everything of its own in `home`."""
     port, token = free_port(), secrets.token_hex()
@@ -230,11 +230,6 @@ def surroundings(home: Path) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "PYTHONUSERBASE": site.getuserbase(),
     }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def wait_for_answer(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

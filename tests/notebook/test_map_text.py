@@ -9,7 +9,8 @@ import pytest
 from autograder.grading.sanitise import clean_html
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Standing, Status, chart
 from autograder.notebook.map_view import INK, MAX_MAP_BYTES, map_as_html, map_as_png, map_as_text
-from tests.notebook.test_drawing import contrast
+from autograder.tape.tape import Tape
+from tests.support.colours import contrast
 from tests.support.lesson import Lesson
 from tests.support.maps import NOT_ATTEMPTED, RIGHT, SOFTMAX, WAITING, WRONG, all_of, half_done, tape
 
@@ -88,8 +89,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def flagship() -> GradientMap:
-    return half_done(Lesson("1-every-gradient", solved=False).session.tape("C"))
+def forward() -> Tape:
+    return Lesson("1-every-gradient", solved=False).session.tape("C")
+
+
+@pytest.fixture(scope="module")
+def flagship(forward: Tape) -> GradientMap:
+    return half_done(forward)
 
 
 def test_notebook_1_half_done(flagship: GradientMap) -> None:
@@ -155,15 +161,13 @@ LONG = "The answer `a < b & c` is not `d > e`, " * 9
 
 
 @pytest.mark.parametrize("standing", [RIGHT, NOT_ATTEMPTED, WAITING, WRONG, Standing(Status.WRONG, LONG)])
-def test_the_html_of_notebook_1_is_small(standing: Standing) -> None:
-    forward = Lesson("1-every-gradient", solved=False).session.tape("C")
+def test_the_html_of_notebook_1_is_small(forward: Tape, standing: Standing) -> None:
     html = map_as_html(chart(forward, all_of(forward, standing)))
     assert len(html.encode()) <= MAX_MAP_BYTES
     assert Page(html).open == []
 
 
-def test_notes_give_way_where_the_html_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = Lesson("1-every-gradient", solved=False).session.tape("C")
+def test_notes_give_way_where_the_html_is_too_long(forward: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = chart(forward, all_of(forward, Standing(Status.WRONG, LONG)))
     sizes = []
     for limit in (99_999, 13_000, 12_000, 11_000, 0):

@@ -12,11 +12,23 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner, Result
 
+from autograder.cli.main import main
 from autograder.course import catalogue
 from scripts.submissions import NOTEBOOKS, model_answers
 
 MODEL = model_answers()
+
+
+def autograder(*arguments: str | Path) -> Result:
+    """What the command does, on a terminal of 100 columns."""
+    return CliRunner(env={"COLUMNS": "100"}).invoke(main, [str(argument) for argument in arguments])
+
+
+def lines(result: Result) -> list[str]:
+    """What it showed."""
+    return [line.rstrip() for line in result.output.splitlines()]
 
 
 class Learner:

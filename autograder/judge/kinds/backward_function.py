@@ -296,14 +296,7 @@ def stopped(question: Question, error: BaseException, cause: Cause | None, case:
         return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, first_line(error), next_step=advice, mistake=mistake)
     advice = _rows_advice(question.by)
     diagnosis = f"`{question.by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows.{where}"
-    return Verdict(
-        question.name,
-        Outcome.WRONG,
-        diagnosis,
-        first_line(error),
-        next_step=_rows_advice(question.by),
-        mistake=Mistake.BATCH,
-    )
+    return Verdict(question.name, Outcome.WRONG, diagnosis, first_line(error), next_step=advice, mistake=Mistake.BATCH)
 
 
 def returns_none(question: Question) -> Verdict:
