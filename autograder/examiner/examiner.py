@@ -188,8 +188,10 @@ class Examiner:
         if task.role is Role.TEST:
             return self._test(count, task)
         record = self._in_room(count, task)
-        if self._is_needed and (error := self._here(count, task).error) and not record.error:
-            self.notes.append(f"The locked cell `{task.id}` stopped in the examiner: {error}")
+        if not self._is_needed or (record.error or "").startswith(Died.__name__):  # here too it would end the process
+            return record
+        if (error := self._here(count, task).error) and not record.error:
+            self.failures.append(f"The locked cell `{task.id}` stopped where the tests run: {error}")
         return record
 
     def _students(self, count: int, task: Cell) -> CellRecord:

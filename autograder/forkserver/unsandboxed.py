@@ -68,6 +68,8 @@ class UnsandboxedClient:
             process.kill()
             process.communicate()
 
+    end = close
+
 
 def live() -> None:
     """All that the process does: it reads jobs (pickles) from stdin, and writes each result to stdout as a line of JSON.

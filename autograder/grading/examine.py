@@ -114,13 +114,13 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
         about = resources["nbgrader"]
         if given := self.given:
-            exam, places = self._exam(nb, given.original, given.seed)
-            notes, failures = self._examined(exam, places, lambda: given.examine(exam))
+            exam, places = self.exam(nb, given.original, given.seed)
+            notes, failures = self.examined(exam, places, lambda: given.examine(exam))
         else:
             folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
-            exam, places = self._exam(nb, master_of(self, about), self._seed(about, folder))
+            exam, places = self.exam(nb, master_of(self, about), self._seed(about, folder))
             job, client = self._job(about, exam, folder), _client(self.sandbox)
-            notes, failures = self._examined(exam, places, lambda: client.examine(job))
+            notes, failures = self.examined(exam, places, lambda: client.examine(job))
         flags = scan((task.id, task.source) for task in exam.tasks if task.role is Role.STUDENT)
         if exam.autograd:
             flags = [flag for flag in flags if flag.kind not in (Kind.AUTOGRAD, Kind.STORED_GRADIENT)]
@@ -144,7 +144,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
         return Job(exam, folder, source, dict(os.environ), locked_prefix(exam.tasks))
 
-    def _exam(self, nb: NotebookNode, master: Master, seed: str) -> tuple[Exam, list[NotebookNode]]:
+    def exam(self, nb: NotebookNode, master: Master, seed: str) -> tuple[Exam, list[NotebookNode]]:
         """What is run, and the cells in which it is recorded.
 
         What a cell is for, and the text of locked cells and tests, come from the gradebook: a submission may say anything.
@@ -176,7 +176,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         clear = ClearHiddenTests(parent=self)
         return enclosed(source, (clear.begin_test_delimeter, clear.end_test_delimeter))
 
-    def _examined(
+    def examined(
         self, exam: Exam, places: list[NotebookNode], examine: Callable[[], ExamResult]
     ) -> tuple[list[str], list[str]]:
         """Writes the outputs into the cells, and gives notes and failures. Where `examine` fails, every test gets an error."""

@@ -458,7 +458,7 @@ class TestGradients:
     def test_a_locked_cell_that_stops_in_the_examiner_is_noted(self, examine: ExamRunner) -> None:
         told = examine(locked("import os\nassert 'room' in os.getcwd() or os.getcwd() == '/submission'"), test("assert 1 == 1"))
         assert told.errors() == ["", ""]
-        assert told.notes[0].startswith("The locked cell `cell-0` stopped in the examiner: AssertionError")
+        assert told.failures[0].startswith("The locked cell `cell-0` stopped where the tests run: AssertionError")
 
 
 class TestOddSources:
