@@ -62,7 +62,8 @@ def step_cases(tape: Tape, variable: str, seed: str, own: int = 1, resampled: in
     A zero that an answer may rely on comes from the lines after the consumer, such as a pick of the labels. What the consumer's
     own line switches off is another matter: there the answer has to be zero whatever comes in, and this is what is asked. After
     a causal mask and a softmax, the true gradient is zero exactly where the mask is, and an answer without the mask would never
-    show. So entries of the consumer that do not depend on the variable are normal too. A right answer does not feel that.
+    show. So entries of the consumer that do not depend on the variable are normal too. A right answer stays the same.
+    An entry that moves with a part of the variable keeps its zero: in `(W * mask) @ x` a mask shows in rows that the loss uses.
     """
     for case, noise in _drawn(tape, seed, own, resampled):
         incoming = {name: _incoming(tape, variable, name, case, noise) for name in tape.consumers(variable)}

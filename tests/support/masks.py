@@ -314,6 +314,26 @@ PASSES = {
         },
         hidden=(("draw", MISSING), ("dlower", MISSING)),
     ),
+    "triangle inside of a matrix product": MaskedPass(
+        "n, T, d = 8, 5, 4\nx = torch.randn((n, T, d), generator=g)\nraw = torch.randn((T, T), generator=g)",
+        "n x",
+        "mixed = raw.tril() @ x\nloss = (mixed**2).sum() / n",
+        right={
+            "draw": [
+                "draw = torch.einsum('ntd,nsd->ts', dmixed, x).tril()",
+                "draw = (dmixed @ x.mT).sum(0) * torch.ones(T, T).tril()",
+                "draw = torch.zeros_like(raw)\nfor t in range(T):\n"
+                "    draw[t, : t + 1] = (dmixed[:, t, None] * x[:, : t + 1]).sum((0, 2))",
+            ],
+        },
+        wrong={
+            "draw": {
+                MISSING: "draw = (dmixed @ x.mT).sum(0)",
+                INVERTED: "draw = (dmixed @ x.mT).sum(0).triu(1)",
+                "the batch is not summed": "draw = (dmixed @ x.mT).mean(0).tril()",
+            },
+        },
+    ),
     "index": MaskedPass(
         "n, T, d = 8, 5, 4\nx = torch.randn((n, T, d), generator=g)\nW = torch.randn((d, d), generator=g)\n"
         "last = torch.randint(0, T, (n,), generator=g)\nkeep = torch.tensor([0, 2, 3])",
