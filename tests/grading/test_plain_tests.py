@@ -13,6 +13,7 @@ from nbgrader.api import Gradebook
 from rich.console import Console
 
 from autograder.grading.classroom import Options, grade_class
+from autograder.lint.linter import lint
 from benchmarks.grading import STOCK
 from scripts import demo
 from scripts.submissions import ROOT, graded_cell
@@ -83,16 +84,20 @@ def by_nbgrader(course: Path) -> Marks:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Marks]:
-    """The marks by stock nbgrader, by nbgrader with our preprocessors, and by `autograder grade`."""
+def courses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A course for stock nbgrader, one for nbgrader with our preprocessors, and one for `autograder grade`."""
     folder = tmp_path_factory.mktemp("courses")
     courses = {"nbgrader": make_course(folder / "nbgrader")}
-    for name in ("stock", "grade"):
+    for name, config in (("stock", STOCK), ("grade", "\nc.Execute.timeout = 8\n")):
         courses[name] = Path(shutil.copytree(folder / "nbgrader", folder / name))
-    with (courses["stock"] / "nbgrader_config.py").open("a", encoding="utf-8") as config:
-        config.write(STOCK)
-    with (courses["grade"] / "nbgrader_config.py").open("a", encoding="utf-8") as config:
-        config.write("\nc.Execute.timeout = 8\n")
+        with (courses[name] / "nbgrader_config.py").open("a", encoding="utf-8") as file:
+            file.write(config)
+    return courses
+
+
+@pytest.fixture(scope="module")
+def found(courses: dict[str, Path]) -> dict[str, Marks]:
+    """The marks that each gives."""
     with inside(courses["grade"]):
         grade_class(ASSIGNMENT, Options(jobs=2), Console(quiet=True))
     return {
@@ -106,3 +111,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Marks]:
 def test_marks_are_those_of_stock_nbgrader(row: Row, found: dict[str, Marks]) -> None:
     given = {by: tuple(theirs[student, f"test-{row.name}"] for student in ("right", "wrong")) for by, theirs in found.items()}
     assert given == {"stock": row.marks, "nbgrader": row.marks, "grade": row.marks}
+
+
+def test_lint_says_what_stock_nbgrader_would(found: dict[str, Marks], courses: dict[str, Path]) -> None:
+    """It finds those model answers, and no others, to which stock nbgrader gives nothing, and names all ordinary tests."""
+    course = courses["nbgrader"]
+    before = sorted(path.name for path in (course / "source" / ASSIGNMENT).iterdir())
+    report = lint(course / "source" / ASSIGNMENT, course / "release" / ASSIGNMENT, course)
+    failing = {finding.cell for finding in report.findings if "the model answer fails" in finding.problem}
+    assert failing == {f"test-{row.name}" for row in ROWS if not row.marks[0]}
+    assert {name for names in report.plain.values() for name in names} == {f"test-{row.name}" for row in ROWS}
+    assert sorted(path.name for path in (course / "source" / ASSIGNMENT).iterdir()) == before

@@ -229,7 +229,8 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (
         forget_a_tensor_of_the_batch,
         "The locked cell `forward` stopped where the tests run: ForwardError: the first line of the cell, "
-        "`%%forward --batch n Xb`: the lines stop on fewer rows, with ValueError: Expected input batch_size (31) to match target batch_size (32). "
+        "`%%forward --batch n Xb`: the lines stop on fewer rows, with ValueError: "
+        "Expected input batch_size (31) to match target batch_size (32). "
         "Name the count and all tensors that have one row for each example.",
     ),
     (unlock_the_forward_pass, "cell `forward`: a forward pass has to be locked: students could change it."),
