@@ -36,7 +36,11 @@ class Question:
 def questions_in(source: str) -> dict[str, set[Question]]:
     """The questions that a cell asks, by the verb that it calls. Raises SyntaxError or ValueError for what is not Python."""
     found: dict[str, set[Question]] = {verb: set() for verb in VERBS}
-    for node in ast.walk(ast.parse(source)):
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # it may have magics, and what resolves them takes long to load
+        tree = parsed.parse_tree(body(source))
+    for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id=str(verb)), args=[ast.Constant(value=str(name))], keywords=keywords) if (
                 verb in found

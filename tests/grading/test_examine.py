@@ -19,8 +19,11 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import determine_grade
 
+from autograder.course.cells import Role
 from autograder.errors import ContentError
+from autograder.examiner.exam import CellRecord, Exam, ExamResult
 from autograder.forkserver.client import GradingFailed
+from autograder.forkserver.job import Job
 from autograder.grading import examine
 from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
@@ -184,7 +187,50 @@ def test_a_failure_of_ours_is_an_error_in_every_test(resources: dict[str, Any], 
     nb = examined(submission(), resources)
     assert grade(nb) == 0
     assert named(nb, "test-double").outputs[0].evalue == "no reason"
-    assert nb.metadata[NOTES]["notes"] == ["This notebook could not be examined: no reason. Grade it again, or by hand."]
+    assert nb.metadata[NOTES]["failures"] == ["This notebook could not be examined: no reason. Grade it again, or by hand."]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"text/plain": "5"}, "partial credit cannot be greater than maximum points for cell"),
+        ({}, "'text/plain'"),
+    ],
+)
+def test_what_is_no_mark_gives_none_and_does_not_end_nbgrader(
+    resources: dict[str, Any], monkeypatch: pytest.MonkeyPatch, data: dict[str, str], problem: str
+) -> None:
+    """A test may show too much by mistake, and a room may send anything."""
+    shown = {"msg_type": "execute_result", "content": {"data": data, "metadata": {}, "execution_count": 3}}
+
+    class Forging:
+        def examine(self, job: Job) -> ExamResult:
+            assert isinstance(job.work, Exam)
+            return ExamResult([CellRecord([shown] if task.role is Role.TEST else []) for task in job.work.tasks])
+
+    monkeypatch.setattr(examine, "_client", lambda sandbox: Forging())
+    nb = examined(submission(), resources)
+    assert grade(nb) == 0
+    assert nb.metadata[NOTES]["failures"] == [
+        f"The test `test-double` gives no points: what it showed last is no mark ({problem})."
+    ]
+
+
+def test_ordinary_tests_run_in_the_room_unless_the_course_says_otherwise(resources: dict[str, Any]) -> None:
+    """A class that has an `__eq__` of its own is believed in the room, as on stock nbgrader, and not apart."""
+    answer = "class Same(int):\n    def __eq__(self, other):\n        return True\n\ndef double(x):\n    return Same()"
+    assert grade(examined(submission(answer), resources)) == 2
+    nb = examined(submission(answer), resources, plain_tests="apart")
+    assert grade(nb) == 0
+    (failure,) = nb.metadata[NOTES]["failures"]
+    assert failure.startswith("The test `test-double` stopped, perhaps through no fault of the student's")
+
+
+@pytest.mark.parametrize(("autograd", "points"), [(None, 2), (True, 2), (False, 0)])
+def test_autograd_is_off_where_the_course_says_so(resources: dict[str, Any], autograd: bool | None, points: int) -> None:
+    import_torch = "import torch\nx = torch.ones(1, requires_grad=True)\n(3 * x).sum().backward()\n"
+    nb = submission(import_torch + "def double(n):\n    return 2 * n if x.grad == 3 else 0")
+    assert grade(examined(nb, resources, autograd=autograd)) == points
 
 
 def test_limits_are_traits(resources: dict[str, Any]) -> None:
