@@ -183,10 +183,12 @@ class Examiner:
 
     def _given(self, count: int, task: Cell) -> CellRecord:
         """Runs a cell of the instructor's where it belongs."""
-        if task.id in self.exam.plain:
-            return self._plain_test(count, task)
         if task.role is Role.TEST:
-            return self._test(count, task)
+            self._is_testing = True
+            try:
+                return self._plain_test(count, task) if task.id in self.exam.plain else self._test(count, task)
+            finally:
+                self._is_testing = False
         record = self._in_room(count, task)
         if not self._is_needed or (record.error or "").startswith(Died.__name__):  # here too it would end the process
             return record
@@ -348,15 +350,11 @@ class Examiner:
 
     def _test(self, count: int, task: Cell) -> CellRecord:
         """Runs a test here, and takes what it made or changed into the room."""
-        self._is_testing = True
         kept: list[str] = []
-        try:
-            with suppress(Died):  # a test that needs the room will ask for it, and fail
-                kept = self._present().kept
-            kept.clear()
-            record = self._here(count, task)
-        finally:
-            self._is_testing = False
+        with suppress(Died):  # a test that needs the room will ask for it, and fail
+            kept = self._present().kept
+        kept.clear()
+        record = self._here(count, task)
         if kept and record.error and not record.verdicts:
             self.failures.append(
                 f"The test `{task.id}` stopped, perhaps through no fault of the student's: it runs apart from the student's "
