@@ -47,6 +47,7 @@ from autograder.notebook import api
 from autograder.notebook.checking import hints
 from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
+from autograder.replay import parsed
 from autograder.sandbox.limits import interrupted_after
 
 
@@ -144,6 +145,8 @@ class Examiner:
         self._student: Student | None = None
         self._done: list[tuple[int, Cell]] = []
         self._gifts: list[dict[str, Any]] = []
+        self._touched = [parsed.parse_cell(task.source).touches for task in exam.tasks[: len(self._prefix_records)]]
+        """The names that the lines of each cell so far bind, hidden ones aside."""
         self._deaths = 0
         self._endless = frozenset[str]()
         self._counts: dict[tuple[str, str], Counts] = {}
@@ -173,6 +176,7 @@ class Examiner:
         if task.role is Role.STUDENT:
             return self._students(count, task)
         record = self._given(count, task)
+        self._touched.append(parsed.parse_cell(task.shown).touches)
         missing = MISSING_MODULE.match(record.error or "")
         if missing and missing[1] in modules_in(task.source):
             self.failures.append(
@@ -204,6 +208,7 @@ class Examiner:
         except KeyboardInterrupt:
             self.session.note("", task.id)
         run = self.session.runs[-1]
+        self._touched.append(run.cell.touches)
         record = self._in_room(count, task)
         run.error = record.error or ""
         self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
@@ -244,7 +249,8 @@ class Examiner:
         parts = parts_of(task)
         record = self._in_room(count, replace(task, source=parts.before)) if parts.before else CellRecord()
         if parts.forked and record.error is None:
-            made = made_by_hidden_lines(self.exam.tasks[: count - 1], parts)
+            earlier = zip(self.exam.tasks, self._touched, strict=False)
+            made = made_by_hidden_lines([*earlier], parts)
             hidden = self._in_room(count, task, lambda student: self._run_in_fork(student, count, task, parts.forked, made))
             record = CellRecord([*record.messages, *hidden.messages], hidden.error)
             if parts.after:
@@ -372,8 +378,10 @@ class Examiner:
 
     def _give(self, count: int, task: Cell) -> None:
         """Sends the room what the visible part of a test made, if later cells of the student's or plain tests read it."""
-        later = [each for each in self.exam.tasks[count:] if each.role is Role.STUDENT or each.id in self.exam.plain]
-        values, source = self.scope.made_by(task.shown, task.hidden, {name for each in later for name in read_by(each.source)})
+        later = self.exam.tasks[count:]
+        wanted = {name for each in later if each.role is Role.STUDENT for name in parsed.parse_cell(each.source).reads}
+        wanted |= {name for each in later if each.id in self.exam.plain for name in read_by(each.source)}
+        values, source = self.scope.made_by(task.shown, task.hidden, wanted)
         if not (values or source):
             return
         try:

@@ -6,7 +6,7 @@ The lines that students do not see never get into the student's process, neither
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from textwrap import dedent
 from typing import NamedTuple
@@ -45,15 +45,16 @@ def parts_of(test: Cell) -> Parts:
     return Parts(before, lines_above + below, lines_above + shown_below if _statements(shown_below) else "")
 
 
-def made_by_hidden_lines(earlier: Sequence[Cell], parts: Parts) -> str:
+def made_by_hidden_lines(earlier: Sequence[tuple[Cell, Set[str]]], parts: Parts) -> str:
     """The statements in the hidden lines of earlier tests that bind names which a test reads, as code.
 
-    `earlier` are all cells above. A name that another cell has bound since, or the test itself, is not that of hidden lines.
+    `earlier` are all cells above, each with the names that its other lines bind: a name that was bound since is not that of
+    hidden lines. (They are given, since to parse a student's cell may take long.)
     """
     wanted = needed_by(parts.forked) - parsed.parse_cell(parts.before).touches
     kept = list[ast.stmt]()
-    for cell in reversed(earlier):
-        wanted -= parsed.parse_cell(cell.shown).touches
+    for cell, touches in reversed(earlier):
+        wanted -= touches
         for node in reversed(_statements(dedent(cell.hidden)) or ()) if cell.role is Role.TEST else ():
             if (parsed.made(node) | parsed.bound(node)) & wanted:
                 kept.append(node)

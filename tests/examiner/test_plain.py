@@ -9,6 +9,7 @@ import pytest
 from autograder.course.cells import HIDDEN, Cell, Role, enclosed
 from autograder.course.questions import APART, plain_tests
 from autograder.examiner.plain import Parts, made_by_hidden_lines, parts_of
+from autograder.replay.parsed import parse_cell
 from tests.examiner.test_examiner import ExamRunner, locked, student
 from tests.support.rooms import linux
 
@@ -50,7 +51,8 @@ class TestParts:
 
 class TestMadeByHiddenLines:
     def made(self, *cells: Cell, test: str) -> str:
-        return made_by_hidden_lines(cells, parts_of(plain(test)))
+        earlier = [(cell, parse_cell(cell.shown).touches) for cell in cells]
+        return made_by_hidden_lines(earlier, parts_of(plain(test)))
 
     def test_definitions_that_the_test_needs_with_what_they_need(self) -> None:
         first = plain("{\nimport math\nunused = 1\nbase = 2\ndef area(r):\n    return base * math.pi * r\nassert area(1)\n}")
