@@ -5,6 +5,7 @@ The examiner trusts nothing that comes from here: the agent shares its process w
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
 import signal
@@ -28,6 +29,7 @@ from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
 from autograder.replay.run import MISSING, NotebookWorkspace, Replay, run_cell, under_way
+from autograder.sandbox import hardening
 from autograder.sandbox.limits import Limits
 from autograder.tape.cases import MAX_PARTS, Case
 from autograder.tape.tape import parse_forward
@@ -76,6 +78,7 @@ class Agent:
         self.local: dict[str, Any] = {}
         self.stopped: Replay = Replay(MISSING)
         self.is_running = False
+        self.was_interrupted = False
         self.questions: dict[str, Callable[..., Any]] = {
             "run": self.run,
             "names": self.names,
@@ -104,10 +107,28 @@ class Agent:
 
     def serve(self, question: str, details: Mapping[str, Any]) -> Any:
         """The answer to a question of the examiner."""
-        answer = self.questions[question](**details)
-        if os.getpid() != self.pid:  # a cell forked, and the child has come back to here: only the parent may answer
-            os._exit(0)
+        try:
+            answer = self.questions[question](**details)
+            self._leave_headroom()
+        except MemoryError:
+            hardening.take_reserve()
+            raise
+        finally:
+            if os.getpid() != self.pid:  # a cell forked, and the child has come back to here: only the parent may answer
+                os._exit(0)
         return answer
+
+    def _leave_headroom(self) -> None:
+        """Raises MemoryError if the student's code has left too little memory to go on: what comes next would fail by chance.
+
+        A cell that was interrupted holds what it had taken by chance until then, so it may hold little.
+        """
+        needed = self.limits.memory - self.limits.headroom if self.was_interrupted else self.limits.headroom
+        self.was_interrupted = False
+        if hardening.memory_left() < needed:
+            gc.collect()
+            if hardening.memory_left() < needed:
+                raise MemoryError
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -128,6 +149,7 @@ class Agent:
                 messages, error, cut = self.shell.run(source, id, count, largest)
         except KeyboardInterrupt as interrupt:  # it came after the cell, but before its record was complete
             messages, error, cut = self.shell.recorder.end(), interrupt, False
+        self.was_interrupted = isinstance(error, KeyboardInterrupt)
         return {"messages": messages, "error": None if error is None else in_words(error, conversation.safe_text), "cut": cut}
 
     def names(self) -> dict[str, Any]:
