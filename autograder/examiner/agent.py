@@ -28,6 +28,7 @@ from autograder.examiner.conversation import Conversation
 from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
+from autograder.replay.form import form_of
 from autograder.replay.run import MISSING, NotebookWorkspace, Replay, run_cell, under_way
 from autograder.sandbox import hardening
 from autograder.sandbox.limits import Limits
@@ -91,6 +92,7 @@ class Agent:
             "operate": self.operate,
         }
         sys.path.insert(0, "")  # as in a kernel, for modules that were handed in
+        shell.names["__spec__"] = None  # as in a kernel, for `multiprocessing`
         backend = RoomBackend(self.show)
         start_session(shell.shell, backend).backend = backend
 
@@ -264,6 +266,7 @@ class Agent:
             "kind": kind.__name__[:MAX_NAME],
             "callable": callable(value),
             "class": isinstance(value, type),
+            "form": form_of(value)[:MAX_NAME] if isinstance(value, Tensor) else "",
         }
 
     def _reveal(self, description: dict[str, Any]) -> object:
@@ -320,8 +323,8 @@ def _nothing(*_: object) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """An ordinary tensor in place of one of a subclass; any other value as it is."""
-    if isinstance(value, Tensor) and type(value) is not Tensor:
+    """An ordinary tensor in place of one of a subclass that is dense; any other value as it is."""
+    if isinstance(value, Tensor) and type(value) is not Tensor and not form_of(value):
         with torch._C.DisableTorchFunctionSubclass():
             return value.detach().as_subclass(Tensor)
     return value

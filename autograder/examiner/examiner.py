@@ -109,7 +109,7 @@ MAX_DEATHS = 5
 THROWN_AWAY = "What it made is thrown away, and the cells below run as if it were not there."
 
 REFUSED_ERRORS = re.compile(
-    r"AutogradOff|PermissionError|MemoryError|BlockingIOError|ConnectionRefusedError|gaierror|URLError"
+    r"AutogradOff|ScriptOff|PermissionError|MemoryError|BlockingIOError|ConnectionRefusedError|gaierror|URLError"
     r"|RuntimeError: .*can't allocate memory|OSError: \[Errno (1|12|13|27|28|30|97|99|101)\]"
 )
 """How errors begin that a room's isolation or limits may have caused."""

@@ -17,6 +17,7 @@ from autograder.examiner import arguments, conversation
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
 from autograder.examiner.conversation import Conversation, Failed, after
 from autograder.examiner.operations import Counts
+from autograder.replay.form import FORMS, DistantTensor
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, FunctionInfo, Replay
 from autograder.sandbox.limits import USED_UP, Limits
@@ -266,12 +267,20 @@ def _between_remotes(name: str, method: Callable[..., Any]) -> Callable[..., Any
 
 
 def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
-    """A Remote for the object that a room describes so. Its class has the name of the one there. Raises Malformed."""
+    """A Remote for the object that a room describes so. Its class has the name of the one there. Raises Malformed.
+
+    For a tensor that cannot cross it is a DistantTensor too: an answer of this form is wrong, and the judge says why.
+    """
     number, kind = description.get("number"), description.get("kind")
     if not (type(number) is int and isinstance(kind, str)):
         raise Malformed("an object without a number and a kind")
-    members = {"__call__": partialmethod(Remote._do, "call")} if description.get("callable") is True else {}
-    remote: Remote = type(kind if kind.isidentifier() else "object", (Remote,), members)(student, number)
+    form = description.get("form")
+    is_tensor = isinstance(form, str) and form.startswith(tuple(FORMS)) and form.isprintable()
+    bases = (Remote, DistantTensor) if is_tensor else (Remote,)
+    members: dict[str, Any] = {"_form": form} if is_tensor else {}
+    if description.get("callable") is True:
+        members["__call__"] = partialmethod(Remote._do, "call")
+    remote: Remote = type(kind if kind.isidentifier() else "object", bases, members)(student, number)
     return remote
 
 
