@@ -33,3 +33,7 @@ class ContentError(AutograderError):
 
 class Died(AutograderError):
     """The process that ran a student's cells has ended, or had to be killed."""
+
+
+class OutOfMemory(Died):
+    """The process was ended because it had used up its memory."""

@@ -5,6 +5,7 @@ The examiner trusts nothing that comes from here: the agent shares its process w
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
 import signal
@@ -27,6 +28,7 @@ from autograder.examiner.conversation import Conversation
 from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
+from autograder.replay.form import form_of
 from autograder.replay.run import MISSING, NotebookWorkspace, Replay, run_cell, under_way
 from autograder.sandbox import hardening
 from autograder.sandbox.limits import Limits
@@ -77,6 +79,7 @@ class Agent:
         self.local: dict[str, Any] = {}
         self.stopped: Replay = Replay(MISSING)
         self.is_running = False
+        self.was_interrupted = False
         self.questions: dict[str, Callable[..., Any]] = {
             "run": self.run,
             "fork": self.fork,
@@ -91,6 +94,7 @@ class Agent:
             "operate": self.operate,
         }
         sys.path.insert(0, "")  # as in a kernel, for modules that were handed in
+        shell.names["__spec__"] = None  # as in a kernel, for `multiprocessing`
         backend = RoomBackend(self.show)
         start_session(shell.shell, backend).backend = backend
 
@@ -107,10 +111,28 @@ class Agent:
 
     def serve(self, question: str, details: Mapping[str, Any]) -> Any:
         """The answer to a question of the examiner."""
-        answer = self.questions[question](**details)
-        if os.getpid() != self.pid:  # a cell forked, and the child has come back to here: only the parent may answer
-            os._exit(0)
+        try:
+            answer = self.questions[question](**details)
+            self._leave_headroom()
+        except MemoryError:
+            hardening.take_reserve()
+            raise
+        finally:
+            if os.getpid() != self.pid:  # a cell forked, and the child has come back to here: only the parent may answer
+                os._exit(0)
         return answer
+
+    def _leave_headroom(self) -> None:
+        """Raises MemoryError if the student's code has left too little memory to go on: what comes next would fail by chance.
+
+        A cell that was interrupted holds what it had taken by chance until then, so it may hold little.
+        """
+        needed = self.limits.memory - self.limits.headroom if self.was_interrupted else self.limits.headroom
+        self.was_interrupted = False
+        if hardening.memory_left() < needed:
+            gc.collect()
+            if hardening.memory_left() < needed:
+                raise MemoryError
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -131,6 +153,7 @@ class Agent:
                 messages, error, cut = self.shell.run(source, id, count, largest)
         except KeyboardInterrupt as interrupt:  # it came after the cell, but before its record was complete
             messages, error, cut = self.shell.recorder.end(), interrupt, False
+        self.was_interrupted = isinstance(error, KeyboardInterrupt)
         return {"messages": messages, "error": None if error is None else in_words(error, conversation.safe_text), "cut": cut}
 
     def fork(self) -> dict[str, Any]:
@@ -266,6 +289,7 @@ class Agent:
             "kind": kind.__name__[:MAX_NAME],
             "callable": callable(value),
             "class": isinstance(value, type),
+            "form": form_of(value)[:MAX_NAME] if isinstance(value, Tensor) else "",
         }
 
     def _reveal(self, description: dict[str, Any]) -> object:
@@ -322,8 +346,8 @@ def _nothing(*_: object) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """An ordinary tensor in place of one of a subclass; any other value as it is."""
-    if isinstance(value, Tensor) and type(value) is not Tensor:
+    """An ordinary tensor in place of one of a subclass that is dense; any other value as it is."""
+    if isinstance(value, Tensor) and type(value) is not Tensor and not form_of(value):
         with torch._C.DisableTorchFunctionSubclass():
             return value.detach().as_subclass(Tensor)
     return value

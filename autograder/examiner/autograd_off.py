@@ -16,7 +16,9 @@ import torch
 import torch._functorch.eager_transforms
 import torch._functorch.predispatch
 
-from autograder.replay.run import AutogradOff
+from autograder.replay.run import OFF, AutogradOff, ScriptOff
+
+WHEN = "while the notebook is graded"
 
 TYPES = ((torch._C._ImperativeEngine, "run_backward"),)
 """Methods of C: `backward`, `grad`, `torch.func` and `torch.autograd.functional` come down to this one."""
@@ -24,16 +26,9 @@ TYPES = ((torch._C._ImperativeEngine, "run_backward"),)
 GRAPHS = ("grad_fn", "_grad_fn")
 """Attributes of tensors that lead to the nodes of a graph, each of which can be called."""
 
+SCRIPTS = ("_jit_script", "_create_function", "import_ir_module", "Compilation")
 ENTRANCE_FUNCTIONS = {
-    torch._C: (
-        "_enter_dual_level",
-        "_jit_get_operation",
-        "_get_operation_overload",
-        "_jit_script",
-        "_create_function",
-        "import_ir_module",
-        "Compilation",
-    ),
+    torch._C: ("_enter_dual_level", "_jit_get_operation", "_get_operation_overload", *SCRIPTS),
     torch._C._functorch: ("_jvp_", "_grad_"),
 }
 """Forward mode, `torch.func` and scripts come down to these functions of C: by module, what their names begin with."""
@@ -55,25 +50,41 @@ def entrances() -> list[tuple[dict[str, Any], str]]:
 
 
 def switch_off(places: list[tuple[dict[str, Any], str]]) -> None:
-    """Replaces all ways into autograd. A method taken from a type of C stands nowhere else, so no Python brings it back."""
+    """Replaces all ways into autograd. A method taken from a type of C stands nowhere else, so no Python brings it back.
+
+    `torch.compile`, `torch.jit.script` and `torch.jit.trace` give the Python function itself, as where they are disabled: what
+    they would make of it could differentiate, and a room has no compiler.
+    """
+    torch.jit._state.disable()
+    torch.compile = uncompiled
     for names, name in places:
-        names[name] = _refusing_engines(names[name]) if "_get_operation" in name else refuse
+        is_lookup, error = "_get_operation" in name, ScriptOff if name.startswith(SCRIPTS) else AutogradOff
+        names[name] = _refusing_engines(names[name]) if is_lookup else _refusal(error)
     for kind, name in TYPES:
-        _replace(kind, name, refuse)
+        _replace(kind, name, _refusal(AutogradOff))
     for name in GRAPHS:
         _replace(torch._C.TensorBase, name, property(lambda tensor: None))
 
 
-def refuse(*_: object, **__: object) -> NoReturn:
-    """Takes the place of autograd: raises AutogradOff, whatever the arguments."""
-    raise AutogradOff("autograd is switched off while the notebook is graded: derive the gradient by hand")
+def _refusal(error: type[Exception]) -> Callable[..., NoReturn]:
+    """A function that raises an error, whatever the arguments. Each is a new one: torch keeps some of them in tables."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise error(OFF[error].format(WHEN))
+
+    return refuse
+
+
+def uncompiled(model: Any = None, **_: object) -> Any:
+    """Takes the place of `torch.compile`: gives the function or module as it is, or a decorator that does."""
+    return (lambda function: function) if model is None else model
 
 
 def _refusing_engines(lookup: Callable[..., Any]) -> Callable[..., Any]:
     """The function that looks up operators, but for those that differentiate."""
 
     def operation(name: str, *rest: Any) -> Any:
-        return refuse() if name in ENGINE_OPERATORS else lookup(name, *rest)
+        return lookup(name, *rest) if name not in ENGINE_OPERATORS else _refusal(AutogradOff)()
 
     return operation
 

@@ -91,7 +91,7 @@ class Shell:
 
     def take_streams(self) -> None:
         """From now on, records what is printed."""
-        sys.stdout, sys.stderr = (_Stream(self.recorder, name) for name in ("stdout", "stderr"))
+        sys.stdout, sys.stderr = (OutStream(self.recorder, name) for name in ("stdout", "stderr"))
 
     def run(self, source: str, id: str | None, count: int, largest: int) -> tuple[list[Message], BaseException | None, bool]:
         """Runs a cell. Gives its messages, at most `largest` bytes, the error that stopped it, and whether it showed more."""
@@ -129,8 +129,8 @@ def _written(descriptor: int) -> str:
     return text.decode(errors="replace")
 
 
-class _Stream(io.TextIOBase):
-    """Takes the place of stdout or stderr of a cell."""
+class OutStream(io.TextIOBase):
+    """Takes the place of stdout or stderr of a cell. It has the name of a kernel's, which some errors tell."""
 
     def __init__(self, recorder: Recorder, name: str) -> None:
         self._recorder, self.name = recorder, name

@@ -19,7 +19,7 @@ from typing import Any
 
 from autograder.course.cells import Cell, Role, modules_in
 from autograder.course.questions import Question, has_forward
-from autograder.errors import AutograderError, Died, NotReady
+from autograder.errors import AutograderError, Died, NotReady, OutOfMemory
 from autograder.examiner import conversation
 from autograder.examiner.capture import Shell
 from autograder.examiner.channel import Channel, Unsendable
@@ -107,9 +107,13 @@ That function returns the reason if the process was killed before, or the empty 
 MAX_DEATHS = 5
 """How many times the process of a notebook may die before the rest of the cells is not run."""
 
+DEATHS = (Died.__name__, OutOfMemory.__name__)
+"""How the error of a cell begins at which its process ended."""
+THROWN_AWAY = "What it made is thrown away, and the cells below run as if it were not there."
+
 REFUSED_ERRORS = re.compile(
-    r"AutogradOff|PermissionError|MemoryError|BlockingIOError|ConnectionRefusedError|gaierror|URLError"
-    r"|OSError: \[Errno (1|12|13|27|28|30|97|99|101)\]"
+    r"AutogradOff|ScriptOff|PermissionError|MemoryError|BlockingIOError|ConnectionRefusedError|gaierror|URLError"
+    r"|RuntimeError: .*can't allocate memory|OSError: \[Errno (1|12|13|27|28|30|97|99|101)\]"
 )
 """How errors begin that a room's isolation or limits may have caused."""
 MAX_ERROR_CHARACTERS = 200
@@ -148,7 +152,7 @@ class Examiner:
         self._touched = [parsed.parse_cell(task.source).touches for task in exam.tasks[: len(self._prefix_records)]]
         """The names that the lines of each cell so far bind, hidden ones aside."""
         self._deaths = 0
-        self._endless = frozenset[str]()
+        self._spent: dict[str, Exception] = {}
         self._counts: dict[tuple[str, str], Counts] = {}
         self._callbacks: list[Callable[..., Any]] = []
         self._is_testing = False
@@ -194,7 +198,7 @@ class Examiner:
             finally:
                 self._is_testing = False
         record = self._in_room(count, task)
-        if not self._is_needed or (record.error or "").startswith(Died.__name__):  # here too it would end the process
+        if not self._is_needed or (record.error or "").startswith(DEATHS):  # here too it would end the process
             return record
         if (error := self._here(count, task).error) and not record.error:
             self.failures.append(f"The locked cell `{task.id}` stopped where the tests run: {error}")
@@ -226,15 +230,18 @@ class Examiner:
             return CellRecord([error_message("Refused", str(refusal))], str(refusal))
         except Died as death:
             self._note_death(task, death)
-            message = f"the process of the notebook ended in this cell: {death}"
-            return CellRecord([error_message("Died", message)], f"Died: {death}")
+            name, message = "Died", f"the process of the notebook ended in this cell: {death}"
+            if isinstance(death, OutOfMemory):
+                name, message = "OutOfMemory", f"this cell: {death}. {THROWN_AWAY}"
+                self._spent[task.source] = MemoryError(f"{death}: it did so in the notebook")
+            return CellRecord([error_message(name, message)], f"{name}: {death}")
         if run is None:
             self._done.append((count, task))
         messages, shown = messages_of(reply["messages"], self._largest())
         self._left -= shown
         record = CellRecord(messages, reply["error"] if isinstance(reply["error"], str) else None)
         if student.was_late:
-            self._endless |= {task.source}
+            self._spent[task.source] = conversation.Interrupted("it did not end in time in the notebook")
             say_it_was_late(record, self.exam.limits.cell_seconds)
             self.notes.append(f"The cell `{task.id}` did not end within {self.exam.limits.cell_seconds:g} s.")
         if reply["cut"]:
@@ -298,7 +305,7 @@ class Examiner:
 
         A cell that the new process dies of is left out from then on. Raises Died after MAX_DEATHS.
         """
-        while self._student is None or self._student.is_dead:
+        while self._student is None or self._student.death is not None:
             if self._deaths >= MAX_DEATHS:
                 raise Died(f"it ended {MAX_DEATHS} times, and is not started again")
             self._student = student = self._enter()
@@ -328,12 +335,16 @@ class Examiner:
         return student
 
     def _note_death(self, task: Cell, death: Died) -> None:
-        self._deaths += 1
-        self.notes.append(f"The process of the notebook ended in the cell `{task.id}`: {death}.")
+        """A death for lack of memory does not count: it is no attack, and costs its cell alone however many there are."""
+        if isinstance(death, OutOfMemory):
+            self.notes.append(f"The cell `{task.id}` was left out: {death}.")
+        else:
+            self._deaths += 1
+            self.notes.append(f"The process of the notebook ended in the cell `{task.id}`: {death}.")
 
     def _forget(self, student: Student) -> None:
         """Forgets the values of names in the room: code has run there that may have changed them."""
-        self.session.workspace = RemoteWorkspace(student, Names(student), self.course, self._counts, self._endless)
+        self.session.workspace = RemoteWorkspace(student, Names(student), self.course, self._counts, self._spent)
 
     def _here(self, count: int, task: Cell) -> CellRecord:
         """Runs a locked cell or a test in this process. Names that it needs and no locked cell has bound come from the room."""

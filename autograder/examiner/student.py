@@ -5,21 +5,22 @@ from __future__ import annotations
 import signal
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partialmethod
 from itertools import chain, count, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from autograder.errors import AutograderError, Died
+from autograder.errors import AutograderError, Died, OutOfMemory
 from autograder.examiner import arguments, conversation
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
 from autograder.examiner.conversation import Conversation, Failed, after
 from autograder.examiner.operations import Counts
+from autograder.replay.form import FORMS, DistantTensor
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, FunctionInfo, Replay
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.limits import USED_UP, Limits
 from autograder.tape.cases import MAX_PARTS, Case
 
 GRACE = 3.0
@@ -68,7 +69,8 @@ class Refused(AutograderError):
 class Student:
     """The student's process, which is killed when it breaks the rules of the conversation.
 
-    `end` kills the room, and gives the reason if it was killed before. `serve` answers the process's own questions.
+    `end` kills the room, and gives the reason if it was killed before for lack of memory. `serve` answers the process's own
+    questions.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class Student:
         """The time of `time.monotonic` at which the time for the notebook is up."""
         self.was_late = False
         """Whether the code behind the last answer had to be interrupted because its time was up."""
-        self.is_dead = False
+        self.death: Died | None = None
         self.known: list[tuple[int, Mapping[str, Any]]] = []
         """The parts of cases that it was sent last, with their numbers. The agent keeps as many, so both sides agree."""
         self.numbers = count()
@@ -104,20 +106,21 @@ class Student:
         Raises Died if the process is gone, Refused if it could not answer this question, and TypeError if the question holds
         something that cannot be sent.
         """
-        if self.is_dead:
-            raise Died("it is gone")
+        if self.death is not None:
+            raise self.death
         try:
             return self._ask(question, details)
         except Failed as failure:
-            raise Refused(failure.error) from None
+            if not isinstance(failure.error, MemoryError):
+                raise Refused(failure.error) from None
+            raise self.end(OutOfMemory(USED_UP.format(self.limits.memory))) from None
         except Late:
-            self.end()
-            raise Died("it did not end in time, nor when it was interrupted, and was killed") from None
+            raise self.end(Died("it did not end in time, nor when it was interrupted, and was killed")) from None
         except (WireError, ProcessLookupError) as error:
             unsaid = "it did not say why, as after `os._exit` or a crash"
-            raise Died(self.end() or (unsaid if isinstance(error, Closed) else f"it broke off: {error}")) from None
+            raise self.end(Died(unsaid if isinstance(error, Closed) else f"it broke off: {error}")) from None
         except KeyboardInterrupt:  # the answer may still come, and would be taken for that to the next question
-            self.end()
+            self.end(Died("it is gone"))
             raise
 
     def _ask(self, question: str, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,10 +143,12 @@ class Student:
             raise Malformed("it sent something that is no answer")
         return answer  # type: ignore[no-any-return]
 
-    def end(self) -> str:
-        """Kills the room. Gives the reason if it was killed before, or the empty string."""
-        self.is_dead = True
-        return self._end()
+    def end(self, death: Died) -> Died:
+        """Kills the room, and gives what is to be raised from now on: why it was killed before, or else this `death`."""
+        if self.death is None:
+            reason = self._end()
+            self.death = OutOfMemory(reason) if reason else death
+        return self.death
 
     def operate(self, operation: str, on: int, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         """The result of an operation on the object of the number `on`. What it changes in its arguments is changed here too."""
@@ -161,8 +166,7 @@ class Student:
         except (LookupError, TypeError, ValueError, RuntimeError) as error:
             if answer["error"] is not None:
                 raise
-            self.end()
-            raise Died(f"it sent something that is no answer: {error}") from None
+            raise self.end(Died(f"it sent something that is no answer: {error}")) from None
 
 
 def _fits(answer: object, fields: Fields) -> bool:
@@ -271,14 +275,22 @@ def _between_remotes(name: str, method: Callable[..., Any]) -> Callable[..., Any
 
 
 def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
-    """A Remote for the object that a room describes so. Its class has the name of the one there. Raises Malformed."""
+    """A Remote for the object that a room describes so. Its class has the name of the one there. Raises Malformed.
+
+    For a tensor that cannot cross it is a DistantTensor too: an answer of this form is wrong, and the judge says why.
+    """
     number, kind = description.get("number"), description.get("kind")
     if not (type(number) is int and isinstance(kind, str)):
         raise Malformed("an object without a number and a kind")
     if kind not in FROM_AFAR:
         student.kept.append(f"an object of the class `{kind}` stays in the room")
-    members = {"__call__": partialmethod(Remote._do, "call")} if description.get("callable") is True else {}
-    remote: Remote = type(kind if kind.isidentifier() else "object", (Remote,), members)(student, number)
+    form = description.get("form")
+    is_tensor = isinstance(form, str) and form.startswith(tuple(FORMS)) and form.isprintable()
+    bases = (Remote, DistantTensor) if is_tensor else (Remote,)
+    members: dict[str, Any] = {"_form": form} if is_tensor else {}
+    if description.get("callable") is True:
+        members["__call__"] = partialmethod(Remote._do, "call")
+    remote: Remote = type(kind if kind.isidentifier() else "object", bases, members)(student, number)
     return remote
 
 
@@ -333,20 +345,20 @@ class RemoteWorkspace:
 
     `folder` is the course's and not the submission's, because formulas of a `lesson.toml` are evaluated on this side. `counts`
     are the operations that the first replay of each answer ran, by the source of its cell and its name, or by `""` and the name
-    of a function. `endless` are the sources of cells that did not end in time; they are not run again. `is_beside` says whether
-    cells may read the local names of a function.
+    of a function. `spent` are the sources of cells that used up their time or their memory, with the error that says so; they
+    are not run again. `is_beside` says whether cells may read the local names of a function.
     """
 
     student: Student
     names: Mapping[str, Any]
     folder: Path
     counts: dict[tuple[str, str], Counts]
-    endless: frozenset[str] = frozenset()
+    spent: Mapping[str, Exception] = field(default_factory=dict)
     is_beside: bool = False
 
     def replay(self, cell: ParsedCell, name: str, case: Case) -> Replay:
-        if cell.source in self.endless:
-            return Replay(MISSING, conversation.Interrupted("it did not end in time in the notebook"), unfinished=True)
+        if cell.source in self.spent:
+            return Replay(MISSING, self.spent[cell.source], unfinished=True)
         new: dict[int, dict[str, Any]] = {}
         state, others = (self._number(part, new) for part in (case.state, case.others))
         given = {"state": state, "others": others, "incoming": dict(case.incoming), "rows": case.rows, "new": new}

@@ -22,10 +22,14 @@ from autograder.examiner.exam import Exam, ExamResult
 from autograder.examiner.examiner import Examiner, RunPrefix, result_of
 from autograder.forkserver.job import Conditions, Convert, Job, OtherPrefix, Reply
 from autograder.sandbox import hardening
+from autograder.sandbox.limits import USED_UP
 from autograder.sandbox.room import Room, RoomError
 
 WATCH_SECONDS = 0.1
 """Seconds between two looks at the memory of a room."""
+MAX_LOOKS = 10
+"""Looks in a row at which a room may have all the memory that it may take, before it is closed."""
+KILLED_NOTE = "Processes that the notebook had started took more than {:,} bytes of memory, and were killed."
 PACKET = 65536
 """Bytes of the longest packet that processes of the fork server send to one another."""
 
@@ -57,22 +61,33 @@ class Supervisor:
             self._supervise(examiner, ours, conditions)
 
     def _supervise(self, examiner: int, control: socket.socket, conditions: Conditions) -> None:
-        """Builds rooms for an examiner until it ends, one at a time, and closes a room that takes too much memory."""
+        """Builds rooms for an examiner until it ends, one at a time, and watches their memory.
+
+        What the student's process itself takes is limited by the kernel, at the same place each time. Where it has started
+        others and together they take too much, those are killed: which cell runs then is chance, and it must not pay.
+        """
         limits = conditions.limits
         room: Room | None = None
-        reason = ""
+        reason, killed, in_a_row = "", False, 0
         waiting: list[Any] = [examiner, control, self.connection]
         while True:
             ready, _, _ = select.select(waiting, [], [], WATCH_SECONDS)
             asked = control.recv(PACKET) if control in ready else b""
-            if room is not None and room.exceeds(limits.memory):
-                reason = f"it took more than {limits.memory:,} bytes of memory"
-                asked = asked or b"over"  # closes the room, as any request of the examiner does
-            if asked and room is not None:
+            if room is not None:
+                has_killed = room.exceeds() and room.end_started()
+                killed |= has_killed
+                in_a_row = in_a_row + 1 if has_killed or room.is_full() else 0
+                if in_a_row > MAX_LOOKS:
+                    reason = USED_UP.format(limits.memory)
+                    room.close()
+                    room = None
+            if asked == b"killed":
+                control.send(json.dumps(killed).encode())
+            elif asked and room is not None:
                 room.close()
                 room = None
             if asked == b"open":
-                reason = ""
+                reason, in_a_row = "", 0
                 room = self._open(conditions, control)
             elif asked == b"end":
                 control.send(json.dumps({"reason": reason}).encode())
@@ -152,7 +167,10 @@ def _reply(job: Job, shell: Shell, control: socket.socket, convert: Convert | No
         if prefix and not prefix.begins(exam):
             raise OtherPrefix("it begins otherwise")
         examiner = Examiner(exam, shell, lambda: _room(control), job.course, prefix)
-        return result_of(exam, examiner.examine(), examiner.notes, examiner.failures, examiner.seconds)
+        records = examiner.examine()
+        control.send(b"killed")
+        notes = examiner.notes + [KILLED_NOTE.format(exam.limits.memory)] * json.loads(control.recv(PACKET))
+        return result_of(exam, records, notes, examiner.failures, examiner.seconds)
 
     if isinstance(job.work, Exam):
         return Reply(examine(job.work).as_dict())

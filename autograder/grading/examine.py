@@ -88,7 +88,9 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         config=True
     )
     notebook_seconds = Float(Limits.notebook_seconds, help="How long all of it may take.").tag(config=True)
-    memory = Integer(Limits.memory, help="Bytes that all processes of a student may take together.").tag(config=True)
+    memory = Integer(
+        Limits.memory, help="Bytes that a student's process may take; docs/security.md says how many all of them may."
+    ).tag(config=True)
     processes = Integer(Limits.processes, help="How many processes and threads a student may have.").tag(config=True)
     file_size = Integer(Limits.file_size, help="Bytes of the largest file that may be written.").tag(config=True)
     scratch = Integer(Limits.scratch, help="Bytes of all files that may be written.").tag(config=True)

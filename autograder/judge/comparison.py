@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from autograder.replay.form import FORMS, dtype_name, form_of
 from autograder.tape.cases import Reference
 from autograder.verdict import Mistake
 
@@ -51,7 +52,7 @@ class Words:
     """
 
     shape: str = "The shape is wrong."
-    dtype: str = "It is not a floating-point tensor."
+    dtype: str = "It is not a floating-point tensor, but one of {}."
     types: Mapping[str, str] = field(default_factory=dict)
     shape_advice: Callable[[tuple[int, ...], tuple[int, ...]], str] = lambda seen, expected: ""
 
@@ -67,24 +68,26 @@ def compare(answer: Any, reference: Reference, words: Words = PLAIN_WORDS) -> Di
     """
     shape = tuple(reference.exact.shape)
     expected = f"a floating-point tensor of shape {shape}"
+    if form := form_of(answer, reference.exact.device.type):
+        advice = next(advice for beginning, advice in FORMS.items() if form.startswith(beginning))
+        diagnosis = f"It is {form}, not an ordinary dense tensor."
+        return Difference("type", diagnosis, form, expected, advice, Mistake.TYPE)
     if not isinstance(answer, Tensor):
         kind = type(answer).__name__
         advice = words.types.get(kind, "Write an expression of torch tensors, and look at what it gives.")
         return Difference("type", "It is not a tensor.", f"type `{kind}`", expected, advice, Mistake.TYPE)
-    if answer.layout != torch.strided or answer.is_nested or answer.is_quantized or answer.device != reference.exact.device:
-        seen = f"a tensor of layout {answer.layout} and dtype {answer.dtype} on {answer.device}"
-        return Difference("type", "It is not an ordinary dense tensor.", seen, expected, mistake=Mistake.TYPE)
     if tuple(answer.shape) != shape:
         advice = words.shape_advice(tuple(answer.shape), shape)
         return Difference("shape", words.shape, f"shape {tuple(answer.shape)}", f"shape {shape}", advice, Mistake.SHAPE)
     if not answer.is_floating_point():
         seen = f"a tensor of {answer.dtype}"
         advice = "Convert it with `.float()`, or start from a floating-point tensor."
-        return Difference("dtype", words.dtype, seen, expected, advice, Mistake.DTYPE)
+        return Difference("dtype", words.dtype.format(dtype_name(answer.dtype)), seen, expected, advice, Mistake.DTYPE)
     if torch.finfo(answer.dtype).eps > max(COARSEST, torch.finfo(reference.rounded.dtype).eps):
         advice = "Compute with float32, as the forward pass does."
         seen = f"a tensor of {answer.dtype}"
-        return Difference("dtype", "It has too few digits.", seen, "float32 or float64", advice, Mistake.DTYPE)
+        diagnosis = f"It is of {dtype_name(answer.dtype)}, which has too few digits."
+        return Difference("dtype", diagnosis, seen, "float32 or float64", advice, Mistake.DTYPE)
     values = answer.detach().as_subclass(Tensor).double()
     if not bool(values.isfinite().all()):
         count = int((~values.isfinite()).sum())
@@ -120,7 +123,7 @@ def units_off(answer: Tensor, reference: Reference) -> int | None:
         return 0
     largest = float(rounded.abs().max()) or torch.finfo(rounded.dtype).tiny
     unit = torch.finfo(rounded.dtype).eps * 2.0 ** math.floor(math.log2(largest))
-    return math.ceil(float((answer.double() - rounded.double()).abs().max()) / unit)
+    return math.ceil(float((answer.detach().double() - rounded.double()).abs().max()) / unit)
 
 
 FINEST = 64

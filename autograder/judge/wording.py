@@ -48,6 +48,13 @@ def unseen(name: str) -> Verdict:
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step="Run that cell again, then this one.")
 
 
+def script(name: str, what: str) -> Verdict:
+    """The answer's code makes a script of torch from text or from a file."""
+    diagnosis = f"{what} makes a script from text or from a file, which is switched off while an answer is judged."
+    advice = "Write it as a Python function: `torch.jit.script` may stand before it."
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step=advice)
+
+
 def ended(name: str, death: Died) -> Verdict:
     """The answer's code ended the process that it ran in."""
     advice = "Take out what ends the process, or what takes so much time or memory."

@@ -15,7 +15,7 @@ from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, STATU
 from autograder.notebook.logbook import first_sentence
 from autograder.verdict import WRITE, Outcome, Verdict
 
-INCONCLUSIVE = {"NotReady", "OutOfTime", "Died", "Refused", "KeyboardInterrupt"}
+INCONCLUSIVE = {"NotReady", "OutOfTime", "OutOfMemory", "Died", "Refused", "KeyboardInterrupt"}
 """Errors of a test that say nothing about the answer."""
 
 

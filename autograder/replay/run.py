@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import random
 import sys
 import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,6 +79,9 @@ class Scratch:
                 return tuple(map(self.copied, value))
             case partial():
                 return partial(self.copied(value.func), *map(self.copied, value.args), **self.copied(value.keywords))
+            case _ if type(value).__name__ in SCRIPT_TYPES and type(value).__module__.startswith("torch.jit"):
+                function = original(value)
+                return _Refusal(ScriptOff) if function is value else self.copied(function)
             case FunctionType():
                 return self._function(value)
         return value
@@ -108,6 +112,15 @@ class Scratch:
         return isinstance(value, FunctionType) and value.__globals__ is self._namespace
 
 
+SCRIPT_TYPES = ("ScriptFunction", "CompilationUnit")
+"""The names of the types of torch's scripts. The types themselves must not stand here: by one of them a script can be made."""
+
+
+def original(function: Any) -> Any:
+    """The Python function that torch made a script of; any other value as it is, also a script from text."""
+    return getattr(function, "_torchdynamo_inline", function) if isinstance(function, torch.jit.ScriptFunction) else function
+
+
 MISSING = object()
 """Stands for an answer that the code did not bind."""
 
@@ -117,12 +130,28 @@ KEEP = "_keep_locals"
 REFLECTION = frozenset({"eval", "exec", "get_ipython", "globals", "locals", "vars"})
 """Functions through which code may read any name."""
 
-ENGINES = ((torch.autograd.Variable, "_execution_engine"), (torch.autograd.forward_ad, "make_dual"))
-"""All ways to differentiate use one of these: `backward`, `grad`, `torch.func` and `torch.autograd.functional`."""
-
 
 class AutogradOff(AutograderError, RuntimeError):
     """Raised where replayed code asks torch to differentiate. It is a RuntimeError, as torch's own errors there are."""
+
+
+class ScriptOff(AutograderError, RuntimeError):
+    """Raised where replayed code makes a script of torch (TorchScript) from text or from a file: scripts can differentiate."""
+
+
+OFF: dict[type[Exception], str] = {
+    AutogradOff: "autograd is switched off {}: derive the gradient by hand",
+    ScriptOff: "scripts from text or files are switched off {}, since they can differentiate: write a Python function",
+}
+"""What is said where something is switched off; the blank is for when."""
+
+ENGINES: tuple[tuple[Any, str, type[Exception]], ...] = (
+    (torch.autograd.Variable, "_execution_engine", AutogradOff),
+    (torch.autograd.forward_ad, "make_dual", AutogradOff),
+    (torch.jit, "CompilationUnit", ScriptOff),
+    (torch.jit, "load", ScriptOff),
+)
+"""All ways to differentiate use one of these: `backward`, `grad`, `torch.func` and `torch.autograd.functional`, and scripts."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +274,7 @@ def _attempt(run: Callable[[], object]) -> BaseException | None:
     global _under_way
     _under_way = True
     try:
-        with _undisturbed(), autograd_off():
+        with _undisturbed(), autograd_off(), _as_plain_python():
             run()
     except KeyboardInterrupt:
         raise
@@ -261,7 +290,7 @@ def _undisturbed() -> Iterator[None]:
     """Keeps the output, warnings, figures and random numbers of a replay out of the notebook."""
     figures = _figures()
     states = random.getstate(), np.random.get_state()
-    with capture_output(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with _silent(), capture_output(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
         warnings.simplefilter("ignore")
         random.seed(0)  # so that a regrade of code that draws numbers gives the same verdict
         np.random.seed(0)
@@ -280,22 +309,72 @@ def _figures() -> set[int]:
     return set(sys.modules["matplotlib.pyplot"].get_fignums()) if "matplotlib.pyplot" in sys.modules else set()
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps back what does not go through `sys.stdout` and `sys.stderr` as they are now.
+
+    That is what goes to the streams themselves, which code may have kept from another cell, as handlers of `logging` do, and to
+    the process's descriptors, as from a child process.
+    """
+    raw = [stream for stream in (sys.__stdout__, sys.__stderr__) if stream is not None]
+    with ExitStack() as restore:
+        for each in raw:
+            _flush(each)
+        with open(os.devnull, "w") as nowhere:
+            for descriptor in (1, 2):
+                with suppress(OSError):  # it is not open
+                    kept = os.dup(descriptor)
+                    restore.callback(os.close, kept)
+                    os.dup2(nowhere.fileno(), descriptor)
+                    restore.callback(os.dup2, kept, descriptor)
+        kept_streams: set[Any] = {*raw, sys.stdout, sys.stderr}
+        for stream in kept_streams:
+            with suppress(AttributeError, TypeError):  # it has no attributes of its own, or is none
+                before = vars(stream).get("write")
+                stream.write = len
+                restore.callback(setattr, stream, "write", before) if before else restore.callback(delattr, stream, "write")
+        for each in raw:
+            restore.callback(_flush, each)
+        yield
+
+
+def _flush(stream: Any) -> None:
+    with suppress(OSError, ValueError):  # it may be closed
+        stream.flush()
+
+
+@contextmanager
+def _as_plain_python() -> Iterator[None]:
+    """Runs what torch would compile or script as it is: both look for a cell's source, or write to its names."""
+    compiler = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    was_on = torch.jit._state._enabled.enabled
+    torch.jit._state.disable()
+    try:
+        with compiler:
+            yield
+    finally:
+        torch.jit._state._enabled.enabled = was_on
+
+
 class _Refusal:
-    """Takes the place of an engine of autograd and of any of its methods: to call it raises AutogradOff."""
+    """Takes the place of an engine of autograd and of any of its methods: to call it raises the error."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
 
     def __getattr__(self, name: str) -> _Refusal:
         return self
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
-        raise AutogradOff("autograd is switched off while an answer is judged: derive the gradient by hand")
+        raise self._error(OFF[self._error].format("while an answer is judged"))
 
 
 @contextmanager
 def autograd_off() -> Iterator[None]:
     """Inside, torch refuses to differentiate: every way to do so raises AutogradOff."""
-    engines = [(owner, name, getattr(owner, name)) for owner, name in ENGINES]
-    for owner, name, _ in engines:
-        setattr(owner, name, _Refusal())
+    engines = [(owner, name, getattr(owner, name)) for owner, name, _ in ENGINES]
+    for owner, name, error in ENGINES:
+        setattr(owner, name, _Refusal(error))
     try:
         yield
     finally:
@@ -351,7 +430,7 @@ class NotebookWorkspace:
         return run_cell(cell, name, case, self.names)
 
     def function(self, by: str) -> FunctionInfo:
-        function = self.names[by]
+        function = original(self.names[by])
         if not callable(function):
             return FunctionInfo(kind=type(function).__name__)
         code = getattr(function, "__code__", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import math
 import os
 import platform
 import resource
@@ -19,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.sandbox import seccomp
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.limits import Limits, reserved_bytes
 
 IS_LINUX = sys.platform == "linux"
 
@@ -43,6 +44,10 @@ CAPABILITIES_3 = 0x20080522
 MAX_OPEN_FILES = 256
 """How many files a process may have open. The limit is low because unread data in pipes and sockets is memory that counts for
 no process."""
+
+MEMORY_LIMITS = resource.RLIMIT_AS, resource.RLIMIT_DATA
+RESERVE = 2**24
+"""Bytes beyond the memory of a process that it may take to say that it has used up its memory."""
 
 UNUSED = ((1879048192, 2**28), (61184, 4336))
 """Ranges of user ids that no machine gives to anybody, from systemd's list: the first id and how many. The second range lies
@@ -170,7 +175,7 @@ def set_limits(limits: Limits, processes: int) -> None:
     """Sets limits that hold for this process and all that it starts; `processes` is how many its user may have in all.
 
     The memory limit is on top of what is loaded now. It is on address space, reserved or used, because the kernel enforces that
-    at once; the supervisor looks at the memory in use only now and then.
+    at once, and at the same place each time; the supervisor looks only now and then at what several processes take together.
     """
     with suppress(OSError):
         call("mallopt", ARENAS, 1)  # or else every thread reserves 64 MiB of address space
@@ -182,13 +187,30 @@ def set_limits(limits: Limits, processes: int) -> None:
         resource.RLIMIT_FSIZE: limits.file_size,
         resource.RLIMIT_NPROC: processes,
     }
-    with suppress(FileNotFoundError):
-        pages = [int(word) * resource.getpagesize() for word in Path("/proc/self/statm").read_text().split()]
-        table |= {resource.RLIMIT_AS: pages[0] + limits.memory, resource.RLIMIT_DATA: pages[5] + limits.memory}
+    reserve = {}
+    for kind, taken in zip(MEMORY_LIMITS, reserved_bytes(os.getpid()), strict=True):
+        if taken:
+            table[kind], reserve[kind] = taken + limits.memory, RESERVE
     for kind, value in table.items():
         hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        most = value + reserve.get(kind, 0)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (min(value, most), most))
+
+
+def memory_left() -> float:
+    """Bytes that this process may still take, as `set_limits` counts them; infinity where nothing limits it."""
+    most = [resource.getrlimit(kind)[0] for kind in MEMORY_LIMITS]
+    if resource.RLIM_INFINITY in most:
+        return math.inf
+    return min(limit - taken for limit, taken in zip(most, reserved_bytes(os.getpid()), strict=True))
+
+
+def take_reserve() -> None:
+    """Lets a process that has used up its memory take RESERVE bytes more, to say so."""
+    for kind in MEMORY_LIMITS:
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (hard, hard))
 
 
 def drop_privileges(uid: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 from collections.abc import Iterator
@@ -13,13 +14,19 @@ from types import FrameType
 import psutil  # type: ignore[import-untyped]
 
 MIB = 2**20
+PAGE_BYTES = mmap.PAGESIZE
+
+USED_UP = "it used up the {:,} bytes of memory that a notebook may take"
+"""What a process died of that took as much memory as it may, whoever ended it."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Seconds of wall-clock time, bytes, and counts, for one notebook.
 
-    `memory` is the bytes that all processes of a room may take together, on top of what is loaded before the first cell.
+    `memory` is the bytes that the student's process may take on top of what is loaded before the first cell. With processes
+    that it starts it may take as much as was loaded and `headroom` more: so one of them alone gets a MemoryError, and is not
+    killed.
     `scratch` is the size of the room's own disk, `file_size` that of one file on it. `cell_output` is what one cell may
     show, `output` what all may; the rest is cut off, and the cell says so. `answer` is the size of one message from a room.
     """
@@ -33,6 +40,11 @@ class Limits:
     cell_output: int = 1 * MIB
     output: int = 8 * MIB
     answer: int = 64 * MIB
+
+    @property
+    def headroom(self) -> int:
+        """Bytes that a cell has to leave free of the memory, for what is run and asked after it."""
+        return self.memory // 8
 
 
 @contextmanager
@@ -95,6 +107,15 @@ def taken_bytes(pids: set[int]) -> int:
             except FileNotFoundError:  # the system has no such file: all memory counts
                 total += psutil.Process(pid).memory_info().rss
     return total
+
+
+def reserved_bytes(pid: int) -> tuple[int, int]:
+    """Bytes of address space and of data of a process, used or not, as the kernel limits them; 0 if it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return 0, 0
+    return int(pages[0]) * PAGE_BYTES, int(pages[5]) * PAGE_BYTES
 
 
 _baselines: dict[tuple[int, int], int] = {}

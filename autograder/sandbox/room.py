@@ -37,6 +37,9 @@ ROOM_SECONDS = 20.0
 CHOICE, OPTION = "--Examine.sandbox=False", "--no-sandbox"
 """How to grade without rooms, in a command of nbgrader's, and in ours."""
 
+FULL_BYTES = 2**21
+"""A process that may take fewer bytes than these gets no more memory for small objects: Python asks for 2**20 at once."""
+
 MIN_LINUX = (5, 14)  # the first that counts processes for each user namespace by itself
 
 SWITCHES = (
@@ -90,6 +93,8 @@ class Room:
         self._folder = folder
         self._launchers: list[tuple[int, socket.socket, StudentProcess]] = []
         self._baseline = 0
+        self._founders = set[int]()
+        self._fresh = 0, (0, 0)
         self._uid = hardening.free_user() if sandbox else None
         self._first = -1
         self._bwrap: subprocess.Popen[bytes] | None = None
@@ -170,6 +175,8 @@ class Room:
         process = StudentProcess(descriptors[0] if descriptors else -1, int(message), channel)
         self._launchers.append((pid, control, process))
         self._baseline += limits.loaded_bytes(process.pid)
+        self._founders = self.processes()
+        self._fresh = process.pid, limits.reserved_bytes(process.pid)
         with suppress(OSError):  # the process has died already
             channel.send(b"!")  # it waits for this byte, so that its memory could be measured before any cell ran
         return process
@@ -184,9 +191,24 @@ class Room:
             pids |= limits.descendants(root)
         return pids
 
-    def exceeds(self, most: int) -> bool:
-        """Whether the room takes more than `most` bytes. It measures exactly only if a quick upper bound is above that."""
+    def exceeds(self) -> bool:
+        """Whether its processes take more memory than they may. It measures exactly only if a quick upper bound is above."""
+        most = self.limits.memory + self._fresh[1][1] + self.limits.headroom
         return limits.resident_bytes(self.processes()) > most and self.memory() > most
+
+    def is_full(self) -> bool:
+        """Whether the student's process has all that the kernel gives it. Python 3.11 may hang then, without a MemoryError."""
+        pid, before = self._fresh
+        now = limits.reserved_bytes(pid)
+        return any(new - old > self.limits.memory - FULL_BYTES for new, old in zip(now, before, strict=True))
+
+    def end_started(self) -> bool:
+        """Kills the processes that students' processes have started, and says whether there was one."""
+        started = {pid for pid in self.processes() - self._founders if limits.resident_bytes({pid})}
+        for pid in started:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(started)
 
     def memory(self) -> int:
         """Bytes that the room's processes take together, on top of what was loaded before they started.

@@ -133,6 +133,12 @@ def by_edge() -> Any:
     return torch.autograd.graph.get_gradient_edge(leaf()[1]).node(torch.ones(()))
 
 
+DERIVED = "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
+SCRIPTED = (
+    "ScriptOff: scripts from text or files are switched off while the notebook is graded, since they can differentiate: "
+    "write a Python function"
+)
+
 ROUTES: dict[str, Callable[[], Any]] = {
     "Tensor.backward": grad_of(lambda x, y: y.backward()),
     "autograd.backward": grad_of(lambda x, y: torch.autograd.backward([y])),
@@ -187,7 +193,7 @@ quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::Future
 def test_each_way_to_a_gradient_says_that_autograd_is_off(route: str) -> None:
     assert "answer" in elsewhere(ROUTES[route], off=False), "this is no way to a gradient"
     error = elsewhere(ROUTES[route]).get("error", "")
-    assert error == "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
+    assert error == (SCRIPTED if route == "a script" else DERIVED)
 
 
 @quiet
@@ -199,9 +205,8 @@ def test_no_node_of_a_graph_is_in_reach(route: str) -> None:
 
 @pytest.mark.parametrize("name", ["aten::grad", "aten::backward"])
 def test_no_operator_of_scripts_is_an_engine(name: str) -> None:
-    lookup = "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
     assert elsewhere(lambda: torch._C._jit_get_operation(name) is None, off=False) == {"answer": False}
-    assert elsewhere(lambda: torch._C._jit_get_operation(name)) == {"error": lookup}
+    assert elsewhere(lambda: torch._C._jit_get_operation(name)) == {"error": DERIVED}
     assert elsewhere(lambda: torch.ops.aten.add(V, V).tolist()) == {"answer": [2, 4, 6]}
 
 
@@ -214,6 +219,28 @@ def test_the_error_can_be_caught_like_those_of_torch() -> None:
         return ""
 
     assert elsewhere(catch) == {"answer": "AutogradOff"}
+
+
+@quiet
+def test_what_torch_would_compile_or_script_runs_as_it_is() -> None:
+    def run() -> list[Any]:
+        made = [torch.compile(f), torch.compile()(f), torch.compile(backend="inductor")(f), torch.jit.trace(f, (V,))]
+        return [
+            torch.jit.script(f) is f,
+            torch.compile(nn.Tanh())(V).tolist() == V.tanh().tolist(),
+            *(each is f for each in made),
+        ]
+
+    assert elsewhere(run) == {"answer": [True] * 6}
+
+
+@quiet
+def test_who_switches_scripts_on_again_makes_none() -> None:
+    def run() -> Any:
+        torch.jit._state.enable()  # type: ignore[no-untyped-call]
+        return torch.jit.script(f)(V)
+
+    assert elsewhere(run) == {"error": SCRIPTED}
 
 
 def values() -> list[Any]:

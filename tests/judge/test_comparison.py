@@ -74,7 +74,7 @@ AWKWARD: dict[str, tuple[Callable[[], object], str]] = {
     "huge tensor in one number": (lambda: torch.zeros(1).expand(10**12), "shape"),
     "one number in the right shape": (lambda: torch.zeros(1).expand(4, 3), "values"),
     "half precision": (lambda: TRUE.half(), "dtype"),
-    "eight bits": (lambda: TRUE.to(torch.float8_e4m3fn), "dtype"),
+    "eight bits": (lambda: TRUE.to(torch.float8_e4m3fn), "type"),
     "NaN": (lambda: TRUE / 0 * 0, "finite"),
     "infinite": (lambda: TRUE / 0, "finite"),
     "too large for float32": (lambda: TRUE.double() * 1e300, "values"),
@@ -123,21 +123,31 @@ class TestMessages:
     def test_what_is_no_tensor_is_named_by_its_type(self, answer: object, kind: str, advice: str) -> None:
         assert found(answer) == Difference("type", "It is not a tensor.", f"type `{kind}`", EXPECTED, advice, Mistake.TYPE)
 
-    def test_a_tensor_that_is_not_dense_is_named_by_its_layout(self) -> None:
-        seen = "a tensor of layout torch.sparse_coo and dtype torch.float32 on cpu"
-        expected = Difference("type", "It is not an ordinary dense tensor.", seen, EXPECTED, mistake=Mistake.TYPE)
-        assert found(TRUE.to_sparse()) == expected
+    @pytest.mark.parametrize(
+        ("answer", "form", "advice"),
+        [
+            (TRUE.to_sparse(), "a sparse_coo tensor", "Make it dense, by `.to_dense()`."),
+            (TRUE.to_mkldnn(), "a tensor of layout mkldnn", "Make it dense, by `.to_dense()`."),
+            (TRUE.to("meta"), "a tensor on meta", "Compute on the device of the forward pass."),
+            (TRUE.to(torch.float8_e5m2), "a tensor of float8_e5m2", "Compute with float32, as the forward pass does."),
+        ],
+    )
+    def test_a_tensor_that_is_not_ordinary_is_named_by_its_form(self, answer: Tensor, form: str, advice: str) -> None:
+        diagnosis = f"It is {form}, not an ordinary dense tensor."
+        assert found(answer) == Difference("type", diagnosis, form, EXPECTED, advice, Mistake.TYPE)
 
     def test_a_tensor_of_integers_is_named_by_its_dtype(self) -> None:
         advice = "Convert it with `.float()`, or start from a floating-point tensor."
         seen = "a tensor of torch.int64"
-        expected = Difference("dtype", "A gradient is a floating-point tensor.", seen, EXPECTED, advice, Mistake.DTYPE)
+        diagnosis = "A gradient is a floating-point tensor, and this is one of int64."
+        expected = Difference("dtype", diagnosis, seen, EXPECTED, advice, Mistake.DTYPE)
         assert found(TRUE.long()) == expected
 
     def test_a_tensor_of_too_few_digits_is_named_by_its_dtype(self) -> None:
         advice = "Compute with float32, as the forward pass does."
         seen, expected = "a tensor of torch.float16", "float32 or float64"
-        assert found(TRUE.half()) == Difference("dtype", "It has too few digits.", seen, expected, advice, Mistake.DTYPE)
+        diagnosis = "It is of float16, which has too few digits."
+        assert found(TRUE.half()) == Difference("dtype", diagnosis, seen, expected, advice, Mistake.DTYPE)
 
     def test_entries_that_are_no_numbers_are_counted(self) -> None:
         answer = TRUE.clone()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import sys
 import warnings
+from io import StringIO
 from typing import Any
 
 import matplotlib
@@ -520,3 +523,26 @@ class TestLocals:
         names = {"seen": seen, "f": None}
         self.found("def f(x):\n    seen.append(1)\n    x += 1\n    return x", **names)
         assert (seen, names["f"]) == ([], None)
+
+
+def test_nothing_is_shown_by_streams_that_code_kept_nor_by_the_process_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    kept = sys.stderr
+
+    def answer() -> int:
+        print("kept", file=kept)
+        os.write(1, b"by the process")
+        subprocess.run(["echo", "by a child"], check=True)
+        return 1
+
+    print("before", file=kept)
+    assert run_function(answer, {}, {}).answer == 1
+    print("after", file=kept)
+    assert capfd.readouterr() == ("", "before\nafter\n")
+
+
+def test_a_replay_goes_on_where_the_process_has_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "__stdout__", closed)
+    monkeypatch.setattr(sys, "__stderr__", None)
+    assert run_function(lambda: 1, {}, {}).answer == 1

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,18 @@ class TestLimits:
     def test_a_process_cannot_take_more_memory(self, either: Room, take: Callable[[], int]) -> None:
         assert "memory" in str(asked(either, take)).lower()
         assert asked(either, lambda: len(bytearray(200 * MIB))) == 200 * MIB
+
+    def test_what_is_left_is_known_and_a_reserve_is_there_to_say_that_nothing_is(self, either: Room) -> None:
+        def fill() -> list[bool]:
+            at_first, held = hardening.memory_left(), []
+            with suppress(MemoryError, OSError):
+                while True:
+                    held.append(fresh(MIB))
+            at_last = hardening.memory_left()
+            hardening.take_reserve()
+            return [280 * MIB < at_first <= 300 * MIB, at_last < 2 * MIB, len(fresh(hardening.RESERVE // 2)) > 0]
+
+        assert asked(either, fill) == [True] * 3
 
     def test_threads_do_not_reserve_memory(self, either: Room) -> None:
         def start() -> int:

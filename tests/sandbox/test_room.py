@@ -447,6 +447,50 @@ class TestMemory:
     def test_who_hides_it_is_counted_in_full(self) -> None:
         assert taken("[fill(100), hardening.call('prctl', hardening.SET_DUMPABLE, 0, 0, 0, 0)]", True) > 90
 
+    def test_what_students_start_is_ended_and_they_are_not(self, sandbox: bool) -> None:
+        with Room(SMALL, None, sandbox) as room:
+            before = asked(room, lambda: os.getpid())
+            assert not room.end_started()
+        with Room(SMALL, None, sandbox) as room:
+            pid = asked(room, family)
+            assert before and pid
+            assert len(room.processes()) > len(room._founders)
+            assert room.end_started()
+            deadline = time.monotonic() + 10
+            while room.end_started():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert room._founders <= room.processes()
+
+    def test_a_process_at_its_limit_is_full(self, sandbox: bool) -> None:
+        held = []
+
+        def fill() -> int:
+            with suppress(MemoryError):
+                while True:
+                    held.append(bytearray(2**18))
+            return len(held)
+
+        with Room(SMALL, None, sandbox) as room:
+            assert asked(room, lambda: len(bytearray(300 * MIB))) == 300 * MIB
+            assert not room.is_full()
+        with Room(SMALL, None, sandbox) as room:
+            assert asked(room, fill) > 1000
+            assert room.is_full()
+
+    def test_one_process_beside_the_students_gets_a_memory_error_before_the_room_has_too_much(self, sandbox: bool) -> None:
+        program = "held = []\ntry:\n    while True: held.append(b'x' * 2**20)\nexcept MemoryError:\n    input()"
+
+        def start() -> int:
+            child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
+            time.sleep(2)
+            return child.pid
+
+        with Room(SMALL, None, sandbox) as room:
+            asked(room, start)
+            assert room.memory() > SMALL.memory
+            assert not room.exceeds()
+
 
 class TestErrors:
     def test_who_cannot_enter_says_why(self, monkeypatch: pytest.MonkeyPatch) -> None:

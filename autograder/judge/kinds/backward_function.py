@@ -26,7 +26,7 @@ from autograder.judge.kinds.gradient_answer import GradientAnswer, compare, down
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, notes
 from autograder.replay.parsed import ParsedCell, from_tree, parse_tree
-from autograder.replay.run import MISSING, AutogradOff, FunctionInfo, Replay, Workspace
+from autograder.replay.run import MISSING, AutogradOff, FunctionInfo, Replay, ScriptOff, Workspace
 from autograder.tape.cases import Case, Reference, whole_cases, whole_references
 from autograder.tape.tape import State, Tape
 from autograder.verdict import Cause, Mistake, Outcome, Verdict
@@ -289,6 +289,8 @@ def stopped(question: Question, error: BaseException, cause: Cause | None, case:
         diagnosis = f"`{question.by}` asks autograd, which is switched off while an answer is judged."
         advice = "Derive the gradients by hand."
         return Verdict(question.name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
+    if isinstance(error, ScriptOff):
+        return wording.script(question.name, f"`{question.by}`")
     where = f" {cause.sentence}" if cause else ""
     if case.rows is None:
         mistake, advice = (cause.mistake, cause.next_step) if cause else (Mistake.UNKNOWN, "Fix it and run its cell again.")

@@ -24,7 +24,7 @@ from autograder.judge.kinds.gradient_hints import generic_hints
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, listed, notes
 from autograder.replay.parsed import ParsedCell
-from autograder.replay.run import MISSING, AutogradOff, Replay
+from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.tape.cases import Case, Reference, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
 from autograder.verdict import FUSED, Cause, Mistake, Outcome, Verdict
@@ -85,7 +85,7 @@ class Gradient:
         case, replay = attempt.case, attempt.replay
         if replay.answer is not MISSING and not replay.unfinished:
             return None
-        if self.answer.error and case.rows is None:
+        if self.answer.error and case.rows is None and not isinstance(replay.error, AutogradOff | ScriptOff):
             return wording.failed(self.question.name, self.answer.error, self.answer.repair(case))
         return stopped(self.answer, self.answer.why_stopped(replay, case), replay, case)
 
@@ -200,6 +200,8 @@ def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: 
         return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(answer), mistake=_rows_mistake(answer))
     if isinstance(error, AutogradOff) or answer.reads_grad():
         return _autograd(answer)
+    if isinstance(error, ScriptOff):
+        return wording.script(answer.name, "The cell")
     diagnosis = "The cell stops when it is run again with other gradients coming in."
     advice, mistake = f"Use only {_sources(answer)} in it.", Mistake.UNKNOWN
     if cause := finding.cause:

@@ -277,7 +277,7 @@ OTHER_TYPES = {
 
 WORDS = Words(
     shape="The shape is wrong: a gradient has the shape of its variable.",
-    dtype="A gradient is a floating-point tensor.",
+    dtype="A gradient is a floating-point tensor, and this is one of {}.",
     types=OTHER_TYPES,
     shape_advice=_shape_advice,
 )
