@@ -161,11 +161,12 @@ class Agent:
 
         So this process never gets what the fork is asked. Raises EOFError if the fork ends otherwise.
         """
+        hardening.hide_memory(True)  # before the fork: who has opened its memory can read it from then on
         child = os.fork()
         if child == 0:
             self.pid = os.getpid()
-            hardening.hide_memory()
             return {}
+        hardening.hide_memory(False)  # the supervisor measures this process
         signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGINT))
         _, status = os.waitpid(child, 0)
         signal.signal(signal.SIGINT, _nothing)

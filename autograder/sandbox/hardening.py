@@ -94,10 +94,10 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def hide_memory() -> None:
-    """Keeps other processes of the same user from reading the memory of this one."""
+def hide_memory(hidden: bool) -> None:
+    """Whether other processes of the same user are kept from reading the memory of this one. A fork begins as its parent is."""
     if IS_LINUX:
-        call("prctl", SET_DUMPABLE, 0, 0, 0, 0)
+        call("prctl", SET_DUMPABLE, int(not hidden), 0, 0, 0)
 
 
 def keep_orphans() -> None:
@@ -230,7 +230,7 @@ def drop_privileges(uid: int | None) -> None:
         call("prctl", AMBIENT, CLEAR_ALL, 0, 0, 0)
         call("capset", (ctypes.c_uint32 * 2)(CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)())
         call("prctl", SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        call("prctl", SET_DUMPABLE, 1, 0, 0, 0)  # a change of user gave its files in /proc to root: it takes them back
+    hide_memory(False)  # a change of user gave its files in /proc to root: it takes them back
 
 
 def machine_filter() -> bytes | None:
