@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import multiprocessing
 import os
+import re
 import signal
 import tempfile
 from collections import Counter
@@ -24,15 +26,16 @@ from nbformat.v4 import new_code_cell
 from autograder.course import notebooks
 from autograder.course.cells import HIDDEN, SOLUTION, Cell, Role, cell_of, cells_of, is_forward, python, settings, split
 from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
-from autograder.course.questions import Question, questions_in
-from autograder.errors import ContentError
+from autograder.course.questions import VERBS, Question, questions_in
+from autograder.errors import ContentError, NotReady
 from autograder.examiner import capture
 from autograder.examiner.exam import Message
 from autograder.grading.outputs import outputs
 from autograder.judge.kinds import claim
 from autograder.judge.session import current_session
-from autograder.lint import content
+from autograder.lint import content, pairing
 from autograder.lint.content import Zero, structural_zeros
+from autograder.lint.generated import generator
 from autograder.notebook.logbook import NBGRADER
 from autograder.replay import parsed
 from autograder.sandbox.limits import MIB, interrupted_after
@@ -61,6 +64,14 @@ def run_all(notebooks: Iterable[NotebookNode], folder: Path) -> list[NotebookNod
 def complaint(cell: NotebookNode) -> str:
     """Why nbgrader would give no points for a test cell that has run, in one line; nothing if it would give them."""
     return next(filter(None, map(_complaint, cell.outputs)), "")
+
+
+def credit(cell: NotebookNode) -> float | None:
+    """The points that a test cell itself gives, which is its result where that is a number; None where it is none."""
+    results = (output.data.get("text/plain", "") for output in cell.outputs if output.output_type == "execute_result")
+    with suppress(ValueError):
+        return float(next(results, ""))
+    return None
 
 
 def has_stopped(cell: NotebookNode) -> bool:
@@ -140,7 +151,12 @@ EMPTY_REPORT = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": [],
 """The report of a notebook that stopped before its last cell, which makes the report."""
 
 REGENERATE = "run `nbgrader generate_assignment --force`."
-SETTINGS = ("grade_id", "grade", "locked", "points", "solution")
+MISSING = f"its model answer is missing: write it between `{SOLUTION[0]}` and `{SOLUTION[1]}`."
+SETTINGS = ("grade_id", "grade", "locked", "points", "solution", "task")
+ENCLOSING = ("BEGIN SOLUTION", "END SOLUTION")
+"""What nbgrader looks for in the lines around an answer, whatever stands before it."""
+NBGRADER_MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TEST|MARK SCHEME)", re.IGNORECASE)
+"""What looks like a marker of nbgrader's, also where it is written in a way that nbgrader does not know."""
 
 
 @dataclass(frozen=True)
@@ -176,29 +192,39 @@ def lint(source: Path, release: Path) -> LintReport:
         raise ContentError(
             f"there is no notebook in {source}. Run this in the course's folder, with the name of an assignment."
         )
+    generate = generator(source.parent.parent)
     findings: list[Finding] = []
     remarks: list[Finding] = []
     tests: list[Cell] = []
+    points = 0.0
+    unanswered: dict[str, set[str]] = {}
     solved: list[NotebookNode] = []
     untouched: list[NotebookNode] = []
     for path in paths:
         nb = notebooks.read(path)
         findings += _written(path, nb)
+        unanswered[path.name] = {solution.id for solution in _solutions(nb) if not _has_answer(solution)}
         remarks += _unbatched(path.name, nb)
         tests += _tests(nb)
+        points += sum(cell.points or 0 for cell in _marked(nb))
         alone = sorted(question.name for question in _judged(nb) if not question.by)
         solved.append(with_probe(nb, PROBE.format(names=alone)))
         if not (release / path.name).is_file():
             findings.append(Finding(path.name, "", f"it is not in {release}: {REGENERATE}"))
             continue
         released = notebooks.read(release / path.name)
-        findings += (*_stale(path.name, nb, released), *_leaks(path.name, nb, released))
+        try:
+            generated = generate(nb, path)
+            findings += (*_stale(path.name, generated, released), *_leaks(path.name, nb, generated, released))
+        except ContentError as error:
+            findings.append(Finding(path.name, "", str(error)))
         untouched.append(_unsolved(nb, released))
     executed = run_all([*solved, *untouched], source)
     zeros: dict[str, tuple[Zero, ...]] = {}
     reports = []
     for path, run in zip(paths, executed[: len(solved)], strict=True):
-        findings += _failing(path.name, run)
+        missing = {f"test-{name}" for name in unanswered[path.name]}
+        findings += (failing for failing in _failing(path.name, run) if failing.cell not in missing)
         reports.append(content_report := json.loads(printed(run) or EMPTY_REPORT))
         remarks += _unworded(source / LESSON_FILE, path.name, run, content_report)
         zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in _zeros(content_report))
@@ -207,9 +233,8 @@ def lint(source: Path, release: Path) -> LintReport:
     findings += _worded(source / LESSON_FILE, reports)
     names = [path.name for path in paths if (release / path.name).is_file()]
     for name, run in zip(names, executed[len(solved) :], strict=True):
-        passing = [test.id for test in _test_nodes(run) if not complaint(test)]
+        passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
-    points = sum(test.points or 0 for test in tests)
     return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points)
 
 
@@ -219,7 +244,10 @@ def report(names: list[str]) -> str:
     `zeros` are the gradients that are zero whatever the numbers are, and `passing` those of `names` whose tests would accept
     literal zeros. `rows`, `faults` and `formulas` are about the lesson.
     """
-    session = current_session()
+    try:
+        session = current_session()
+    except NotReady:  # nothing of this package is used
+        return EMPTY_REPORT
     tapes = session.tapes.values()
     zeros = [asdict(zero) for tape in tapes for zero in structural_zeros(tape)]
     known = [row for tape in tapes for row in content.rows(tape)]
@@ -283,6 +311,8 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
     for test in _test_nodes(run):
         if problem := complaint(test):
             yield Finding(name, test.id, f"the model answer fails this test: {problem}")
+        elif (given := credit(test)) is not None and given != (most := cell_of(test).points or 0):
+            yield Finding(name, test.id, f"the model answer gets {given:g} of {most:g} points in this test.")
 
 
 def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
@@ -327,13 +357,14 @@ def _unlocked(name: str, nb: NotebookNode) -> Iterator[Finding]:
 
 def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
     """What does not go together among the solution cells, the tests, and what the tests ask for."""
-    solutions, tests = _solutions(nb), _tests(nb)
-    judged = {test.id: questions_in(test.source) for test in tests}
+    cells, solutions, tests = list(cells_of(nb)), _solutions(nb), _tests(nb)
+    judged = {test.id: _questions(test.source) for test in tests}
     counts = Counter(question for asked in judged.values() for question in {*asked["check"], *asked["grade"]})
+    yield from (Finding(name, cell.id, "it gives no points.") for cell in _marked(nb) if not cell.points)
     for test in tests:
         asked = judged[test.id]
-        if not test.points:
-            yield Finding(name, test.id, "it gives no points.")
+        if not any(asked.values()):
+            continue
         if not all(marker in test.source for marker in HIDDEN):
             yield Finding(name, test.id, f"its hidden tests should stand between `{HIDDEN[0]}` and `{HIDDEN[1]}`.")
         elif asked["check"] != asked["grade"]:
@@ -345,51 +376,52 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
                 yield Finding(name, test.id, f"there is no solution cell `{question.answer}`.")
             if counts[question] > 1:
                 yield Finding(name, test.id, f"`{question.name}` is tested more than once.")
-    tested = {question.answer for asked in judged.values() for question in asked["check"]}
-    for solution in solutions:
-        if solution.id not in tested and not any(solution.id in test.source for test in tests):
+    for id, read in pairing.unbound(cells):
+        yield Finding(name, id, f"it reads `{read}`, which no cell binds.")
+    asked_for = {question.answer for asked in judged.values() for question in asked["check"]}
+    tested = asked_for.union(*pairing.about(cells).values())
+    by_hand = {cell.id for cell in _marked(nb)}
+    for solution in (solution for solution in solutions if solution.id not in by_hand):
+        if solution.id not in tested:
             yield Finding(name, solution.id, "no test cell is about this solution cell.")
-        if not all(marker in solution.source for marker in SOLUTION):
+        if solution.id in asked_for and not all(marker in solution.source for marker in SOLUTION):
             yield Finding(name, solution.id, f"its answer should stand between `{SOLUTION[0]}` and `{SOLUTION[1]}`.")
+        elif not _has_answer(solution):
+            yield Finding(name, solution.id, MISSING)
     answers = {question.name for asked in judged.values() for question in asked["check"]} | {cell.id for cell in solutions}
     for locked in (*_locked(nb), *tests):
         for bound in sorted(answers & _bound(locked.source)):
             yield Finding(name, locked.id, f"a locked cell binds the answer `{bound}`.")
 
 
-def _stale(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
-    """Whether the release was made of another source."""
-    if [cell.id for cell in nb.cells] != [cell.id for cell in released.cells]:
+def _has_answer(solution: Cell) -> bool:
+    """Whether there is code where nbgrader looks for the answer: between its markers, or else in all of the cell."""
+    _, enclosed = split(solution.source, ENCLOSING)
+    return any(_does_something(text) for text in (enclosed or [solution.source]))
+
+
+def _does_something(source: str) -> bool:
+    """Whether there is more in some lines than blanks and comments."""
+    return any(line and not line.startswith("#") for line in map(str.strip, source.split("\n")))
+
+
+def _stale(name: str, generated: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Whether the release is what nbgrader makes of the source now."""
+    if [cell.id for cell in generated.cells] != [cell.id for cell in released.cells]:
         yield Finding(name, "", f"source and release have other cells: {REGENERATE}")
         return
-    for cell, shown in zip(nb.cells, released.cells, strict=True):
-        if not _agree(cell, shown):
+    for cell, shown in zip(generated.cells, released.cells, strict=True):
+        ours, theirs = ({key: settings(each).get(key) for key in SETTINGS} for each in (cell, shown))
+        if shown.source.strip() != cell.source.strip() or ours != theirs:
             yield Finding(name, cell.id, f"source and release differ: {REGENERATE}")
 
 
-def _agree(cell: NotebookNode, shown: NotebookNode) -> bool:
-    """Whether a released cell is that of the source, outside of solutions and hidden tests."""
-    ours, theirs = ({key: settings(each).get(key) for key in SETTINGS} for each in (cell, shown))
-    markers = next((each for each in (HIDDEN, SOLUTION) if each[0] in cell.source), None)
-    text = shown.source.strip()
-    if markers is None:
-        return bool(text == cell.source.strip() and ours == theirs)
-    around, _ = split(cell.source, markers)
-    return bool(text.startswith(around[0].strip()) and text.endswith(around[-1].strip()) and ours == theirs)
-
-
-def _leaks(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
-    """Lines of solutions and hidden tests that students would see."""
-    secret: set[str] = set()
-    shown: set[str] = set()
-    for cell in cells_of(nb):
-        hidden = {line for markers in (SOLUTION, HIDDEN) for text in split(cell.source, markers)[1] for line in _lines(text)}
-        secret |= hidden
-        shown |= _lines(cell.source) - hidden
+def _leaks(name: str, nb: NotebookNode, generated: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Lines that nbgrader takes out of the source, and that students would see, and markers that it does not know."""
+    secret = _all_lines(nb) - _all_lines(generated)
     for cell in released.cells:
-        leaked = _lines(cell.source) & (secret - shown) if cell.cell_type == "code" else set()
-        leaked |= {marker for marker in (*SOLUTION, *HIDDEN) if marker in cell.source}
-        for line in sorted(leaked):
+        lines = _lines(cell.source)
+        for line in sorted(lines & secret | {line for line in lines if NBGRADER_MARKER.search(line)}):
             yield Finding(name, cell.id, f"the release shows `{line}`.")
 
 
@@ -403,8 +435,15 @@ def _unsolved(nb: NotebookNode, released: NotebookNode) -> NotebookNode:
     return copy
 
 
+def _questions(source: str) -> dict[str, set[Question]]:
+    """What a test asks for, by the verb that it calls; nothing for a plain test, which calls none of them."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return questions_in(ast.unparse(parsed.parse_tree(source)))
+    return {verb: set() for verb in VERBS}
+
+
 def _judged(nb: NotebookNode) -> set[Question]:
-    return {question for test in _tests(nb) for question in questions_in(test.source)["check"]}
+    return {question for test in _tests(nb) for question in _questions(test.source)["check"]}
 
 
 def _tested(nb: NotebookNode, name: str) -> str:
@@ -426,12 +465,21 @@ def _test_nodes(nb: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebooks.code_cells(nb) if cell_of(cell).role is Role.TEST]
 
 
+def _marked(nb: NotebookNode) -> list[Cell]:
+    """The cells that give points, by a test or by who reads them."""
+    return [cell_of(cell) for cell in nb.cells if settings(cell).get("grade") or settings(cell).get("task")]
+
+
 def _solutions(nb: NotebookNode) -> list[Cell]:
     return [cell for cell in cells_of(nb) if cell.solves]
 
 
 def _locked(nb: NotebookNode) -> list[Cell]:
     return [cell for cell in cells_of(nb) if cell.role is Role.LOCKED]
+
+
+def _all_lines(nb: NotebookNode) -> set[str]:
+    return {line for cell in nb.cells for line in _lines(cell.source)}
 
 
 def _lines(source: str) -> set[str]:
