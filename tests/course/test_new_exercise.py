@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from autograder.course import new_exercise, notebooks
 from autograder.course.cells import body, cells_of, is_forward, settings
 from autograder.course.new_exercise import NewExercise, make_exercise
 from autograder.errors import ContentError
-from scripts.submissions import SOURCE
+from scripts.submissions import ROOT, SOURCE
 from tests.support.layernorm import ANSWERS, FORWARD
 
 
@@ -228,3 +229,11 @@ def test_what_is_there_stays_unless_it_is_forced(tmp_path: Path) -> None:
     assert exercise.path.read_text() == "hours of work"
     make_exercise(tmp_path / "layernorm.py", exercise.path, (), (), 1, force=True)
     assert notebooks.read(exercise.path).cells
+
+
+def test_the_example_of_the_readme_is_an_exercise(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = (block for block in re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL) if "%%forward" in block)
+    exercise = made(tmp_path, example)
+    assert exercise.gradients == ("dlogits", "dh", "dW", "demb", "dC")
+    assert exercise.of_batch == () and exercise.has_batch
