@@ -24,7 +24,18 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder.course import notebooks
-from autograder.course.cells import HIDDEN, SOLUTION, Cell, Role, cell_of, cells_of, is_forward, python, settings, split
+from autograder.course.cells import (
+    HIDDEN,
+    SOLUTION,
+    Cell,
+    Role,
+    cell_of,
+    cells_of,
+    is_forward,
+    python,
+    settings,
+    split,
+)
 from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
 from autograder.course.questions import VERBS, Question, questions_in
 from autograder.errors import ContentError, NotReady
@@ -201,8 +212,9 @@ def lint(source: Path, release: Path) -> LintReport:
     solved: list[NotebookNode] = []
     untouched: list[NotebookNode] = []
     for path in paths:
-        nb = notebooks.read(path)
-        findings += _written(path, nb)
+        written = notebooks.read(path)
+        nb = _identified(written)
+        findings += _written(path, written)
         unanswered[path.name] = {solution.id for solution in _solutions(nb) if not _has_answer(solution)}
         remarks += _unbatched(path.name, nb)
         tests += _tests(nb)
@@ -212,9 +224,9 @@ def lint(source: Path, release: Path) -> LintReport:
         if not (release / path.name).is_file():
             findings.append(Finding(path.name, "", f"it is not in {release}: {REGENERATE}"))
             continue
-        released = notebooks.read(release / path.name)
+        released = _identified(notebooks.read(release / path.name))
         try:
-            generated = generate(nb, path)
+            generated = _identified(generate(written, path))
             findings += (*_stale(path.name, generated, released), *_leaks(path.name, nb, generated, released))
         except ContentError as error:
             findings.append(Finding(path.name, "", str(error)))
@@ -236,6 +248,16 @@ def lint(source: Path, release: Path) -> LintReport:
         passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
     return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points)
+
+
+def _identified(nb: NotebookNode) -> NotebookNode:
+    """The normalised notebook, in which nbgrader's cells have its IDs for ids; where that cannot be, a copy with some ids."""
+    with suppress(ContentError):
+        return notebooks.normalised(nb)
+    copy = deepcopy(nb)
+    for number, cell in enumerate(copy.cells, 1):
+        cell.setdefault("id", f"cell-{number}")
+    return copy
 
 
 def report(names: list[str]) -> str:
@@ -315,21 +337,19 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
             yield Finding(name, test.id, f"the model answer gets {given:g} of {most:g} points in this test.")
 
 
-def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
+def _written(path: Path, written: NotebookNode) -> Iterator[Finding]:
     """What is wrong with a notebook's text, which shows without running anything."""
     try:
-        normal = notebooks.normalised(nb)
+        nb = notebooks.normalised(written)
     except ContentError as error:
         yield Finding(path.name, "", str(error))
         return
-    if path.read_text(encoding="utf-8") != notebooks.to_text(normal):
+    is_plain = not _judged(nb) and not any(is_forward(cell.source) for cell in cells_of(nb))
+    if not is_plain and path.read_text(encoding="utf-8") != notebooks.to_text(nb):
         yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
-    if [cell.id for cell in nb.cells] != [cell.id for cell in normal.cells]:
-        return  # what follows goes by the ids
     for cell in nb.cells:
-        grade_id = settings(cell).get("grade_id", cell.id)
-        if grade_id != cell.id:
-            yield Finding(path.name, cell.id, f"its ID is `{grade_id}`: use letters, digits, `-` and `_` only.")
+        if (name := settings(cell).get("grade_id", cell.id)) != cell.id:
+            yield Finding(path.name, cell.id, f"its ID is `{name}`: use letters, digits, `-` and `_` only.")
         if is_forward(cell.source) and cell_of(cell).role is not Role.LOCKED:
             yield Finding(path.name, cell.id, "a forward pass has to be locked: students could change it.")
     yield from _unlocked(path.name, nb)
@@ -388,7 +408,7 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
             yield Finding(name, solution.id, f"its answer should stand between `{SOLUTION[0]}` and `{SOLUTION[1]}`.")
         elif not _has_answer(solution):
             yield Finding(name, solution.id, MISSING)
-    answers = {question.name for asked in judged.values() for question in asked["check"]} | {cell.id for cell in solutions}
+    answers = asked_for | {question.name for asked in judged.values() for question in asked["check"]}
     for locked in (*_locked(nb), *tests):
         for bound in sorted(answers & _bound(locked.source)):
             yield Finding(name, locked.id, f"a locked cell binds the answer `{bound}`.")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbformat import NotebookNode
 
@@ -14,6 +15,7 @@ from autograder.errors import ContentError
 from autograder.lint import linter
 from autograder.lint.generated import generator
 from autograder.lint.linter import lint
+from scripts import demo
 from scripts.submissions import graded_cell
 from tests.support.plain import NAME, make_course
 
@@ -47,6 +49,30 @@ def test_nothing_is_said_of_a_plain_course_that_is_right(course: Path) -> None:
     report = lint(course / "source/plain", course / "release/plain")
     assert report.findings == report.remarks == ()
     assert (report.tests, report.points) == (4, 13)
+
+
+def test_nothing_is_said_of_nbgrader_s_own_example(tmp_path: Path) -> None:
+    """Its cells have no ids, a test deletes an answer and puts it back, and a header is put before the cells."""
+    demo.nbgrader(tmp_path, "quickstart", "example")
+    course = tmp_path / "example"
+    demo.nbgrader(course, "generate_assignment", "ps1")
+    report = lint(course / "source/ps1", course / "release/ps1")
+    assert report.findings == report.remarks == ()
+    assert (report.tests, report.points) == (4, 13)
+
+
+def test_ids_as_jupyterlab_gives_them_are_no_fault(course: Path) -> None:
+    path = course / "source/plain" / NAME
+    source = notebooks.read(path)
+    for number, each in enumerate(source.cells):
+        each.id = f"0a1b-{number}"
+    cell(source, "0a1b-3").source += "\nassert cube(2) == 8"
+    nbformat.write(source, path)
+    demo.nbgrader(course, "generate_assignment", "plain", "--force")
+    assert findings(course) == [
+        f"{NAME}, cell `cell-9a1`: it reads `cube`, which no cell binds.",
+        f"{NAME}, cell `cell-9a1`: the model answer fails this test: NameError: name 'cube' is not defined",
+    ]
 
 
 def test_a_release_is_what_nbgrader_made_of_it(made: Path) -> None:
