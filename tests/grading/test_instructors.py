@@ -16,7 +16,7 @@ import pytest
 from autograder.course import notebooks
 from scripts import demo
 from scripts.submissions import ROOT
-from tests.support.plain import NAME, make_course
+from tests.support.plain_course import NAME, make_course
 
 DOCUMENT = (ROOT / "docs/instructors.md").read_text(encoding="utf-8")
 MEAN = "def mean(numbers):\n    if not numbers:\n        raise ValueError('none')\n    return sum(numbers) / len(numbers)"

@@ -17,7 +17,7 @@ from autograder.lint.generated import generator
 from autograder.lint.linter import lint
 from scripts import demo
 from scripts.submissions import graded_cell
-from tests.support.plain import NAME, make_course
+from tests.support.plain_course import NAME, make_course
 
 MADE_ANEW = "source and release differ: run `nbgrader generate_assignment --force`."
 
