@@ -63,7 +63,7 @@ def lint(assignment: str, course: Path) -> None:
     try:
         names = [Path(assignment).name] if assignment else catalogue.written(course)
         for name in names:
-            report = inspect(course / "source" / name, course / "release" / name)
+            report = inspect(course / "source" / name, course / "release" / name, course)
             if len(names) > 1:
                 click.echo(f"{name}:")
             _print(report)
@@ -80,6 +80,9 @@ def _print(report: LintReport) -> None:
             click.echo(f"{name}: the true {zero.name} is zero ({zero.true:.0e}). {remark}")
     for finding in (*report.remarks, *report.findings):
         click.echo(str(finding))
+    for name, tests in report.plain.items():
+        if tests:
+            click.echo(f"{name}: ordinary tests, which run in the student's room: {', '.join(tests)}")
     counts = {"notebook": len(report.zeros), "test": report.tests, "point": report.points}
     click.echo(", ".join(f"{count:g} {noun}{'s' * (count != 1)}" for noun, count in counts.items()), nl=False)
     click.echo(f": {len(report.findings)} to fix")

@@ -226,6 +226,16 @@ def imports_in(source: str) -> dict[str, str]:
     return found
 
 
+def modules_in(source: str) -> set[str]:
+    """The modules that the import statements of a cell name, wherever they stand in it."""
+    nodes = [node for statement in _statements(source) for node in ast.walk(statement)]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {
+        ".".join(parts[:count]) for name in plain | named for parts in [name.split(".")] for count in range(1, len(parts) + 1)
+    }
+
+
 def imports_of(cells: Iterable[Cell]) -> dict[str, str]:
     """The import statements of some cells, by what they bind."""
     return {name: code for cell in cells for name, code in imports_in(cell.source).items()}

@@ -16,6 +16,8 @@ from autograder.replay import parsed
 
 VERBS = ("check", "grade")
 """What a test calls: in the lines that students see, and in the hidden ones."""
+APART = "# autograder: apart"
+"""A line in a test of ordinary assertions that is to run where no student's code ever is, as tests do that call a verb."""
 
 
 @dataclass(frozen=True, order=True)
@@ -50,6 +52,47 @@ def shown_in(source: str) -> list[Question]:
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         return sorted(questions_in(source)["check"])
     return []
+
+
+def plain_tests(cells: Iterable[Cell]) -> frozenset[str]:
+    """The ids of the tests that are ordinary assertions: neither they nor the locked functions that they call ask a question.
+
+    A test that calls `check` or `grade` of this package is judged, and so is one with the line APART. A course may have
+    functions of its own by the names of the verbs.
+    """
+    given = [cell for cell in cells if cell.is_locked]
+    nodes = [node for cell in given for node in _statements(cell.source)]
+    asking = {"autograder"}.union(*map(_verbs_imported, nodes))
+    called = {node.name: _names(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    while more := {name for name, names in called.items() if names & asking} - asking:
+        asking |= more
+    tests = [cell for cell in given if cell.role is Role.TEST and APART not in map(str.strip, cell.source.split("\n"))]
+    return frozenset(test.id for test in tests if not any(_names(node) & asking for node in _statements(test.source)))
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    """The statements of a cell, those below its cell magic included; none of what is not Python."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return parsed.parse_tree(body(source)).body
+    return []
+
+
+def _verbs_imported(node: ast.stmt) -> set[str]:
+    """The names that a statement gives to `check` and `grade`."""
+    match node:
+        case ast.ImportFrom(module="autograder", names=names):
+            every = {verb: verb for verb in VERBS} if any(alias.name == "*" for alias in names) else {}
+            return {alias.asname or alias.name for alias in names if alias.name in VERBS} | every.keys()
+    return set()
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+
+
+def has_forward(cells: Iterable[Cell]) -> bool:
+    """Whether a forward pass is among some cells: its gradients are to be derived by hand."""
+    return any(cell.is_locked and is_forward(cell.source) for cell in cells)
 
 
 @dataclass(frozen=True)

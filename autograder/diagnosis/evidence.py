@@ -101,6 +101,13 @@ class Evidence:
         """The forward variables and the gradients that came in, by the names that they have in the notebook."""
         return {**self.state, **{f"d{name}": gradient for name, gradient in self.incoming.items()}}
 
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """The numbers that the lines of the consumers read, such as the rate of a dropout, by name."""
+        read = sorted({name for path, _ in self.parts for name in path.step.reads})
+        numbers = {name: value for name in read if type(value := self.state.get(name)) is float}
+        return {name: value for name, value in numbers.items() if value not in (-1, 0, 1)}
+
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
         """All tensors that the answer may have used instead of the right one, by the names that they have in the notebook."""
@@ -321,7 +328,10 @@ def _with_another(sentence: str, besides: str) -> str:
 
 def constants_of(evidence: Evidence) -> dict[str, float]:
     """Factors that people forget or add, as code, with the values that they have in a case."""
-    constants = {"2": 2.0, "1 / 2": 0.5, "3": 3.0, "1 / 3": 1 / 3, "4": 4.0, "1 / 4": 0.25}
+    constants: dict[str, float] = {}
+    for name, scale in evidence.scales.items():
+        constants |= {name: scale, f"1 / {name}": 1 / scale}
+    constants |= {"2": 2.0, "1 / 2": 0.5, "3": 3.0, "1 / 3": 1 / 3, "4": 4.0, "1 / 4": 0.25}
     for name, size in evidence.sizes.items():
         constants |= {name: size, f"1 / {name}": 1 / size}
     for name, size in evidence.sizes.items():

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
 from autograder.replay.run import MISSING, NotebookWorkspace, Replay, run_cell, under_way
+from autograder.sandbox import hardening
 from autograder.sandbox.limits import Limits
 from autograder.tape.cases import MAX_PARTS, Case
 from autograder.tape.tape import parse_forward
@@ -78,6 +79,8 @@ class Agent:
         self.is_running = False
         self.questions: dict[str, Callable[..., Any]] = {
             "run": self.run,
+            "fork": self.fork,
+            "leave": self.leave,
             "names": self.names,
             "values": self.values,
             "give": self.give,
@@ -129,6 +132,27 @@ class Agent:
         except KeyboardInterrupt as interrupt:  # it came after the cell, but before its record was complete
             messages, error, cut = self.shell.recorder.end(), interrupt, False
         return {"messages": messages, "error": None if error is None else in_words(error, conversation.safe_text), "cut": cut}
+
+    def fork(self) -> dict[str, Any]:
+        """Forks this process, and leaves the conversation to the fork. It ends in `leave`, which this process then answers.
+
+        So this process never gets what the fork is asked. Raises EOFError if the fork ends otherwise.
+        """
+        child = os.fork()
+        if child == 0:
+            self.pid = os.getpid()
+            hardening.hide_memory()
+            return {}
+        signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGINT))
+        _, status = os.waitpid(child, 0)
+        signal.signal(signal.SIGINT, _nothing)
+        if status:
+            raise EOFError("the process of the test ended, as after `os._exit` or a crash")
+        return {}
+
+    def leave(self) -> NoReturn:
+        """Ends this process, a fork."""
+        os._exit(0)
 
     def names(self) -> dict[str, Any]:
         """The notebook's names: the small values, and for each other name the size in bytes if it is a tensor, or None."""

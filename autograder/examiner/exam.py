@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,14 +23,17 @@ MARGIN_BYTES = 2**20
 class Exam:
     """The cells of a notebook in their order, and the instructor's import statements by the names that they bind.
 
-    `seed` is what the cases are drawn from. For a learner, `maps` asks for maps of the forward passes, and `hints` for hints
-    for these gradients.
+    `seed` is what the cases are drawn from. `plain` are the ids of the tests that run in the room, as nbgrader runs them; all
+    others run in the examiner. `autograd` says whether students' cells may use autograd. For a learner, `maps` asks for maps of
+    the forward passes, and `hints` for hints for these gradients.
     """
 
     tasks: Sequence[Cell]
     imports: Mapping[str, str]
     seed: str
     limits: Limits
+    plain: Set[str] = frozenset()
+    autograd: bool = False
     maps: bool = False
     hints: Sequence[str] = ()
 
@@ -124,11 +127,13 @@ class Hints:
 class ExamResult:
     """What came of an exam: a record of each of its cells, notes for the instructor, and the seconds of each stage.
 
+    `failures` are notes on tests that failed, or may have, through no fault of the student: a person has to see to them.
     A learner gets `maps` of the forward passes, by their sources, and `hints` by gradient, if the exam asks for them.
     """
 
     cells: Sequence[CellRecord]
     notes: Sequence[str] = ()
+    failures: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     maps: Mapping[str, Sequence[MapNode]] = field(default_factory=dict)
     hints: Mapping[str, Hints] = field(default_factory=dict)
@@ -143,6 +148,7 @@ class ExamResult:
         return ExamResult(
             cells=[CellRecord.of(each) for each in fields["cells"]],
             notes=fields["notes"],
+            failures=fields["failures"],
             seconds=fields["seconds"],
             maps={forward: [MapNode(**node) for node in nodes] for forward, nodes in fields["maps"].items()},
             hints={name: Hints(**each) for name, each in fields["hints"].items()},

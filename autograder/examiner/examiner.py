@@ -11,14 +11,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from autograder.course.cells import Cell, Role
-from autograder.course.questions import Question
+from autograder.course.cells import Cell, Role, modules_in
+from autograder.course.questions import Question, has_forward
 from autograder.errors import AutograderError, Died, NotReady
 from autograder.examiner import conversation
 from autograder.examiner.capture import Shell
@@ -36,8 +36,9 @@ from autograder.examiner.exam import (
     say_it_was_late,
     size_of,
 )
-from autograder.examiner.namespace import Namespace
+from autograder.examiner.namespace import Namespace, read_by
 from autograder.examiner.operations import Counts, repeated, repeated_whole
+from autograder.examiner.plain import made_by_hidden_lines, parts_of
 from autograder.examiner.prefix import PURE_MODULES, Cells, without_magics
 from autograder.examiner.student import GRACE, Names, Refused, Remote, RemoteWorkspace, Student, revealed
 from autograder.judge.kinds.gradient import tape_for
@@ -46,7 +47,6 @@ from autograder.notebook import api
 from autograder.notebook.checking import hints
 from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
-from autograder.replay import parsed
 from autograder.sandbox.limits import interrupted_after
 
 
@@ -113,6 +113,8 @@ REFUSED_ERRORS = re.compile(
 """How errors begin that a room's isolation or limits may have caused."""
 MAX_ERROR_CHARACTERS = 200
 """Characters of an error in a note."""
+MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+"""How an error begins that says that a module is missing."""
 
 JUDGES: Mapping[str, Callable[..., None]] = {"check": api.check, "progress": api.progress}
 """The functions in students' cells that need a judge. The room asks the examiner to run them."""
@@ -123,7 +125,7 @@ class Examiner:
 
     `open_room` opens a room when the first cell of the student's is to run, and again when the process there has died. `course`
     is the folder of the instructor's own files. The cells of the `prefix` have run already. `notes` are remarks for the
-    instructor, and `seconds` says how the time was spent.
+    instructor, `failures` those on faults that are not the student's, and `seconds` says how the time was spent.
     """
 
     def __init__(self, exam: Exam, shell: Shell, open_room: OpenRoom, course: Path, prefix: RunPrefix | None = None) -> None:
@@ -134,13 +136,14 @@ class Examiner:
         self.scope, self._prefix_records = prefix.scope, prefix.records
         self.scope.imports = exam.imports
         self.notes: list[str] = []
+        self.failures: list[str] = []
         self.session = start_session(shell.shell, LocalBackend())
         self.session.seed = exam.seed
         self.session.exercise = exam.exercise
         self._open_room = open_room
         self._student: Student | None = None
         self._done: list[tuple[int, Cell]] = []
-        self._given: list[dict[str, Any]] = []
+        self._gifts: list[dict[str, Any]] = []
         self._deaths = 0
         self._endless = frozenset[str]()
         self._counts: dict[tuple[str, str], Counts] = {}
@@ -148,6 +151,10 @@ class Examiner:
         self._is_testing = False
         self._deadline = after(exam.limits.notebook_seconds)
         self._left = exam.limits.output - prefix.size
+        self._is_needed = has_forward(exam.tasks) or any(
+            task.role is Role.TEST and task.id not in exam.plain for task in exam.tasks
+        )
+        """Whether anything is judged here: then the locked cells run here too."""
         self.seconds = dict.fromkeys(("room", "cells", "examiner"), 0.0)
 
     def examine(self) -> list[CellRecord]:
@@ -163,50 +170,107 @@ class Examiner:
         if time.monotonic() > self._deadline:
             reason = f"the notebook did not end within {self.exam.limits.notebook_seconds:g} s: this cell was not run"
             return CellRecord([error_message("OutOfTime", reason)], f"OutOfTime: {reason}")
+        if task.role is Role.STUDENT:
+            return self._students(count, task)
+        record = self._given(count, task)
+        missing = MISSING_MODULE.match(record.error or "")
+        if missing and missing[1] in modules_in(task.source):
+            self.failures.append(
+                f"The cell `{task.id}` imports `{missing[1]}`, which is not installed here: nobody gets the points that depend "
+                "on it. Install it where notebooks are graded, and grade all again."
+            )
+        return record
+
+    def _given(self, count: int, task: Cell) -> CellRecord:
+        """Runs a cell of the instructor's where it belongs."""
+        if task.id in self.exam.plain:
+            return self._plain_test(count, task)
         if task.role is Role.TEST:
             return self._test(count, task)
         record = self._in_room(count, task)
-        if task.role is Role.LOCKED and (error := self._here(count, task).error) and not record.error:
-            self.notes.append(f"The locked cell `{task.id}` stopped in the examiner: {error}")
+        if not self._is_needed or (record.error or "").startswith(Died.__name__):  # here too it would end the process
+            return record
+        if (error := self._here(count, task).error) and not record.error:
+            self.failures.append(f"The locked cell `{task.id}` stopped where the tests run: {error}")
         return record
 
-    def _in_room(self, count: int, task: Cell) -> CellRecord:
-        """Has a cell run in the room. The record says so if the process there refused it, died or took too long."""
-        is_students = task.role is Role.STUDENT
-        if is_students:
-            try:
-                with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):  # even parsing a cell may take long
-                    self.session.note(task.source, task.id)
-            except KeyboardInterrupt:
-                self.session.note("", task.id)
-            run = self.session.runs[-1]
+    def _students(self, count: int, task: Cell) -> CellRecord:
+        """Has a student's cell run in the room."""
+        try:
+            with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):  # even parsing a cell may take long
+                self.session.note(task.source, task.id)
+        except KeyboardInterrupt:
+            self.session.note("", task.id)
+        run = self.session.runs[-1]
+        record = self._in_room(count, task)
+        run.error = record.error or ""
+        self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
+        return record
+
+    def _in_room(self, count: int, task: Cell, run: Callable[[Student], dict[str, Any]] | None = None) -> CellRecord:
+        """Has a cell run in the room. The record says so if the process there refused it, died or took too long.
+
+        `run` runs it in a way that leaves nothing behind in the student's process.
+        """
         try:
             student = self._present()
-            reply = self._run(student, count, task)
+            reply = run(student) if run else self._run(student, count, task)
         except (Refused, TypeError) as refusal:
-            record = CellRecord([error_message("Refused", str(refusal))], str(refusal))
+            return CellRecord([error_message("Refused", str(refusal))], str(refusal))
         except Died as death:
             self._note_death(task, death)
             message = f"the process of the notebook ended in this cell: {death}"
-            record = CellRecord([error_message("Died", message)], f"Died: {death}")
-        else:
+            return CellRecord([error_message("Died", message)], f"Died: {death}")
+        if run is None:
             self._done.append((count, task))
-            messages, shown = messages_of(reply["messages"], self._largest())
-            self._left -= shown
-            record = CellRecord(messages, reply["error"] if isinstance(reply["error"], str) else None)
-            if student.was_late:
-                self._endless |= {task.source}
-                say_it_was_late(record, self.exam.limits.cell_seconds)
-                self.notes.append(f"The cell `{task.id}` did not end within {self.exam.limits.cell_seconds:g} s.")
-            if reply["cut"]:
-                record.messages.append(cut_message(self.exam.limits.cell_output))
-                self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
-            if is_students and record.error and REFUSED_ERRORS.match(record.error):
-                self.notes.append(f"The room refused something in the cell `{task.id}`: {record.error[:MAX_ERROR_CHARACTERS]}")
-        if is_students:
-            run.error = record.error or ""
-            self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
+        messages, shown = messages_of(reply["messages"], self._largest())
+        self._left -= shown
+        record = CellRecord(messages, reply["error"] if isinstance(reply["error"], str) else None)
+        if student.was_late:
+            self._endless |= {task.source}
+            say_it_was_late(record, self.exam.limits.cell_seconds)
+            self.notes.append(f"The cell `{task.id}` did not end within {self.exam.limits.cell_seconds:g} s.")
+        if reply["cut"]:
+            record.messages.append(cut_message(self.exam.limits.cell_output))
+            self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
+        if task.role is not Role.LOCKED and record.error and REFUSED_ERRORS.match(record.error):
+            self.notes.append(f"The room refused something in the cell `{task.id}`: {record.error[:MAX_ERROR_CHARACTERS]}")
         return record
+
+    def _plain_test(self, count: int, task: Cell) -> CellRecord:
+        """Runs a test of ordinary assertions in the room, as nbgrader would run it in its kernel."""
+        parts = parts_of(task)
+        record = self._in_room(count, replace(task, source=parts.before)) if parts.before else CellRecord()
+        if parts.forked and record.error is None:
+            made = made_by_hidden_lines(self.exam.tasks[: count - 1], parts)
+            hidden = self._in_room(count, task, lambda student: self._run_in_fork(student, count, task, parts.forked, made))
+            record = CellRecord([*record.messages, *hidden.messages], hidden.error)
+            if parts.after:
+                self._in_room(count, replace(task, source=parts.after))
+        if record.error is None and any(message["content"].get("name") == "stderr" for message in record.messages):
+            self.notes.append(f"The test `{task.id}` wrote to stderr, for which nbgrader gives no points.")
+        return record
+
+    def _run_in_fork(self, student: Student, count: int, task: Cell, source: str, made: str) -> dict[str, Any]:
+        """Runs lines of a test in a fork of the student's process, after the code that binds what earlier tests made."""
+        student.ask("fork")
+        is_there = True
+        try:
+            if made:
+                self._run(student, count, replace(task, source=made), largest=0)
+            reply = self._run(student, count, replace(task, source=source))
+            was_late = student.was_late
+        except Refused as refusal:
+            is_there = not isinstance(refusal.error, EOFError)
+            raise
+        except Died:
+            is_there = False
+            raise
+        finally:
+            if is_there:
+                student.ask("leave")
+        student.was_late = was_late
+        return reply
 
     def _run(self, student: Student, count: int, task: Cell, largest: int | None = None) -> dict[str, Any]:
         largest = self._largest() if largest is None else largest
@@ -240,7 +304,7 @@ class Examiner:
                     self._note_death(step[1], death)
                     break
             else:
-                for given in self._given:
+                for given in self._gifts:
                     student.ask("give", **given)
         return self._student
 
@@ -285,12 +349,19 @@ class Examiner:
     def _test(self, count: int, task: Cell) -> CellRecord:
         """Runs a test here, and takes what it made or changed into the room."""
         self._is_testing = True
+        kept: list[str] = []
         try:
             with suppress(Died):  # a test that needs the room will ask for it, and fail
-                self._present()
+                kept = self._present().kept
+            kept.clear()
             record = self._here(count, task)
         finally:
             self._is_testing = False
+        if kept and record.error and not record.verdicts:
+            self.failures.append(
+                f"The test `{task.id}` stopped, perhaps through no fault of the student's: it runs apart from the student's "
+                f"code, and {kept[0]}. Look at the record, or let it run in the room (c.Examine.plain_tests)."
+            )
         if record.error is None:
             for message in record.messages:
                 if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
@@ -302,11 +373,9 @@ class Examiner:
         return record
 
     def _give(self, count: int, task: Cell) -> None:
-        """Sends the room what the visible part of a test made, if later cells of the student's read it."""
-        later = (each.source for each in self.exam.tasks[count:] if each.role is Role.STUDENT)
-        values, source = self.scope.made_by(
-            task.shown, task.hidden, {name for each in later for name in parsed.parse_cell(each).reads}
-        )
+        """Sends the room what the visible part of a test made, if later cells of the student's or plain tests read it."""
+        later = [each for each in self.exam.tasks[count:] if each.role is Role.STUDENT or each.id in self.exam.plain]
+        values, source = self.scope.made_by(task.shown, task.hidden, {name for each in later for name in read_by(each.source)})
         if not (values or source):
             return
         try:
@@ -314,7 +383,7 @@ class Examiner:
         except (TypeError, Refused) as error:
             self.notes.append(f"What the test `{task.id}` made was not there for later cells: {error}")
         else:
-            self._given.append({"values": values, "deleted": [], "source": source})
+            self._gifts.append({"values": values, "deleted": [], "source": source})
 
     def _repetitions(self) -> Iterator[str]:
         """A note on each answer that ran an operation so often that it may have used finite differences."""
@@ -373,11 +442,14 @@ class Examiner:
         return {"callback": len(self._callbacks) - 1}
 
 
-def result_of(exam: Exam, cells: Sequence[CellRecord], notes: Sequence[str], seconds: dict[str, float]) -> ExamResult:
+def result_of(
+    exam: Exam, cells: Sequence[CellRecord], notes: Sequence[str], failures: Sequence[str], seconds: dict[str, float]
+) -> ExamResult:
     """The result of the exam that this process has just held, with the maps and hints that a learner's exam asks for."""
     session = current_session() if exam.maps or exam.hints else None
     maps = _maps(session) if session and exam.maps else {}
-    return ExamResult(cells, notes, seconds, maps, {name: _hints(session, name) for name in exam.hints} if session else {})
+    told = {name: _hints(session, name) for name in exam.hints} if session else {}
+    return ExamResult(cells, notes, failures, seconds, maps, told)
 
 
 def _maps(session: Session) -> dict[str, list[MapNode]]:

@@ -58,10 +58,11 @@ class Namespace:
         self._borrowed = set()
         self._lent = {}
         self._binds = parsed.parse_cell(body(source)).touches
-        read = _needed_by(body(source)) if is_there else _read_by(body(source))
+        read = needed_by(body(source)) if is_there else read_by(body(source))
         for name in self._reads(read) & self.imports.keys() - self.mine:
-            exec(self.imports[name], self.names)
-            self.mine.add(name)
+            with suppress(Exception):  # the cell will say what is not there, when it needs it
+                exec(self.imports[name], self.names)
+                self.mine.add(name)
         wanted = self._reads(read) - self.mine - vars(builtins).keys()
         for name, value in fetch(sorted(wanted)).items() if wanted else ():
             if name in wanted and (value := _trusted(name, value)) is not _UNBOUND:
@@ -104,7 +105,7 @@ class Namespace:
         made &= self.mine & self.names.keys() & set(wanted)
         definitions = [node for node in definitions if parsed.bound(node) & made]
         values = {name: self.names[name] for name in made - {name for node in definitions for name in parsed.bound(node)}}
-        hidden_reads = _read_by(hidden)
+        hidden_reads = read_by(hidden)
         kept = {name: value for name, value in values.items() if name not in hidden_reads or isinstance(value, READ_ONLY_TYPES)}
         return kept, "\n".join(map(ast.unparse, definitions))
 
@@ -135,7 +136,7 @@ def _trusted(name: str, value: Any) -> Any:
 
 
 @lru_cache
-def _read_by(source: str) -> frozenset[str]:
+def read_by(source: str) -> frozenset[str]:
     """The names that a cell reads, in its assertions too; none if it is no Python."""
     try:
         return parsed.names_in(compile(parsed.parse_tree(source), "<locked cell>", "exec"))
@@ -144,7 +145,7 @@ def _read_by(source: str) -> frozenset[str]:
 
 
 @lru_cache
-def _needed_by(source: str) -> frozenset[str]:
+def needed_by(source: str) -> frozenset[str]:
     """The names that a cell reads before it has bound them for certain; none if it is no Python."""
     needed, there = set[str](), set[str]()
     with suppress(SyntaxError, ValueError):

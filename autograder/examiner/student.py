@@ -40,6 +40,8 @@ REPLAY: Fields = {
 }
 SHAPES: dict[str, Fields] = {
     "run": {"messages": list, "error": ANYTHING, "cut": bool},
+    "fork": {},
+    "leave": {},
     "names": {"values": dict, "sizes": dict},
     "values": {},
     "give": {},
@@ -88,6 +90,8 @@ class Student:
         self.numbers = count()
         self.called: list[tuple[str, Mapping[str, Any], Any]] = []
         """Calls of its functions since the last change there: the name, the arguments and the result."""
+        self.kept: list[str] = []
+        """What could not cross since the running test began: objects that stayed there, and those that cannot be sent."""
         self.prepare: Callable[[], None] = lambda: None
         """Called before each operation on an object, so that the room learns first what the test has changed."""
         self._conversation = Conversation(channel, serve)
@@ -124,6 +128,7 @@ class Student:
         try:
             self._conversation.put(question, details, deadline)
         except (Unsendable, TooLarge) as error:
+            self.kept.append(str(error))
             raise TypeError(str(error)) from None
         try:
             answer = self._conversation.wait(deadline)
@@ -180,6 +185,9 @@ UNARY = ("neg", "pos", "abs", "invert")
 
 COMPARISONS = {"all", "allclose", "any", "eq", "equal", "equals", "isclose", "ne", "lt", "le", "gt", "ge", "less", "greater"}
 """Methods that compare tensors and arrays. By one of these, an object of a student's class could call itself right."""
+
+FROM_AFAR = {"function", "builtin_function_or_method", "module"}
+"""Kinds of objects that a test can use from afar like its own."""
 
 NAMED = {"__name__", "__qualname__", "__annotations__", "__defaults__"}
 """Special attributes that tests read from functions and classes. The others are read by Python itself, and answered here."""
@@ -267,6 +275,8 @@ def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
     number, kind = description.get("number"), description.get("kind")
     if not (type(number) is int and isinstance(kind, str)):
         raise Malformed("an object without a number and a kind")
+    if kind not in FROM_AFAR:
+        student.kept.append(f"an object of the class `{kind}` stays in the room")
     members = {"__call__": partialmethod(Remote._do, "call")} if description.get("callable") is True else {}
     remote: Remote = type(kind if kind.isidentifier() else "object", (Remote,), members)(student, number)
     return remote

@@ -22,7 +22,6 @@ from autograder.examiner.exam import Exam, ExamResult
 from autograder.examiner.examiner import Examiner, RunPrefix, result_of
 from autograder.forkserver.job import Conditions, Convert, Job, OtherPrefix, Reply
 from autograder.sandbox import hardening
-from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import Room, RoomError
 
 WATCH_SECONDS = 0.1
@@ -43,7 +42,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, connection: socket.socket, examiners: Examiners, student_main: Callable[[socket.socket, Limits], None]
+        self, connection: socket.socket, examiners: Examiners, student_main: Callable[[socket.socket, Conditions], None]
     ) -> None:
         self.connection = connection
         self._examiners = examiners
@@ -89,7 +88,7 @@ class Supervisor:
         room: Room | None = None
         try:
             room = Room(conditions.limits, conditions.folder, conditions.sandbox)
-            process = room.start_student(lambda channel: self._student_main(channel, conditions.limits))
+            process = room.start_student(lambda channel: self._student_main(channel, conditions))
         except (RoomError, OSError) as error:
             if room is not None:
                 room.close()
@@ -153,7 +152,7 @@ def _reply(job: Job, shell: Shell, control: socket.socket, convert: Convert | No
         if prefix and not prefix.begins(exam):
             raise OtherPrefix("it begins otherwise")
         examiner = Examiner(exam, shell, lambda: _room(control), job.course, prefix)
-        return result_of(exam, examiner.examine(), examiner.notes, examiner.seconds)
+        return result_of(exam, examiner.examine(), examiner.notes, examiner.failures, examiner.seconds)
 
     if isinstance(job.work, Exam):
         return Reply(examine(job.work).as_dict())

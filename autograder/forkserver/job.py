@@ -30,6 +30,10 @@ class Work(Protocol):
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def autograd(self) -> bool:
+        """Whether students' cells may use autograd."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -58,11 +62,12 @@ class Conditions:
     folder: Path
     sandbox: bool
     prefix: Cells
+    autograd: bool = False
 
     @staticmethod
     def of(job: Job, sandbox: bool) -> Conditions:
         is_short = sum(len(json.dumps(cell)) for cell in job.prefix) < MAX_PREFIX_CHARACTERS
-        return Conditions(job.limits, job.folder, sandbox, job.prefix if is_short else [])
+        return Conditions(job.limits, job.folder, sandbox, job.prefix if is_short else [], job.work.autograd)
 
     def packed(self) -> bytes:
         return json.dumps({**asdict(self), "folder": str(self.folder)}).encode()
@@ -70,7 +75,7 @@ class Conditions:
     @staticmethod
     def unpacked(packed: bytes) -> Conditions:
         fields = json.loads(packed)
-        return Conditions(Limits(**fields["limits"]), Path(fields["folder"]), fields["sandbox"], fields["prefix"])
+        return Conditions(**{**fields, "limits": Limits(**fields["limits"]), "folder": Path(fields["folder"])})
 
 
 Examine = Callable[[Exam], ExamResult]

@@ -38,7 +38,7 @@ class PrefixServer:
     """A prefix server as the fork server sees it, started at once; `is_open` says whether the cells could be run.
 
     The new process closes the `others`, the sockets of the fork server. `entrances` are the ways into autograd, which it
-    switches off, and `convert` does work that is no exam.
+    switches off unless the `conditions` say otherwise, and `convert` does work that is no exam.
     """
 
     def __init__(
@@ -47,15 +47,14 @@ class PrefixServer:
         shell: Shell,
         entrances: list[Any],
         convert: Convert | None,
-        cells: Cells,
-        limits: Limits,
+        conditions: Conditions,
     ) -> None:
         self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
             closed = [self.connection, *others]
-            forks.run_and_exit(lambda: _run_for_students(parent, closed, theirs, shell, entrances, convert, cells, limits))
+            forks.run_and_exit(lambda: _run_for_students(parent, closed, theirs, shell, entrances, convert, conditions))
         theirs.close()
         ready, _, _ = select.select([self.connection], [], [], PREFIX_SECONDS)
         self.is_open = bool(ready) and self.connection.recv(64) == b"ready"
@@ -90,12 +89,11 @@ def _run_for_students(
     shell: Shell,
     entrances: list[Any],
     convert: Convert | None,
-    cells: Cells,
-    limits: Limits,
+    conditions: Conditions,
 ) -> None:
     """All that the fork for the students does. It closes the sockets in `closed`, which are the fork server's.
 
-    Its own child, the fork for the examiners, is made first: in this process autograd is then switched off for good.
+    Its own child, the fork for the examiners, is made first: in this process autograd may then be switched off for good.
     """
     for each in closed:
         each.close()
@@ -103,10 +101,12 @@ def _run_for_students(
     shown = os.memfd_create("records")  # what the cells showed: too long for a packet
     examiners, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     others = [connection, examiners]
+    cells, limits = conditions.prefix, conditions.limits
     arguments = others, theirs, shell, convert, cells, limits, shown
     with forks.child_running(lambda parent: _run_for_examiners(parent, *arguments)), examiners:
         theirs.close()
-        autograd_off.switch_off(entrances)
+        if not conditions.autograd:
+            autograd_off.switch_off(entrances)
         agent = Agent(shell)
         replies = [agent.run(source, id, count, limits.cell_output) for count, (id, source) in enumerate(cells, 1)]
         with open(shown, "w", encoding="utf-8") as file:
@@ -114,7 +114,11 @@ def _run_for_students(
         examiners.send(b"shown")
         # a fork has only the thread that forked: locks that another thread held would stay locked in it
         if examiners.recv(64) == b"ready" and len(os.listdir("/proc/self/task")) == 1:
-            supervisor = Supervisor(connection, partial(_new_examiner, examiners), agent.live)
+
+            def run_student(channel: socket.socket, conditions: Conditions) -> None:
+                agent.live(channel, conditions.limits)
+
+            supervisor = Supervisor(connection, partial(_new_examiner, examiners), run_student)
             connection.send(b"ready")
             serve(connection, lambda packed, channel: supervisor.conduct(Conditions.unpacked(packed), channel))
 

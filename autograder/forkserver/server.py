@@ -34,7 +34,6 @@ from autograder.judge import session
 from autograder.notebook.extension import ForwardMagics, load
 from autograder.notebook.logbook import NBGRADER
 from autograder.sandbox.forks import child_running
-from autograder.sandbox.limits import Limits
 
 IDLE = 600.0
 """Seconds without a notebook after which the fork server ends. The next command starts a new one."""
@@ -123,9 +122,7 @@ class CommandServer:
             if len(self._prefix_servers) == MAX_PREFIX_SERVERS:
                 self._prefix_servers.pop(next(iter(self._prefix_servers))).close()
             others = [self._connection, channel, *(prefix_server.connection for prefix_server in self._prefix_servers.values())]
-            prefix_server = PrefixServer(
-                others, self._shell, self._entrances, self._convert, conditions.prefix, conditions.limits
-            )
+            prefix_server = PrefixServer(others, self._shell, self._entrances, self._convert, conditions)
         self._prefix_servers[key] = prefix_server
         return prefix_server
 
@@ -141,10 +138,11 @@ class CommandServer:
             )
         )
 
-    def _run_student(self, channel: socket.socket, limits: Limits) -> None:
+    def _run_student(self, channel: socket.socket, conditions: Conditions) -> None:
         """All that a student's process does once it is in its room."""
-        autograd_off.switch_off(self._entrances)
-        agent.Agent(self._shell).live(channel, limits)
+        if not conditions.autograd:
+            autograd_off.switch_off(self._entrances)
+        agent.Agent(self._shell).live(channel, conditions.limits)
 
 
 def brings_modules(folder: Path) -> bool:

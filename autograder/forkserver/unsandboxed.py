@@ -68,6 +68,8 @@ class UnsandboxedClient:
             process.kill()
             process.communicate()
 
+    end = close
+
 
 def live() -> None:
     """All that the process does: it reads jobs (pickles) from stdin, and writes each result to stdout as a line of JSON.
@@ -130,10 +132,11 @@ def _examined(exam: Exam, course: Path, shell: Any) -> ExamResult:
     records: list[CellRecord] = []
     try:
         for count, task in enumerate(exam.tasks, 1):
-            is_plain = task.role is Role.STUDENT and not any(f"{name}(" in task.source for name in JUDGING_FUNCTIONS)
+            is_alone = task.role is Role.STUDENT and not any(f"{name}(" in task.source for name in JUDGING_FUNCTIONS)
+            is_without = not exam.autograd and (is_alone or task.id in exam.plain)
             record = CellRecord()
             current.concluded.clear()
-            with autograd_off() if is_plain else nullcontext(), _interrupted_after(exam.limits.cell_seconds) as was_late:
+            with autograd_off() if is_without else nullcontext(), _interrupted_after(exam.limits.cell_seconds) as was_late:
                 record.messages, _, cut = shell.run(task.source, task.id, count, exam.limits.cell_output)
                 record.messages += [cut_message(exam.limits.cell_output)] * cut
             if was_late:
@@ -141,7 +144,7 @@ def _examined(exam: Exam, course: Path, shell: Any) -> ExamResult:
                 say_it_was_late(record, exam.limits.cell_seconds)
             record.verdicts = tuple(current.concluded) if task.role is Role.TEST else ()
             records.append(record)
-        return examiner.result_of(exam, records, notes, {})
+        return examiner.result_of(exam, records, notes, [], {})
     finally:
         session.end_session(shell.shell)
 

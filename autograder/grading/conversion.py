@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from autograder.examiner.exam import Exam, ExamResult
 from autograder.forkserver.client import GradingFailed
-from autograder.grading.examine import UNEXAMINED, Examine, Given
+from autograder.grading.examine import Examine, Given
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
 from autograder.grading.preprocessors import OnRows, Rows, on_rows
 from autograder.grading.restore import Restore
@@ -32,13 +32,9 @@ def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNo
     kept: dict[str, list[str]] = {}
 
     def examined(exam: Exam) -> ExamResult:
-        try:
-            if job.failure:
-                raise GradingFailed(job.failure)
-            result = examine(exam)
-        except GradingFailed as failure:
-            failures.append(UNEXAMINED.format(failure))
-            raise
+        if job.failure:
+            raise GradingFailed(job.failure)
+        result = examine(exam)
         seconds.update(result.seconds)
         return result
 
@@ -61,7 +57,7 @@ def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNo
         grades={name: grade.auto_score for name, grade in rows.grades.items()},
         comments={name: comment.auto_comment for name, comment in rows.comments.items()},
         notes=[*kept.get("restored", []), *kept.get("notes", [])],
-        failures=failures,
+        failures=[*failures, *kept.get("failures", [])],
         seconds=seconds,
     )
 

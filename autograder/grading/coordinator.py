@@ -165,6 +165,7 @@ class Coordinator:
                 seed=course.seed(student, name),
                 limits=self._limits,
                 sandbox=self._sandbox,
+                autograd=course.examine.may_use_autograd(self._assignments[name].master.originals.values()),
                 problem=handed.problem,
             )
             self._send(work, name, job)

@@ -11,13 +11,13 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nbgrader import preprocessors
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import AutogradeApp
 from nbgrader.converters import Autograde
-from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.preprocessors import AssignLatePenalties, NbGraderPreprocessor
 from nbgrader.utils import find_all_files
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +31,9 @@ from autograder.grading.preprocessors import on_rows
 from autograder.grading.restore import Restore
 
 CONFIG = "the nbgrader_config.py of backprop-ninja has the lines that do it"
+
+
+Configured = TypeVar("Configured", bound=NbGraderPreprocessor)
 
 
 class CourseError(AutograderError):
@@ -191,6 +194,12 @@ class Course:
                 except Exception as error:  # whatever a value raises that cannot be sent
                     raise CourseError(f"c.{name}.{trait} cannot be sent to another process: {error}") from None
         return found
+
+
+def configured(kind: type[Configured]) -> Configured:
+    """A preprocessor with the settings of the course in the working folder. Raises CourseError if they cannot be read."""
+    found: Configured = kind(parent=_converter(()))
+    return found
 
 
 def _converter(arguments: Sequence[str]) -> Autograde:

@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from atexit import register
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -18,16 +18,18 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
-from traitlets import Bool, Float, Integer, Unicode, default
+from nbgrader.utils import determine_grade
+from traitlets import Bool, Enum, Float, Integer, Unicode, default
 
 from autograder.course import notebooks
 from autograder.course.cells import Cell, Role, enclosed, grade_id, tags
+from autograder.course.questions import has_forward, plain_tests
 from autograder.errors import ContentError
-from autograder.examiner.exam import Exam, ExamResult
+from autograder.examiner.exam import Exam, ExamResult, error_message
 from autograder.examiner.prefix import locked_prefix
 from autograder.forkserver.client import Client, GradingFailed
 from autograder.forkserver.job import Job
-from autograder.grading.flags import scan, summary
+from autograder.grading.flags import Kind, scan, summary
 from autograder.grading.master import Master
 from autograder.grading.outputs import outputs
 from autograder.grading.restore import course_of, master_of
@@ -68,6 +70,17 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         True,
         help="Whether students' cells run in rooms made by bubblewrap. Without, they can read your files and use the network.",
     ).tag(config=True)
+    plain_tests = Enum(
+        ("room", "apart"),
+        "room",
+        help="Where tests run that call neither `check` nor `grade`: in the room, as nbgrader runs them in its kernel, or "
+        "apart from all of the student's code, where they get nothing of it but data.",
+    ).tag(config=True)
+    autograd = Bool(
+        None,
+        allow_none=True,
+        help="Whether students' cells may use autograd. By default they may where no cell of the notebook is a forward pass.",
+    ).tag(config=True)
     key_file = Unicode(
         "examiner.key", help="The file in the course with the secret from which the cases of hidden tests are drawn."
     ).tag(config=True)
@@ -101,18 +114,20 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             raise ContentError(f"the notebook is in {language}, and only Python can be examined. Use nbgrader's own Execute.")
         about = resources["nbgrader"]
         if given := self.given:
-            exam, places = self._exam(nb, given.original, given.seed)
-            notes = self._examined(exam, places, lambda: given.examine(exam))
+            exam, places = self.exam(nb, given.original, given.seed)
+            notes, failures = self.examined(exam, places, lambda: given.examine(exam))
         else:
             folder = Path(resources.get("metadata", {}).get("path") or ".").resolve()
-            exam, places = self._exam(nb, master_of(self, about), self._seed(about, folder))
+            exam, places = self.exam(nb, master_of(self, about), self._seed(about, folder))
             job, client = self._job(about, exam, folder), _client(self.sandbox)
-            notes = self._examined(exam, places, lambda: client.examine(job))
+            notes, failures = self.examined(exam, places, lambda: client.examine(job))
         flags = scan((task.id, task.source) for task in exam.tasks if task.role is Role.STUDENT)
+        if exam.autograd:
+            flags = [flag for flag in flags if flag.kind not in (Kind.AUTOGRAD, Kind.STORED_GRADIENT)]
         notes += [f"Look at {line}" for line in summary(flags)]
-        for note in notes:
+        for note in (*failures, *notes):
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
-        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags]}
+        report = {"failures": failures, "notes": notes, "flags": [{**vars(flag)} for flag in flags]}
         nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
         return nb, resources
 
@@ -129,7 +144,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         source = Path(course.format_path(course.source_directory, ".", about["assignment"]) if course else NOWHERE)
         return Job(exam, folder, source, dict(os.environ), locked_prefix(exam.tasks))
 
-    def _exam(self, nb: NotebookNode, master: Master, seed: str) -> tuple[Exam, list[NotebookNode]]:
+    def exam(self, nb: NotebookNode, master: Master, seed: str) -> tuple[Exam, list[NotebookNode]]:
         """What is run, and the cells in which it is recorded.
 
         What a cell is for, and the text of locked cells and tests, come from the gradebook: a submission may say anything.
@@ -148,37 +163,58 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             hidden = self._hidden(source) if role is Role.TEST else ""
             tasks.append(Cell(name or cell.get("id") or f"cell-{number}", role, source, hidden, expected))
             places.append(cell)
-        return Exam(tasks, master.imports, seed, self.limits()), places
+        plain = plain_tests(tasks) if self.plain_tests == "room" else frozenset[str]()
+        may_use_autograd = self.may_use_autograd(master.originals.values())
+        return Exam(tasks, master.imports, seed, self.limits(), plain, may_use_autograd), places
+
+    def may_use_autograd(self, originals: Iterable[Cell]) -> bool:
+        """Whether the students' cells in a notebook may use autograd. `originals` are the cells of its release."""
+        return bool(not has_forward(originals) if self.autograd is None else self.autograd)
 
     def _hidden(self, source: str) -> str:
         """The lines of a test that students do not see."""
         clear = ClearHiddenTests(parent=self)
         return enclosed(source, (clear.begin_test_delimeter, clear.end_test_delimeter))
 
-    def _examined(self, exam: Exam, places: list[NotebookNode], examine: Callable[[], ExamResult]) -> list[str]:
-        """Writes the outputs into the cells, and returns notes. Where `examine` fails, every test gets an error instead."""
+    def examined(
+        self, exam: Exam, places: list[NotebookNode], examine: Callable[[], ExamResult]
+    ) -> tuple[list[str], list[str]]:
+        """Writes the outputs into the cells, and gives notes and failures. Where `examine` fails, every test gets an error."""
+        failures: list[str] = []
         notes = [] if self.sandbox else ["Graded without a sandbox: the student's code could read files and use the network."]
         began = time.monotonic()
         try:
             result = examine()
         except GradingFailed as failure:
-            shown = [_failure(failure) if task.role is Role.TEST else [] for task in exam.tasks]
-            notes.append(UNEXAMINED.format(failure))
+            shown = [[_error_output("GradingFailed", str(failure))] if task.role is Role.TEST else [] for task in exam.tasks]
+            failures.append(UNEXAMINED.format(failure))
         else:
             shown = outputs([cell.messages for cell in result.cells], [task.role for task in exam.tasks])
             notes += result.notes
+            failures += result.failures
             seconds = {**result.seconds, "waited": time.monotonic() - began}
             self.log.info("%s%s", STAGE_SECONDS, json.dumps({stage: round(taken, 2) for stage, taken in seconds.items()}))
-        for count, (cell, each) in enumerate(zip(places, shown, strict=True), 1):
+        for count, (cell, task, each) in enumerate(zip(places, exam.tasks, shown, strict=True), 1):
             cell.execution_count = count
             cell.outputs = [NotebookNode(output) for output in each]
-        return notes
+            if task.role is Role.TEST and (problem := _mark_problem(cell)):
+                cell.outputs.insert(0, _error_output("NoMark", problem))  # nbgrader goes by the first
+                failures.append(f"The test `{task.id}` gives no points: {problem}.")
+        return notes, failures
 
 
-def _failure(failure: GradingFailed) -> list[dict[str, Any]]:
-    """The outputs of a test that was not run: nbgrader gives no points for a cell with an error."""
-    error = {"ename": "GradingFailed", "evalue": str(failure), "traceback": [f"GradingFailed: {failure}"]}
-    return [output_from_msg({"header": {"msg_type": "error"}, "content": error})]
+def _error_output(name: str, text: str) -> NotebookNode:
+    """The output of a cell that stopped: nbgrader gives no points for one."""
+    return output_from_msg({"header": {"msg_type": "error"}, "content": error_message(name, text)["content"]})
+
+
+def _mark_problem(test: NotebookNode) -> str:
+    """Why nbgrader could not make a mark of what a test showed, at which it would end; nothing where it can."""
+    try:
+        determine_grade(test)
+    except Exception as error:
+        return f"what it showed last is no mark ({error})"
+    return ""
 
 
 def seed_of(key: Path, course: str, about: Mapping[str, str]) -> str:

@@ -46,6 +46,12 @@ def read_master(gradebook: Gradebook, course: Any, assignment: str, name: str) -
     return Master(known(row, release), row.kernelspec, answers, imports, is_current)
 
 
+def master_from(own: Mapping[str, Cell]) -> Master:
+    """The notebook of an instructor, from its own cells by grade_id alone, as it would be once it is released."""
+    cells = list(own.values())
+    return Master(own, None, _answers(cells), imports_of(cells), is_current=True)
+
+
 def known(notebook: Any, release: Mapping[str, Any]) -> dict[str, Cell]:
     """The cells of a notebook of the gradebook by grade_id, in the order of the release.
 

@@ -53,7 +53,8 @@ class NotebookJob:
     """One notebook of one student. `assignment` is packed.
 
     `content` is the notebook's file as it was handed in, `files` are the others of the submission, `notes` are remarks on
-    those. `problem` says why there is no content, and `failure` why the cells must not run; both are empty as a rule.
+    those. `autograd` says whether students' cells may use it. `problem` says why there is no content, and `failure` why the
+    cells must not run; both are empty as a rule.
     """
 
     assignment: bytes
@@ -64,6 +65,7 @@ class NotebookJob:
     seed: str
     limits: Limits
     sandbox: bool
+    autograd: bool = False
     problem: str = ""
     failure: str = ""
 

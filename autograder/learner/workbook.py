@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
 from autograder.course.cells import Cell, Role, body, imports_of, is_forward, read_cells, with_answers
-from autograder.course.questions import shown_in
+from autograder.course.questions import has_forward, plain_tests, shown_in
 from autograder.errors import ContentError
 from autograder.examiner.exam import Exam
 from autograder.replay import parsed
@@ -60,7 +60,14 @@ class Workbook:
     def exam(self, limits: Limits, tasks: tuple[Cell, ...] | None = None) -> Exam:
         """What is examined: all cells, or only these."""
         imports = imports_of(task for task in self.tasks if task.is_locked)
-        return Exam(self.tasks if tasks is None else tasks, imports, SEED, limits)
+        return Exam(
+            self.tasks if tasks is None else tasks,
+            imports,
+            SEED,
+            limits,
+            plain=plain_tests(self.tasks),
+            autograd=not has_forward(self.tasks),
+        )
 
 
 def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | None = None) -> Workbook:

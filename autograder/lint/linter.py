@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-import multiprocessing
-import os
 import re
-import signal
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
-from functools import partial
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+from nbgrader.nbgraderformat import SCHEMA_VERSION
 
 from autograder.course import notebooks
 from autograder.course.cells import (
@@ -32,44 +26,24 @@ from autograder.course.cells import (
     cell_of,
     cells_of,
     is_forward,
+    put_settings,
     python,
     settings,
     split,
 )
 from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
-from autograder.course.questions import VERBS, Question, questions_in
-from autograder.errors import ContentError, NotReady
-from autograder.examiner import capture
-from autograder.examiner.exam import Message
-from autograder.grading.outputs import outputs
-from autograder.judge.kinds import claim
-from autograder.judge.session import current_session
+from autograder.course.questions import APART, VERBS, Question, plain_tests, questions_in
+from autograder.errors import ContentError
+from autograder.grading.examine import Examine
+from autograder.grading.salvage import NOTES
 from autograder.lint import content, pairing
-from autograder.lint.content import Zero, structural_zeros
+from autograder.lint.content import Zero, report
 from autograder.lint.generated import generator
-from autograder.notebook.logbook import NBGRADER
+from autograder.lint.trial import examine_of, run_all
 from autograder.replay import parsed
-from autograder.sandbox.limits import MIB, interrupted_after
 
-CELL_SECONDS = 120
-"""Seconds for one cell; a cell that takes longer fails."""
-MAX_OUTPUT = 16 * MIB
-"""Bytes that a cell may show."""
-LOADED = [__name__, capture.__name__]
-"""Modules that are loaded once: the processes that run notebooks are forks of one that has them."""
 PROBE_ID = "probe"
 """The id of a cell that is not in the notebook."""
-
-
-def run_all(notebooks: Iterable[NotebookNode], folder: Path) -> list[NotebookNode]:
-    """The notebooks with their outputs, run in `folder`, as many at a time as there are processors.
-
-    Raises ContentError for one that ends its process.
-    """
-    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
-    context.set_forkserver_preload(LOADED)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(partial(_run, folder=folder, context=context), notebooks))
 
 
 def complaint(cell: NotebookNode) -> str:
@@ -96,54 +70,15 @@ def has_stopped(cell: NotebookNode) -> bool:
 def with_probe(nb: NotebookNode, source: str) -> NotebookNode:
     """A copy of the notebook with one more cell at the end."""
     probed = deepcopy(nb)
-    probed.cells.append(new_code_cell(source, id=PROBE_ID))
+    probe = new_code_cell(source, id=PROBE_ID)
+    put_settings(probe, Cell(PROBE_ID, Role.TEST, source, points=0).settings(SCHEMA_VERSION))
+    probed.cells.append(probe)
     return probed
 
 
 def printed(executed: NotebookNode) -> str:
     """What the last cell printed."""
     return "".join(output.text for output in executed.cells[-1].outputs if output.output_type == "stream")
-
-
-def _run(nb: NotebookNode, folder: Path, context: Any) -> NotebookNode:
-    """A copy of a notebook with its outputs. It runs in a process of its own, which a cell may end: that is a ContentError."""
-    copy = deepcopy(nb)
-    cells = list(notebooks.code_cells(copy))
-    records: list[list[Message]] = []
-    ours, theirs = context.Pipe(duplex=False)
-    with ours:
-        process = context.Process(
-            target=_execute, args=(theirs, [(cell.id, cell.source) for cell in cells], folder, CELL_SECONDS)
-        )
-        process.start()
-        theirs.close()
-        try:
-            while len(records) < len(cells):
-                records.append(ours.recv())
-        except EOFError:
-            cell = cells[len(records)]
-            raise ContentError(f"the kernel died in cell `{cell.id}`. Fix that cell, then run this again.") from None
-        finally:
-            process.join()
-    for cell, found in zip(cells, outputs(records, [Role.LOCKED] * len(cells)), strict=True):
-        cell.outputs = found
-    return copy
-
-
-def _execute(connection: Connection, cells: Sequence[tuple[str, str]], folder: Path, seconds: float) -> None:
-    """What a process that runs a notebook does: it runs the cells in order, and sends the messages of each."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ[NBGRADER] = "validate"
-    os.chdir(folder)
-    with tempfile.TemporaryDirectory() as settings, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        shell = capture.start_shell(settings)
-        shell.files = {"stdout": stdout.fileno(), "stderr": stderr.fileno()}
-        for number, file in enumerate(shell.files.values(), 1):
-            os.dup2(file, number)
-        for count, (id, source) in enumerate(cells, 1):
-            with interrupted_after(seconds, 0):
-                messages, *_ = shell.run(source, id, count, MAX_OUTPUT)
-            connection.send(messages)
 
 
 def _complaint(output: NotebookNode) -> str:
@@ -153,7 +88,7 @@ def _complaint(output: NotebookNode) -> str:
     if output.output_type != "error":
         return ""
     if output.ename == "KeyboardInterrupt":
-        return f"it did not end within {CELL_SECONDS} s."
+        return f"{output.evalue}."
     message = output.evalue if output.ename == "NotRight" else f"{output.ename}: {output.evalue}"
     return " ".join(message.split()).removesuffix(":")
 
@@ -184,17 +119,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class LintReport:
-    """What has to be fixed, what may be meant so, and which gradients are zero for the true loss, by notebook."""
+    """What has to be fixed, what may be meant so, and which gradients are zero for the true loss, by notebook.
+
+    `plain` are the tests of ordinary assertions, by notebook; all others are judged apart from the student's code.
+    """
 
     findings: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
     zeros: dict[str, tuple[Zero, ...]]
     tests: int
     points: float
+    plain: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def lint(source: Path, release: Path) -> LintReport:
-    """Reads and runs every notebook of an assignment's source and release folders.
+def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
+    """Reads every notebook of an assignment's source and release folders, and runs it as the grader of the `course` does.
 
     Raises ContentError if there is no notebook in `source`, or a file is none.
     """
@@ -203,12 +142,14 @@ def lint(source: Path, release: Path) -> LintReport:
         raise ContentError(
             f"there is no notebook in {source}. Run this in the course's folder, with the name of an assignment."
         )
-    generate = generator(source.parent.parent)
+    examine = examine_of(course) if course else Examine()
+    generate = generator(course or source.parent.parent)
     findings: list[Finding] = []
     remarks: list[Finding] = []
     tests: list[Cell] = []
     points = 0.0
     unanswered: dict[str, set[str]] = {}
+    plain: dict[str, tuple[str, ...]] = {}
     solved: list[NotebookNode] = []
     untouched: list[NotebookNode] = []
     for path in paths:
@@ -219,6 +160,8 @@ def lint(source: Path, release: Path) -> LintReport:
         remarks += _unbatched(path.name, nb)
         tests += _tests(nb)
         points += sum(cell.points or 0 for cell in _marked(nb))
+        in_room = plain_tests(cells_of(nb)) if examine.plain_tests == "room" else frozenset()
+        plain[path.name] = tuple(test.id for test in _tests(nb) if test.id in in_room)
         alone = sorted(question.name for question in _judged(nb) if not question.by)
         solved.append(with_probe(nb, PROBE.format(names=alone)))
         if not (release / path.name).is_file():
@@ -231,12 +174,13 @@ def lint(source: Path, release: Path) -> LintReport:
         except ContentError as error:
             findings.append(Finding(path.name, "", str(error)))
         untouched.append(_unsolved(nb, released))
-    executed = run_all([*solved, *untouched], source)
+    executed = run_all([*solved, *untouched], source, examine)
     zeros: dict[str, tuple[Zero, ...]] = {}
     reports = []
     for path, run in zip(paths, executed[: len(solved)], strict=True):
         missing = {f"test-{name}" for name in unanswered[path.name]}
         findings += (failing for failing in _failing(path.name, run) if failing.cell not in missing)
+        remarks += [Finding(path.name, "", note) for note in _said(run, "notes")]
         reports.append(content_report := json.loads(printed(run) or EMPTY_REPORT))
         remarks += _unworded(source / LESSON_FILE, path.name, run, content_report)
         zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in _zeros(content_report))
@@ -247,7 +191,7 @@ def lint(source: Path, release: Path) -> LintReport:
     for name, run in zip(names, executed[len(solved) :], strict=True):
         passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
-    return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points)
+    return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points, plain)
 
 
 def _identified(nb: NotebookNode) -> NotebookNode:
@@ -260,31 +204,8 @@ def _identified(nb: NotebookNode) -> NotebookNode:
     return copy
 
 
-def report(names: list[str]) -> str:
-    """What only the kernel of a solved notebook can say, as JSON: it is called there, in the last cell.
-
-    `zeros` are the gradients that are zero whatever the numbers are, and `passing` those of `names` whose tests would accept
-    literal zeros. `rows`, `faults` and `formulas` are about the lesson.
-    """
-    try:
-        session = current_session()
-    except NotReady:  # nothing of this package is used
-        return EMPTY_REPORT
-    tapes = session.tapes.values()
-    zeros = [asdict(zero) for tape in tapes for zero in structural_zeros(tape)]
-    known = [row for tape in tapes for row in content.rows(tape)]
-    try:
-        evaluated = [each for tape in tapes for each in content.evaluated(tape, Path())]
-        faults = [fault for each in evaluated for fault in content.faults(each)]
-        formulas = [formula for each in evaluated for formula in content.runs(each)]
-    except ContentError as error:
-        faults, formulas = [("", str(error))], []
-    passing = [name for name in names if claim(session, Question(name)).accepts_zeros()]
-    return json.dumps({"zeros": zeros, "passing": passing, "rows": known, "faults": faults, "formulas": formulas})
-
-
-PROBE = f"from {report.__module__} import {report.__name__}\nprint({report.__name__}({{names!r}}))"
-"""The last cell of a solved notebook, which is run in its kernel."""
+PROBE = f"{APART}\nfrom {report.__module__} import {report.__name__}\nprint({report.__name__}({{names!r}}))"
+"""The last cell of a solved notebook. It runs as a test does that is kept apart: the examiner has the forward passes."""
 
 
 def _zeros(content_report: dict[str, Any]) -> list[Zero]:
@@ -324,17 +245,30 @@ def _unworded(path: Path, name: str, run: NotebookNode, content_report: dict[str
 
 
 def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
-    """The first cell that stops with an error, since what comes after may fail because of it; or else all failing tests."""
+    """The first cell that stops with an error, since what comes after may fail because of it; or else all failing tests.
+
+    What a person would have to see to if a student handed it in comes before the tests, which fail because of it.
+    """
     for cell in notebooks.code_cells(run):
         if cell_of(cell).role is not Role.TEST and has_stopped(cell):
             problem = complaint(cell)
-            yield Finding(name, *((cell.id, f"it stops: {problem}") if cell.id != PROBE_ID else ("", problem)))
+            yield Finding(name, cell.id, f"it stops: {problem}")
             return
+    if failures := _said(run, "failures"):
+        yield from (Finding(name, "", failure) for failure in failures)
+        return
     for test in _test_nodes(run):
         if problem := complaint(test):
-            yield Finding(name, test.id, f"the model answer fails this test: {problem}")
+            yield Finding(
+                name, *((test.id, f"the model answer fails this test: {problem}") if test.id != PROBE_ID else ("", problem))
+            )
         elif (given := credit(test)) is not None and given != (most := cell_of(test).points or 0):
             yield Finding(name, test.id, f"the model answer gets {given:g} of {most:g} points in this test.")
+
+
+def _said(run: NotebookNode, kind: str) -> list[str]:
+    """The notes or failures that the grader has on a notebook."""
+    return [" ".join(text.split()) for text in run.metadata.get(NOTES, {}).get(kind, [])]
 
 
 def _written(path: Path, written: NotebookNode) -> Iterator[Finding]:

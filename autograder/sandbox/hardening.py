@@ -89,6 +89,12 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def hide_memory() -> None:
+    """Keeps other processes of the same user from reading the memory of this one."""
+    if IS_LINUX:
+        call("prctl", SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def keep_orphans() -> None:
     """Makes this process the parent of every descendant whose own parent ends, so that none gets out of sight."""
     if IS_LINUX:

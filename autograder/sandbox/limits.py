@@ -59,6 +59,8 @@ PRIVATE_ROWS = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
 RESIDENT_ROWS = ("VmRSS:", "VmSwap:")
 """The rows of `status` that add up to all memory of a process, its own or shared."""
+OWN_ROWS = ("RssAnon:", "RssShmem:", "VmSwap:")
+"""Those of them that are no files of the system."""
 
 BASELINE_STEP = 2**24
 """Bytes by which this process may grow before the memory of a fresh fork is measured again."""
@@ -88,7 +90,9 @@ def taken_bytes(pids: set[int]) -> int:
             try:
                 rows = (row.split() for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
                 total += sum(int(row[1]) * 1024 for row in rows if row[0] in PRIVATE_ROWS)
-            except (FileNotFoundError, PermissionError):  # there is no such file, or it is hidden: all memory counts
+            except PermissionError:  # it hides its memory, as a test does: what it shares counts as well
+                total += _resident({pid}, OWN_ROWS)
+            except FileNotFoundError:  # the system has no such file: all memory counts
                 total += psutil.Process(pid).memory_info().rss
     return total
 
@@ -106,9 +110,13 @@ def loaded_bytes(pid: int) -> int:
 
 def resident_bytes(pids: set[int]) -> int:
     """Bytes of memory that these processes take at most. It is quick, but counts shared memory for each of them."""
+    return _resident(pids, RESIDENT_ROWS)
+
+
+def _resident(pids: set[int], kept: tuple[str, ...]) -> int:
     total = 0
     for pid in pids:
         with suppress(OSError):
             rows = (row.split() for row in Path(f"/proc/{pid}/status").read_text().splitlines())
-            total += sum(int(row[1]) * 1024 for row in rows if row and row[0] in RESIDENT_ROWS)
+            total += sum(int(row[1]) * 1024 for row in rows if row and row[0] in kept)
     return total

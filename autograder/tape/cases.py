@@ -58,26 +58,42 @@ def step_cases(tape: Tape, variable: str, seed: str, own: int = 1, resampled: in
     `incoming[consumer]` has the shape and dtype of the consumer. It is standard normal where the true gradient is not zero, and
     zero where that is zero, because right answers may rely on such zeros. If the true one is zero everywhere, it is normal
     everywhere. The gradient of the loss is one.
+
+    A zero that an answer may rely on comes from the lines after the consumer, such as a pick of the labels. What the consumer's
+    own line switches off is another matter: there the answer has to be zero whatever comes in, and this is what is asked. After
+    a causal mask and a softmax, the true gradient is zero exactly where the mask is, and an answer without the mask would never
+    show. So entries of the consumer that do not depend on the variable are normal too. A right answer stays the same.
+    An entry that moves with a part of the variable keeps its zero: in `(W * mask) @ x` a mask shows in rows that the loss uses.
     """
-    for case in _drawn(tape, seed, own, resampled):
-        one = torch.ones_like(case.state[tape.loss])
-        incoming = {name: one if name == tape.loss else case.others[name] for name in tape.consumers(variable)}
+    for case, noise in _drawn(tape, seed, own, resampled):
+        incoming = {name: _incoming(tape, variable, name, case, noise) for name in tape.consumers(variable)}
         yield replace(case, incoming=incoming, others=NO_GRADIENTS if case.rows is None else case.others)
 
 
+def _incoming(tape: Tape, variable: str, consumer: str, case: Case, noise: Mapping[str, Tensor]) -> Tensor:
+    """The gradient that comes in from a consumer, made of `case.others` and of `noise`, which has no zeros."""
+    if consumer == tape.loss:
+        return torch.ones_like(case.state[consumer])
+    drawn = case.others[consumer]
+    if bool(drawn.all()):
+        return drawn
+    return torch.where(tape.switched_off(consumer, variable, case.state), noise[consumer], drawn)
+
+
 @lru_cache(MAX_CASE_SETS)
-def _drawn(tape: Tape, seed: str, own: int, resampled: int) -> tuple[Case, ...]:
+def _drawn(tape: Tape, seed: str, own: int, resampled: int) -> tuple[tuple[Case, Mapping[str, Tensor]], ...]:
     """The states of a seed, each with random gradients of all variables but the loss in `others`.
 
-    They are drawn once for all variables, not for each: to draw a state takes a whole forward and backward pass.
+    Beside each is their noise: the same gradients before those entries were set to zero that are zero in the true ones. All is
+    drawn once for all variables, not for each: to draw a state takes a whole forward and backward pass.
     """
     generator = _generator(seed, tape.loss)
     true = tape.gradients(tape.state)
-    cases = [Case(tape.state, {}, None, _random(true, tape.loss, generator)) for _ in range(own)]
+    drawn = [_random(tape, tape.state, true, None, generator) for _ in range(own)]
     for rows in _fewer_rows(tape, resampled, generator):
         state = tape.resampled(rows)
-        cases.append(Case(state, {}, len(rows), _random(tape.gradients(state), tape.loss, generator)))
-    return tuple(cases)
+        drawn.append(_random(tape, state, tape.gradients(state), len(rows), generator))
+    return tuple(drawn)
 
 
 @lru_cache(MAX_CASE_SETS)
@@ -130,14 +146,17 @@ def _has_a_largest_index(tape: Tape) -> Tensor:
     return found
 
 
-def _random(gradients: Mapping[str, Tensor], loss: str, generator: torch.Generator) -> dict[str, Tensor]:
-    """Random gradients of all variables but the loss, zero where the true ones are zero."""
-    drawn = {}
-    for name, true in gradients.items():
-        if name != loss:
-            noise = torch.randn(true.shape, generator=generator, dtype=true.dtype)
-            drawn[name] = noise * (true != 0) if bool(true.any()) else noise
-    return drawn
+def _random(
+    tape: Tape, state: State, true: Mapping[str, Tensor], rows: int | None, generator: torch.Generator
+) -> tuple[Case, Mapping[str, Tensor]]:
+    """A case whose `others` are random gradients, zero where the true ones are zero; and the noise that they are made of."""
+    noise = {
+        name: torch.randn(gradient.shape, generator=generator, dtype=gradient.dtype)
+        for name, gradient in true.items()
+        if name != tape.loss
+    }
+    others = {name: drawn * (true[name] != 0) if bool(true[name].any()) else drawn for name, drawn in noise.items()}
+    return Case(state, {}, rows, others), noise
 
 
 def _moved(leaf: Tensor, generator: torch.Generator) -> Tensor:

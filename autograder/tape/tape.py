@@ -22,6 +22,10 @@ State = Mapping[str, Any]
 """A value for every name of a tape, all of one evaluation of the forward pass."""
 
 
+DIRECTION_SEED = 7_204_618_359
+"""No seed that a notebook would draw its numbers from: a line that normalises does not move along its own variable."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of the forward pass."""
@@ -132,15 +136,37 @@ class Tape:
         consumers = self.consumers(name)
         return {step.name: self._product(step, name, incoming, state) for step in self.steps if step.name in consumers}
 
+    def switched_off(self, consumer: str, name: str, state: State) -> Tensor:
+        """Which entries of a consumer its line switches off for `name`: with a mask, for example, or the flat side of a relu.
+
+        A tensor of bool in the shape of the consumer. It is True where the local derivative is zero by every entry of `name`,
+        so that the vector-Jacobian product does not depend on what comes in there.
+        """
+        (step,) = (step for step in self.steps if step.name == consumer)
+        with torch.enable_grad():
+            variable, value = self._line(step, name, state)
+            incoming = torch.zeros_like(value, requires_grad=True)
+            direction = torch.randn(variable.shape, generator=torch.Generator().manual_seed(DIRECTION_SEED)).to(variable)
+            try:  # the product is linear in what comes in: its derivative by that is how far each entry moves with the variable
+                (product,) = torch.autograd.grad(value, variable, incoming, create_graph=True)
+                (moved,) = torch.autograd.grad(product, incoming, direction)
+            except RuntimeError:  # an operation that cannot be differentiated twice: nothing is known of its entries
+                return torch.zeros_like(value, dtype=torch.bool)
+        return moved == 0
+
     def _product(self, step: Step, name: str, incoming: Mapping[str, Tensor], state: State) -> Tensor:
         """What one line contributes to the gradient of `name`, by autograd through this line alone."""
-        variable = state[name].detach().clone().requires_grad_()
         with torch.enable_grad():
-            value = eval(step.code, {**state, name: variable})
+            variable, value = self._line(step, name, state)
             if not value.requires_grad:
                 return torch.zeros_like(state[name])
             (gradient,) = torch.autograd.grad(value, variable, incoming[step.name], allow_unused=True)
         return torch.zeros_like(state[name]) if gradient is None else gradient
+
+    def _line(self, step: Step, name: str, state: State) -> tuple[Tensor, Tensor]:
+        """A copy of `name` that autograd follows, and the value of a line with it."""
+        variable = state[name].detach().clone().requires_grad_()
+        return variable, eval(step.code, {**state, name: variable})
 
     def _evaluate(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(given)

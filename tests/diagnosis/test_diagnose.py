@@ -62,6 +62,10 @@ loss = (mixed**2).sum() / n
         "shifted = x + shift\nscaled = shifted * gain\nout = scaled + bias\nloss = (out**2).sum()",
         {"x": normal(0, 3, 4, 5), "shift": normal(1, 1, 4, 1), "gain": normal(2, 4, 5), "bias": normal(3, 5)},
     ),
+    "dropout": record(
+        "kept = x * keep / rate\nloss = (kept**3).sum()",
+        {"x": normal(0, 6, 5), "keep": (normal(1, 6, 5) < 0.5).float(), "rate": 0.7},
+    ),
     "scaled": record("raw = diff * inv\nloss = (raw**3).sum()", {"diff": normal(0, 6, 5), "inv": normal(1, 1, 5).abs()}),
     "picked": record(
         "row = table[ix]\nmost = row.amax(1, keepdim=True)\nlow = row - most\nloss = low[range(n), y].sum() / n",
@@ -142,6 +146,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
             f"The part through `mean` is `5` times what it should be, {RIGHT_ELSE}",
             M.CONSTANT,
         ),
+        ("dropout", "x", "keep * dkept", "It is `rate` times what it should be.", M.CONSTANT),
         ("attention", "q", "dscores @ k", "It is `4` times what it should be.", M.CONSTANT),
         ("thrice", "x", f"{THRICE} + db * w", f"The part through `b` is counted twice, {RIGHT_ELSE}", M.TWICE),
         (

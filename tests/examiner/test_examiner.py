@@ -15,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.course.cells import Cell, Role
+from autograder.course.questions import plain_tests
 from autograder.examiner.exam import Exam, ExamResult
 from autograder.examiner.prefix import locked_prefix
 from autograder.forkserver.client import Client
@@ -50,6 +51,7 @@ class Examined:
         messages, roles = [cell.messages for cell in result.cells], [task.role for task in exam.tasks]
         self.outputs: list[list[dict[str, Any]]] = outputs(messages, roles)
         self.notes = [*result.notes]
+        self.failures = [*result.failures]
         self.verdicts = [cell.verdicts for cell in result.cells]
         nbformat.validate(new_notebook(cells=[new_code_cell(outputs=each) for each in self.outputs]))
 
@@ -85,9 +87,19 @@ class ExamRunner:
         self.grader = Client(sandbox)
         self.folder = folder
 
-    def __call__(self, *tasks: Cell, imports: Mapping[str, str] | None = None, seed: str = "seed", **limits: Any) -> Examined:
+    def __call__(
+        self,
+        *tasks: Cell,
+        imports: Mapping[str, str] | None = None,
+        seed: str = "seed",
+        plain: bool = False,
+        autograd: bool = False,
+        **limits: Any,
+    ) -> Examined:
+        """With `plain` the tests that ask no question run in the room."""
         named = [Cell(f"cell-{number}", *list(vars(task).values())[1:]) for number, task in enumerate(tasks)]
-        exam = Exam(named, imports or {}, seed, Limits(**{"cell_seconds": 20, **limits}))
+        in_room = plain_tests(named) if plain else frozenset[str]()
+        exam = Exam(named, imports or {}, seed, Limits(**{"cell_seconds": 20, **limits}), in_room, autograd)
         return examined(self.grader, exam, self.folder)
 
 
@@ -446,7 +458,7 @@ class TestGradients:
     def test_a_locked_cell_that_stops_in_the_examiner_is_noted(self, examine: ExamRunner) -> None:
         told = examine(locked("import os\nassert 'room' in os.getcwd() or os.getcwd() == '/submission'"), test("assert 1 == 1"))
         assert told.errors() == ["", ""]
-        assert told.notes[0].startswith("The locked cell `cell-0` stopped in the examiner: AssertionError")
+        assert told.failures[0].startswith("The locked cell `cell-0` stopped where the tests run: AssertionError")
 
 
 class TestOddSources:

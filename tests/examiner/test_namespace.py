@@ -177,7 +177,7 @@ class TestModules:
     def test_imports_of_the_instructor_are_made_only_where_they_are_needed(self) -> None:
         bench = Bench({}, nothing="import nothing_of_this_name")
         bench.run("1")
-        with pytest.raises(ImportError):
+        with pytest.raises(NameError):
             bench.run("nothing")
 
 

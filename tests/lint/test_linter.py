@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -15,7 +14,10 @@ from nbformat import NotebookNode
 from autograder.course import notebooks
 from autograder.course.catalogue import written
 from autograder.errors import ContentError
-from autograder.lint import linter
+from autograder.forkserver.client import Client
+from autograder.forkserver.unsandboxed import UnsandboxedClient
+from autograder.grading.examine import Examine
+from autograder.lint import trial
 from autograder.lint.linter import lint
 from scripts.submissions import RELEASE, ROOT, SOURCE
 
@@ -30,16 +32,16 @@ def cell(nb: NotebookNode, name: str) -> NotebookNode:
 def once() -> Iterator[None]:
     """A notebook that has run is not run again: a planted mistake changes one of two."""
     ran: dict[tuple[str, ...], NotebookNode] = {}
-    run = linter._run
+    run = trial.run_one
 
-    def run_once(nb: NotebookNode, folder: Path, context: Any) -> NotebookNode:
+    def run_once(nb: NotebookNode, folder: Path, examine: Examine, client: Client | UnsandboxedClient) -> NotebookNode:
         known = json.dumps(nb), *(path.read_text(encoding="utf-8") for path in folder.glob("*.toml"))
         if known not in ran:
-            ran[known] = run(nb, folder, context)
+            ran[known] = run(nb, folder, examine, client)
         return ran[known]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linter, "_run", run_once)
+        patch.setattr(trial, "run_one", run_once)
         yield
 
 
@@ -228,8 +230,9 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
     (misspell_the_magic, "cell `forward`: it stops: it writes to stderr, UsageError: Cell magic `%%foward` not found."),
     (
         forget_a_tensor_of_the_batch,
-        "cell `forward`: it stops: ForwardError: the first line of the cell, `%%forward --batch n Xb`: "
-        "the lines stop on fewer rows, with ValueError: Expected input batch_size (31) to match target batch_size (32). "
+        "The locked cell `forward` stopped where the tests run: ForwardError: the first line of the cell, "
+        "`%%forward --batch n Xb`: the lines stop on fewer rows, with ValueError: "
+        "Expected input batch_size (31) to match target batch_size (32). "
         "Name the count and all tensors that have one row for each example.",
     ),
     (unlock_the_forward_pass, "cell `forward`: a forward pass has to be locked: students could change it."),
@@ -238,7 +241,7 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
         "cell `test-dlogits`: the model answer fails this test: dlogits: wrong. "
         "The number `2` is wrong in `dlogits[range(n), Yb] -= 2`.",
     ),
-    (warn_in_a_test, "cell `test-dlogits`: the model answer fails this test: it writes to stderr, careful"),
+    (warn_in_a_test, "The test `test-dlogits` passed with a warning, which costs no marks."),
     (break_the_setup, "cell `names`: it stops: NameError: name 'name' is not defined"),
     (let_everything_pass, "cell `test-dlogits`: an untouched notebook passes this test."),
     (leak_a_line, "cell `setup`: the release shows `dlogits[range(n), Yb] -= 1`."),
@@ -270,28 +273,29 @@ def test_it_finds(
     nbformat.write(source, course[0] / NAME)
     nbformat.write(release, course[1] / NAME)
     if plant not in RUNS:
-        monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder: notebooks)
+        monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
     separator = " " if message.startswith("cell") else ""
     mark = f"{NAME},{separator}" if separator else f"{NAME}: "
-    assert f"{mark}{message}" in [str(finding) for finding in lint(*course).findings]
+    report = lint(*course)
+    assert f"{mark}{message}" in [str(found) for found in (*report.findings, *report.remarks)]
 
 
 def test_it_finds_a_notebook_that_is_not_normalised(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
     path = course[0] / NAME
     path.write_text(path.read_text(encoding="utf-8").replace("\n ", "\n  "), encoding="utf-8")
     assert f"{NAME}: it is not normalised: run `autograder normalise`." in [str(f) for f in lint(*course).findings]
 
 
 def test_it_finds_a_notebook_that_was_not_released(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
     (course[1] / NAME).unlink()
     (finding,) = [finding for finding in lint(*course).findings if "release" in finding.problem]
     assert finding.problem == f"it is not in {course[1]}: run `nbgrader generate_assignment --force`."
 
 
 def test_a_forward_pass_without_a_batch_is_remarked(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
     source = notebooks.read(course[0] / NAME)
     cell(source, "forward").source = cell(source, "forward").source.replace(" --batch n Xb Yb", "")
     notebooks.write(source, course[0] / NAME)
@@ -314,13 +318,15 @@ def test_two_cells_with_the_same_id_are_an_error(course: tuple[Path, Path]) -> N
         lint(*course)
 
 
-def test_a_kernel_that_dies_is_an_error(course: tuple[Path, Path]) -> None:
+def test_a_cell_that_ends_its_process_is_found(course: tuple[Path, Path]) -> None:
     source = notebooks.read(course[0] / NAME)
     cell(source, "names").source = "import os\nos._exit(1)"
     notebooks.write(source, course[0] / NAME)
-    with pytest.raises(ContentError) as error:
-        lint(*course)
-    assert str(error.value) == "the kernel died in cell `names`. Fix that cell, then run this again."
+    (died, *_) = (str(finding) for finding in lint(*course).findings if finding.cell == "names" and "stops" in finding.problem)
+    assert died == (
+        f"{NAME}, cell `names`: it stops: Died: the process of the notebook ended in this cell: "
+        "it did not say why, as after `os._exit` or a crash"
+    )
 
 
 HINT = "Look at what reads it."
@@ -374,7 +380,7 @@ WORDS = [
 def test_words_out_of_style_are_found(
     course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, text: str, fault: str
 ) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
     (course[0] / "lesson.toml").write_text(text)
     found = [str(finding) for finding in lint(*course).findings if finding.notebook == "lesson.toml"]
     assert found == [f"lesson.toml, cell `dlogits`: {fault}"]

@@ -36,7 +36,7 @@ def course(made: Path, tmp_path: Path) -> Path:
 
 
 def findings(course: Path) -> list[str]:
-    report = lint(course / "source/plain", course / "release/plain")
+    report = lint(course / "source/plain", course / "release/plain", course)
     assert report.remarks == ()
     return [str(finding) for finding in report.findings]
 
@@ -46,7 +46,7 @@ def cell(nb: NotebookNode, name: str) -> NotebookNode:
 
 
 def test_nothing_is_said_of_a_plain_course_that_is_right(course: Path) -> None:
-    report = lint(course / "source/plain", course / "release/plain")
+    report = lint(course / "source/plain", course / "release/plain", course)
     assert report.findings == report.remarks == ()
     assert (report.tests, report.points) == (4, 13)
 
@@ -56,7 +56,7 @@ def test_nothing_is_said_of_nbgrader_s_own_example(tmp_path: Path) -> None:
     demo.nbgrader(tmp_path, "quickstart", "example")
     course = tmp_path / "example"
     demo.nbgrader(course, "generate_assignment", "ps1")
-    report = lint(course / "source/ps1", course / "release/ps1")
+    report = lint(course / "source/ps1", course / "release/ps1", course)
     assert report.findings == report.remarks == ()
     assert (report.tests, report.points) == (4, 13)
 
@@ -197,13 +197,13 @@ def test_it_finds(course: Path, plant: Callable[[NotebookNode], None], message: 
     if REFUSES not in message and plant is not leave_points_out:
         notebooks.write(generator(course)(source, path), course / "release/plain" / NAME)
     if plant not in RUNS:
-        monkeypatch.setattr(linter, "run_all", lambda notebooks, folder: notebooks)
+        monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
     assert f"{NAME}{message}" in findings(course)
 
 
 @pytest.mark.parametrize("name", ["mean", "essay", "code", "task", "cell-9a2", "read"])
 def test_a_cell_that_was_changed_since_the_release_differs(course: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder: notebooks)
+    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
     path = course / "release/plain" / NAME
     released = notebooks.read(path)
     cell(released, name).source += "\nAnd so on."
@@ -216,7 +216,7 @@ def test_a_cell_that_was_changed_since_the_release_differs(course: Path, name: s
     ["return sum(numbers) / len(numbers)", "A mean says little of outliers.", "One point for the plot, one for what is said."],
 )
 def test_a_line_that_was_taken_out_is_not_to_be_seen(course: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder: notebooks)
+    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
     path = course / "release/plain" / NAME
     released = notebooks.read(path)
     cell(released, "title").source += f"\n{line}"

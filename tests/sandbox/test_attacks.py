@@ -49,6 +49,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POINTS = {"test-centred": 1.0, "test-dlogits": 2.0, "test-dh": 1.0, "test-dz": 1.0, "test-dW": 1.0, "test-perplexity": 1.0}
 BY_HAND = 2.0
 LIMITS = """
+c.Examine.plain_tests = "apart"
 c.Examine.cell_seconds = 2
 c.Examine.notebook_seconds = 40
 c.Examine.memory = 512 * 2**20

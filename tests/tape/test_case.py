@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autograder.tape.cases import Case, step_cases, whole_cases
+from autograder.tape.cases import Case, step_cases, step_reference, whole_cases
 from autograder.tape.tape import Tape, record
 from tests.support.lesson import Lesson
 
@@ -37,6 +37,23 @@ def recorded(rows: int = ROWS, batch: tuple[str, ...] = ("n", "X", "Y")) -> Tape
 @pytest.fixture(scope="module")
 def tape() -> Tape:
     return recorded()
+
+
+@pytest.fixture(scope="module")
+def causal() -> Tape:
+    """Attention with a causal mask, on 8 rows of 3 positions, and with a bias that goes around the mask."""
+    lines = """\
+scores = q @ k.transpose(1, 2)
+masked = scores.masked_fill(~mask, -torch.inf) + bias
+weights = masked.softmax(2)
+mixed = weights @ v
+loss = (mixed**2).sum() / n
+"""
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = (torch.randn((8, 3, 4), generator=generator) for _ in range(3))
+    mask = torch.ones(3, 3).tril().bool()
+    namespace = {"q": q, "k": k, "v": v, "bias": torch.zeros(8, 3, 3), "mask": mask, "n": 8, "torch": torch}
+    return record(lines, namespace, ["n", "q", "k", "v", "bias"])
 
 
 def numbers(cases: Iterable[Case]) -> list[float]:
@@ -128,6 +145,30 @@ class TestSteps:
         tape = record("a = x * 2\nb = a * 0\nloss = b.sum()", {"x": torch.ones(3, 2)})
         (case,) = step_cases(tape, "x", "seed")
         assert bool((case.incoming["a"] != 0).all())
+
+    def test_something_comes_in_where_the_line_itself_switches_entries_off(self, causal: Tape) -> None:
+        for case in step_cases(causal, "scores", "seed", own=1, resampled=2):
+            true = causal.gradients(case.state)["masked"]
+            upper = torch.ones(3, 3).triu(1).bool()
+            assert not bool((true * upper).any())
+            assert torch.equal(case.incoming["masked"] != 0, (true != 0) | upper)
+
+    def test_zeros_of_a_mask_are_kept_for_all_other_answers(self, causal: Tape) -> None:
+        for case in step_cases(causal, "q", "seed", own=1, resampled=2):
+            true = causal.gradients(case.state)["scores"]
+            assert not bool(true.triu(1).any())
+            assert torch.equal(case.incoming["scores"] != 0, true != 0)
+
+    def test_what_comes_in_elsewhere_does_not_depend_on_the_mask(self, causal: Tape) -> None:
+        lower = torch.ones(3, 3).tril().bool()
+        through, past = (list(step_cases(causal, name, "seed", own=1, resampled=2)) for name in ("scores", "bias"))
+        for one, other in zip(through, past, strict=True):
+            assert torch.equal(one.incoming["masked"] * lower, other.incoming["masked"])
+
+    def test_where_the_true_gradient_and_the_line_are_zero_the_right_one_is_finite(self, causal: Tape) -> None:
+        for name in causal.variables[:-1]:
+            for case in step_cases(causal, name, "seed", own=1, resampled=2):
+                assert bool(step_reference(causal, name, case).exact.isfinite().all()), name
 
     def test_the_gradient_of_the_loss_is_always_one(self, tape: Tape) -> None:
         for case in step_cases(tape, "logprobs", "seed", own=2, resampled=2):

@@ -210,6 +210,80 @@ class TestProducts:
         assert not any(value.requires_grad for value in tape.state.values() if isinstance(value, Tensor))
 
 
+LOWER = [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+NEGATIVE = [[0, 1, 0], [1, 1, 0], [0, 0, 1]]
+NOTHING = [[0, 0, 0]] * 3
+
+SWITCHED_OFF: dict[str, list[list[int]]] = {
+    "x.masked_fill(~mask, -torch.inf)": LOWER,
+    "torch.where(mask, x, -torch.inf)": LOWER,
+    "torch.where(mask, w, x)": [[1 - entry for entry in row] for row in LOWER],
+    "x * mask": LOWER,
+    "x.tril()": LOWER,
+    "(x @ w).masked_fill(~mask, 0)": LOWER,
+    "(x + bias).softmax(1)": [[1, 1, 1], [0, 0, 1], [0, 0, 0]],  # the first row is one number: it is 1 whatever that is
+    "F.relu(x)": NEGATIVE,
+    "x.clamp(min=0)": NEGATIVE,
+    "torch.maximum(x, zero)": NEGATIVE,
+    "x * (x > 0)": NEGATIVE,
+    "F.embedding(ix, x, padding_idx=0)": [[0, 0, 0], [1, 1, 1], [0, 0, 0]],
+    "F.pad(x[:, :1], (1, 1))": [[1, 0, 1]] * 3,
+    "w * 2 + x * 0": [[1, 1, 1]] * 3,
+    "x + bias": NOTHING,  # a mask that is added hands on all that comes in
+    "(x * mask) @ w": NOTHING,  # every entry still moves with one that the mask lets through
+    "x[ix]": NOTHING,
+    "x.tanh()": NOTHING,
+    "x / x.norm(dim=1, keepdim=True)": NOTHING,
+    "x - x.mean(1, keepdim=True)": NOTHING,
+    "once(x)": NOTHING,  # what cannot be differentiated twice tells nothing of its entries
+}
+
+
+class Once(torch.autograd.Function):
+    """A relu whose derivative has none."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        (x,) = context.saved_tensors
+        return gradient * (x > 0)
+
+
+class TestSwitchedOff:
+    @pytest.mark.parametrize(("line", "expected"), SWITCHED_OFF.items(), ids=list(SWITCHED_OFF))
+    @pytest.mark.parametrize("seed", [0, 1, 42, 1337])
+    def test_an_entry_is_switched_off_where_it_does_not_move_with_the_variable(
+        self, line: str, expected: list[list[int]], seed: int
+    ) -> None:
+        x = torch.randn((3, 3), generator=torch.Generator().manual_seed(seed))  # perhaps the numbers that it is tried with
+        x = x.abs() * (1 - 2 * torch.tensor(NEGATIVE))
+        mask = torch.ones(3, 3).tril().bool()
+        namespace = {
+            "x": x,
+            "w": torch.randn((3, 3), generator=torch.Generator().manual_seed(3)),
+            "mask": mask,
+            "bias": torch.zeros(3, 3).masked_fill(~mask, -torch.inf),
+            "zero": torch.zeros(()),
+            "ix": torch.tensor([2, 0, 1]),
+            "once": Once.apply,
+            "torch": torch,
+            "F": F,
+        }
+        tape = record(f"y = {line}\nloss = y.softmax(1)[:, 0].sum()", namespace)
+        assert tape.switched_off("y", "x", tape.state).int().tolist() == expected
+
+    def test_what_comes_in_there_reaches_nothing(self, tape: Tape) -> None:
+        tape = record("y = F.relu(x) * x[:1]\nloss = y.sum()", some_namespace())
+        off = tape.switched_off("y", "x", tape.state)
+        assert bool(off.any()) and not bool(off.all())
+        assert not bool(tape.products("x", {"y": off.double()}, tape.state)["y"].any())
+
+
 @st.composite
 def forward_passes(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     """Two to eight random lines that end in a loss, and the leaves that they start from."""

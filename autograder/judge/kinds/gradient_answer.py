@@ -113,6 +113,9 @@ class GradientAnswer:
         """The mistake in an answer to a case: by what the answer is, or else by what change of the code would fix it."""
         if not answer.is_floating_point():
             return self.repair(case)
+        with suppress(Exception):  # as below
+            if cause := self._mask(answer, case):
+                return cause
         known = lesson(self.workspace, self.tape, self.variable).mistakes
         found = None
         for seen, given in (*self._densely(case), (answer, case)):
@@ -123,6 +126,28 @@ class GradientAnswer:
                     return cause
                 found = cause or found
         return self.repair(case) or found
+
+    def _mask(self, answer: Tensor, case: Case) -> Cause | None:
+        """The mistake that what comes in gets through where a consumer's line switches entries off, or only there."""
+        for consumer, gradient in case.incoming.items():
+            off = self.tape.switched_off(consumer, self.variable, case.state)
+            if not bool((gradient * off).any()):
+                continue
+            elsewhere, there = (
+                self.replay(replace(case, incoming={**case.incoming, consumer: gradient * kept})).answer for kept in (~off, off)
+            )
+            what = f"entries that the line of `{consumer}` switches off"
+            advice = (
+                f"Which entries of `{consumer}` change with `{self.variable}`? What comes in at all others counts for nothing: "
+                f"use the mask or the condition of the line on `d{consumer}`."
+            )
+            if compare(elsewhere, step_reference(self.tape, self.variable, case)) is None:
+                sentence = f"The {what} should get nothing, but what comes in there gets through; the rest is right."
+                return Cause(Mistake.MASK, sentence, advice)
+            if isinstance(there, Tensor) and bool(answer.any()) and torch.equal(there, answer):
+                sentence = f"It takes only what comes in at {what}, which should get nothing: the mask is the wrong way round."
+                return Cause(Mistake.MASK, sentence, advice)
+        return None
 
     def _densely(self, case: Case) -> Iterator[tuple[Tensor, Case]]:
         """The answer to a case without zeros in what comes in, and that case; none if the case has no zeros.
