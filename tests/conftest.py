@@ -25,6 +25,7 @@ SYSTEM = [
     *("attacks", "restart", "classroom", "course", "prefix_server", "exchange", "jupyterlab", "sanitised", "scale"),
     *("restore", "formgrader", "pool", "checker", "trial", "catalogue", "linter", "examiner", "examine", "capture"),
     *("slicing", "learner_verbs", "daemon", "watch", "autograd_off", "proxies", "namespace", "conversion", "rows"),
+    *("plain", "exercise_verb", "instructors"),
 ]
 """Modules with tests that need a room, a server, a browser or processes of their own.
 

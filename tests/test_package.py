@@ -211,17 +211,45 @@ def test_the_readme_names_make_targets_that_exist() -> None:
     assert {"demo", "test"} <= named <= targets
 
 
-def test_the_readme_names_commands_that_exist() -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/instructors.md"])
+def test_a_document_names_commands_that_exist(document: str) -> None:
     from click.testing import CliRunner
 
     from autograder.cli.main import main
 
-    verbs = {command.split("autograder ")[1].split()[0] for command in commands("README.md") if "autograder " in command}
+    verbs = {command.split("autograder ")[1].split()[0] for command in commands(document) if "autograder " in command}
     assert verbs
     for verb in verbs:
         result = CliRunner().invoke(main, [verb, "--help"])
         assert result.exit_code == 0, verb
         assert "Example:" in result.output
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link to a heading of a document may end with, as GitHub has it."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", document.read_text(encoding="utf-8"))
+    for file, anchor in links:
+        target = (document.parent / file).resolve() if file else document
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
+
+
+def test_the_switches_of_the_kernel_are_where_docs_scale_says() -> None:
+    from autograder.sandbox.room import SWITCHES
+
+    security, scale = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("security.md", "scale.md"))
+    rows = re.findall(r"^\| `((?:kernel|user)\.\w+)` \| (\d+) \| (\d+) \|$", security, flags=re.MULTILINE)
+    assert [(name, int(bad), int(good)) for name, bad, good in rows] == [*SWITCHES]
+    assert "docs/security.md has the switches" in scale
 
 
 def test_the_readme_s_figures_are_those_of_the_suite() -> None:

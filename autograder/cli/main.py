@@ -10,6 +10,7 @@ import click
 
 from autograder import __version__
 from autograder.cli import learner
+from autograder.cli.exercise import new_exercise
 from autograder.cli.learner import PATH_TYPE
 from autograder.course import catalogue
 from autograder.errors import AutograderError
@@ -43,6 +44,7 @@ def main() -> None:
 
 
 learner.add_to(main)
+main.add_command(new_exercise)
 
 
 @main.command(short_help="The content of an assignment: what has to be fixed.")

@@ -1,7 +1,8 @@
 """The linter for the content of a course: no untouched exercise passes, and no answer leaks.
 
-`linter` reads the notebooks of an assignment, and has `trial` run them, solved and untouched, as the grader runs what is
-handed in; `content` is what it asks of a solved one: gradients that are zero whatever the numbers are, and the lesson's words.
+`linter` reads the notebooks of an assignment and has them run, solved and untouched, by `trial`, as the grader runs them;
+`content` is what it asks of a solved one: gradients that are zero whatever the numbers are, and the words of the lesson.
+`generated` is what nbgrader would release now, and `pairing` says which answers an ordinary test is about.
 
 May import: `grading` and below.
 """

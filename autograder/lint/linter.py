@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,12 +32,13 @@ from autograder.course.cells import (
     split,
 )
 from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
-from autograder.course.questions import APART, Question, plain_tests, questions_in
+from autograder.course.questions import APART, VERBS, Question, plain_tests, questions_in
 from autograder.errors import ContentError
 from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
-from autograder.lint import content
+from autograder.lint import content, pairing
 from autograder.lint.content import Zero, report
+from autograder.lint.generated import generator
 from autograder.lint.trial import examine_of, run_all
 from autograder.replay import parsed
 
@@ -46,6 +49,14 @@ PROBE_ID = "probe"
 def complaint(cell: NotebookNode) -> str:
     """Why nbgrader would give no points for a test cell that has run, in one line; nothing if it would give them."""
     return next(filter(None, map(_complaint, cell.outputs)), "")
+
+
+def credit(cell: NotebookNode) -> float | None:
+    """The points that a test cell itself gives, which is its result where that is a number; None where it is none."""
+    results = (output.data.get("text/plain", "") for output in cell.outputs if output.output_type == "execute_result")
+    with suppress(ValueError):
+        return float(next(results, ""))
+    return None
 
 
 def has_stopped(cell: NotebookNode) -> bool:
@@ -86,7 +97,12 @@ EMPTY_REPORT = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": [],
 """The report of a notebook that stopped before its last cell, which makes the report."""
 
 REGENERATE = "run `nbgrader generate_assignment --force`."
-SETTINGS = ("grade_id", "grade", "locked", "points", "solution")
+MISSING = f"its model answer is missing: write it between `{SOLUTION[0]}` and `{SOLUTION[1]}`."
+SETTINGS = ("grade_id", "grade", "locked", "points", "solution", "task")
+ENCLOSING = ("BEGIN SOLUTION", "END SOLUTION")
+"""What nbgrader looks for in the lines around an answer, whatever stands before it."""
+NBGRADER_MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TEST|MARK SCHEME)", re.IGNORECASE)
+"""What looks like a marker of nbgrader's, also where it is written in a way that nbgrader does not know."""
 
 
 @dataclass(frozen=True)
@@ -127,17 +143,23 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
             f"there is no notebook in {source}. Run this in the course's folder, with the name of an assignment."
         )
     examine = examine_of(course) if course else Examine()
+    generate = generator(course or source.parent.parent)
     findings: list[Finding] = []
     remarks: list[Finding] = []
     tests: list[Cell] = []
+    points = 0.0
+    unanswered: dict[str, set[str]] = {}
     plain: dict[str, tuple[str, ...]] = {}
     solved: list[NotebookNode] = []
     untouched: list[NotebookNode] = []
     for path in paths:
-        nb = notebooks.read(path)
-        findings += _written(path, nb)
+        written = notebooks.read(path)
+        nb = _identified(written)
+        findings += _written(path, written)
+        unanswered[path.name] = {solution.id for solution in _solutions(nb) if not _has_answer(solution)}
         remarks += _unbatched(path.name, nb)
         tests += _tests(nb)
+        points += sum(cell.points or 0 for cell in _marked(nb))
         in_room = plain_tests(cells_of(nb)) if examine.plain_tests == "room" else frozenset()
         plain[path.name] = tuple(test.id for test in _tests(nb) if test.id in in_room)
         alone = sorted(question.name for question in _judged(nb) if not question.by)
@@ -145,14 +167,19 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         if not (release / path.name).is_file():
             findings.append(Finding(path.name, "", f"it is not in {release}: {REGENERATE}"))
             continue
-        released = notebooks.read(release / path.name)
-        findings += (*_stale(path.name, nb, released), *_leaks(path.name, nb, released))
+        released = _identified(notebooks.read(release / path.name))
+        try:
+            generated = _identified(generate(written, path))
+            findings += (*_stale(path.name, generated, released), *_leaks(path.name, nb, generated, released))
+        except ContentError as error:
+            findings.append(Finding(path.name, "", str(error)))
         untouched.append(_unsolved(nb, released))
     executed = run_all([*solved, *untouched], source, examine)
     zeros: dict[str, tuple[Zero, ...]] = {}
     reports = []
     for path, run in zip(paths, executed[: len(solved)], strict=True):
-        findings += _failing(path.name, run)
+        missing = {f"test-{name}" for name in unanswered[path.name]}
+        findings += (failing for failing in _failing(path.name, run) if failing.cell not in missing)
         remarks += [Finding(path.name, "", note) for note in _said(run, "notes")]
         reports.append(content_report := json.loads(printed(run) or EMPTY_REPORT))
         remarks += _unworded(source / LESSON_FILE, path.name, run, content_report)
@@ -162,10 +189,19 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
     findings += _worded(source / LESSON_FILE, reports)
     names = [path.name for path in paths if (release / path.name).is_file()]
     for name, run in zip(names, executed[len(solved) :], strict=True):
-        passing = [test.id for test in _test_nodes(run) if not complaint(test)]
+        passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
-    points = sum(test.points or 0 for test in tests)
     return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points, plain)
+
+
+def _identified(nb: NotebookNode) -> NotebookNode:
+    """The normalised notebook, in which nbgrader's cells have its IDs for ids; where that cannot be, a copy with some ids."""
+    with suppress(ContentError):
+        return notebooks.normalised(nb)
+    copy = deepcopy(nb)
+    for number, cell in enumerate(copy.cells, 1):
+        cell.setdefault("id", f"cell-{number}")
+    return copy
 
 
 PROBE = f"{APART}\nfrom {report.__module__} import {report.__name__}\nprint({report.__name__}({{names!r}}))"
@@ -226,6 +262,8 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
             yield Finding(
                 name, *((test.id, f"the model answer fails this test: {problem}") if test.id != PROBE_ID else ("", problem))
             )
+        elif (given := credit(test)) is not None and given != (most := cell_of(test).points or 0):
+            yield Finding(name, test.id, f"the model answer gets {given:g} of {most:g} points in this test.")
 
 
 def _said(run: NotebookNode, kind: str) -> list[str]:
@@ -233,21 +271,19 @@ def _said(run: NotebookNode, kind: str) -> list[str]:
     return [" ".join(text.split()) for text in run.metadata.get(NOTES, {}).get(kind, [])]
 
 
-def _written(path: Path, nb: NotebookNode) -> Iterator[Finding]:
+def _written(path: Path, written: NotebookNode) -> Iterator[Finding]:
     """What is wrong with a notebook's text, which shows without running anything."""
     try:
-        normal = notebooks.normalised(nb)
+        nb = notebooks.normalised(written)
     except ContentError as error:
         yield Finding(path.name, "", str(error))
         return
-    if path.read_text(encoding="utf-8") != notebooks.to_text(normal):
+    is_plain = not _judged(nb) and not any(is_forward(cell.source) for cell in cells_of(nb))
+    if not is_plain and path.read_text(encoding="utf-8") != notebooks.to_text(nb):
         yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
-    if [cell.id for cell in nb.cells] != [cell.id for cell in normal.cells]:
-        return  # what follows goes by the ids
     for cell in nb.cells:
-        grade_id = settings(cell).get("grade_id", cell.id)
-        if grade_id != cell.id:
-            yield Finding(path.name, cell.id, f"its ID is `{grade_id}`: use letters, digits, `-` and `_` only.")
+        if (name := settings(cell).get("grade_id", cell.id)) != cell.id:
+            yield Finding(path.name, cell.id, f"its ID is `{name}`: use letters, digits, `-` and `_` only.")
         if is_forward(cell.source) and cell_of(cell).role is not Role.LOCKED:
             yield Finding(path.name, cell.id, "a forward pass has to be locked: students could change it.")
     yield from _unlocked(path.name, nb)
@@ -275,13 +311,14 @@ def _unlocked(name: str, nb: NotebookNode) -> Iterator[Finding]:
 
 def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
     """What does not go together among the solution cells, the tests, and what the tests ask for."""
-    solutions, tests = _solutions(nb), _tests(nb)
-    judged = {test.id: questions_in(test.source) for test in tests}
+    cells, solutions, tests = list(cells_of(nb)), _solutions(nb), _tests(nb)
+    judged = {test.id: _questions(test.source) for test in tests}
     counts = Counter(question for asked in judged.values() for question in {*asked["check"], *asked["grade"]})
+    yield from (Finding(name, cell.id, "it gives no points.") for cell in _marked(nb) if not cell.points)
     for test in tests:
         asked = judged[test.id]
-        if not test.points:
-            yield Finding(name, test.id, "it gives no points.")
+        if not any(asked.values()):
+            continue
         if not all(marker in test.source for marker in HIDDEN):
             yield Finding(name, test.id, f"its hidden tests should stand between `{HIDDEN[0]}` and `{HIDDEN[1]}`.")
         elif asked["check"] != asked["grade"]:
@@ -293,51 +330,52 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
                 yield Finding(name, test.id, f"there is no solution cell `{question.answer}`.")
             if counts[question] > 1:
                 yield Finding(name, test.id, f"`{question.name}` is tested more than once.")
-    tested = {question.answer for asked in judged.values() for question in asked["check"]}
-    for solution in solutions:
-        if solution.id not in tested and not any(solution.id in test.source for test in tests):
+    for id, read in pairing.unbound(cells):
+        yield Finding(name, id, f"it reads `{read}`, which no cell binds.")
+    asked_for = {question.answer for asked in judged.values() for question in asked["check"]}
+    tested = asked_for.union(*pairing.about(cells).values())
+    by_hand = {cell.id for cell in _marked(nb)}
+    for solution in (solution for solution in solutions if solution.id not in by_hand):
+        if solution.id not in tested:
             yield Finding(name, solution.id, "no test cell is about this solution cell.")
-        if not all(marker in solution.source for marker in SOLUTION):
+        if solution.id in asked_for and not all(marker in solution.source for marker in SOLUTION):
             yield Finding(name, solution.id, f"its answer should stand between `{SOLUTION[0]}` and `{SOLUTION[1]}`.")
-    answers = {question.name for asked in judged.values() for question in asked["check"]} | {cell.id for cell in solutions}
+        elif not _has_answer(solution):
+            yield Finding(name, solution.id, MISSING)
+    answers = asked_for | {question.name for asked in judged.values() for question in asked["check"]}
     for locked in (*_locked(nb), *tests):
         for bound in sorted(answers & _bound(locked.source)):
             yield Finding(name, locked.id, f"a locked cell binds the answer `{bound}`.")
 
 
-def _stale(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
-    """Whether the release was made of another source."""
-    if [cell.id for cell in nb.cells] != [cell.id for cell in released.cells]:
+def _has_answer(solution: Cell) -> bool:
+    """Whether there is code where nbgrader looks for the answer: between its markers, or else in all of the cell."""
+    _, enclosed = split(solution.source, ENCLOSING)
+    return any(_does_something(text) for text in (enclosed or [solution.source]))
+
+
+def _does_something(source: str) -> bool:
+    """Whether there is more in some lines than blanks and comments."""
+    return any(line and not line.startswith("#") for line in map(str.strip, source.split("\n")))
+
+
+def _stale(name: str, generated: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Whether the release is what nbgrader makes of the source now."""
+    if [cell.id for cell in generated.cells] != [cell.id for cell in released.cells]:
         yield Finding(name, "", f"source and release have other cells: {REGENERATE}")
         return
-    for cell, shown in zip(nb.cells, released.cells, strict=True):
-        if not _agree(cell, shown):
+    for cell, shown in zip(generated.cells, released.cells, strict=True):
+        ours, theirs = ({key: settings(each).get(key) for key in SETTINGS} for each in (cell, shown))
+        if shown.source.strip() != cell.source.strip() or ours != theirs:
             yield Finding(name, cell.id, f"source and release differ: {REGENERATE}")
 
 
-def _agree(cell: NotebookNode, shown: NotebookNode) -> bool:
-    """Whether a released cell is that of the source, outside of solutions and hidden tests."""
-    ours, theirs = ({key: settings(each).get(key) for key in SETTINGS} for each in (cell, shown))
-    markers = next((each for each in (HIDDEN, SOLUTION) if each[0] in cell.source), None)
-    text = shown.source.strip()
-    if markers is None:
-        return bool(text == cell.source.strip() and ours == theirs)
-    around, _ = split(cell.source, markers)
-    return bool(text.startswith(around[0].strip()) and text.endswith(around[-1].strip()) and ours == theirs)
-
-
-def _leaks(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
-    """Lines of solutions and hidden tests that students would see."""
-    secret: set[str] = set()
-    shown: set[str] = set()
-    for cell in cells_of(nb):
-        hidden = {line for markers in (SOLUTION, HIDDEN) for text in split(cell.source, markers)[1] for line in _lines(text)}
-        secret |= hidden
-        shown |= _lines(cell.source) - hidden
+def _leaks(name: str, nb: NotebookNode, generated: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Lines that nbgrader takes out of the source, and that students would see, and markers that it does not know."""
+    secret = _all_lines(nb) - _all_lines(generated)
     for cell in released.cells:
-        leaked = _lines(cell.source) & (secret - shown) if cell.cell_type == "code" else set()
-        leaked |= {marker for marker in (*SOLUTION, *HIDDEN) if marker in cell.source}
-        for line in sorted(leaked):
+        lines = _lines(cell.source)
+        for line in sorted(lines & secret | {line for line in lines if NBGRADER_MARKER.search(line)}):
             yield Finding(name, cell.id, f"the release shows `{line}`.")
 
 
@@ -351,8 +389,15 @@ def _unsolved(nb: NotebookNode, released: NotebookNode) -> NotebookNode:
     return copy
 
 
+def _questions(source: str) -> dict[str, set[Question]]:
+    """What a test asks for, by the verb that it calls; nothing for a plain test, which calls none of them."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return questions_in(ast.unparse(parsed.parse_tree(source)))
+    return {verb: set() for verb in VERBS}
+
+
 def _judged(nb: NotebookNode) -> set[Question]:
-    return {question for test in _tests(nb) for question in questions_in(test.source)["check"]}
+    return {question for test in _tests(nb) for question in _questions(test.source)["check"]}
 
 
 def _tested(nb: NotebookNode, name: str) -> str:
@@ -374,12 +419,21 @@ def _test_nodes(nb: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebooks.code_cells(nb) if cell_of(cell).role is Role.TEST]
 
 
+def _marked(nb: NotebookNode) -> list[Cell]:
+    """The cells that give points, by a test or by who reads them."""
+    return [cell_of(cell) for cell in nb.cells if settings(cell).get("grade") or settings(cell).get("task")]
+
+
 def _solutions(nb: NotebookNode) -> list[Cell]:
     return [cell for cell in cells_of(nb) if cell.solves]
 
 
 def _locked(nb: NotebookNode) -> list[Cell]:
     return [cell for cell in cells_of(nb) if cell.role is Role.LOCKED]
+
+
+def _all_lines(nb: NotebookNode) -> set[str]:
+    return {line for cell in nb.cells for line in _lines(cell.source)}
 
 
 def _lines(source: str) -> set[str]:

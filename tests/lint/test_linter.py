@@ -48,10 +48,12 @@ def once() -> Iterator[None]:
 @pytest.fixture
 def course(tmp_path: Path) -> tuple[Path, Path]:
     """A source and a release folder with one small notebook, the cross-entropy."""
-    for folder, origin in (("source", SOURCE), ("release", RELEASE)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / NAME).write_bytes((origin / NAME).read_bytes())
-    return tmp_path / "source", tmp_path / "release"
+    folders = tmp_path / "source" / "small", tmp_path / "release" / "small"
+    for folder, origin in zip(folders, (SOURCE, RELEASE), strict=True):
+        folder.mkdir(parents=True)
+        (folder / NAME).write_bytes((origin / NAME).read_bytes())
+    (tmp_path / "nbgrader_config.py").write_bytes((ROOT / "nbgrader_config.py").read_bytes())
+    return folders
 
 
 def test_the_course_is_clean_and_its_zeros_are_known() -> None:
