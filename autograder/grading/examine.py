@@ -31,7 +31,7 @@ from autograder.grading.flags import scan, summary
 from autograder.grading.master import Master
 from autograder.grading.outputs import outputs
 from autograder.grading.restore import course_of, master_of
-from autograder.grading.salvage import NOTES
+from autograder.grading.salvage import FAILURES, NOTES
 from autograder.replay import parsed
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import RoomError, unavailable
@@ -112,8 +112,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         notes += [f"Look at {line}" for line in summary(flags)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
-        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags]}
-        nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
+        before = nb.metadata.get(NOTES, {})
+        failures = [*before.get(FAILURES, []), *(note for note in notes if note.startswith(UNEXAMINED.partition("{")[0]))]
+        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags], **({FAILURES: failures} if failures else {})}
+        nb.metadata[NOTES] = NotebookNode({**before, **report})
         return nb, resources
 
     def limits(self) -> Limits:

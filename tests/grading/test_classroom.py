@@ -22,7 +22,9 @@ from autograder.grading import classroom, coordinator, pool
 from autograder.grading.classroom import LOCK, ClassReport, Options, grade_class
 from autograder.grading.coordinator import Graded
 from autograder.grading.course import CourseError
+from autograder.grading.folders import LINK
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
+from autograder.grading.submission import NO_TIME
 from autograder.sandbox.room import RoomError
 from scripts import demo
 from tests.support.classes import (
@@ -300,7 +302,8 @@ def test_strangers_are_not_graded_where_nbgrader_does_not(course: Path) -> None:
         hand_in(course, student, RIGHT)
     graded = by_student(grade(course))
     assert graded["anna"].failures == []
-    assert graded["berta"].failures == ["The gradebook has no such student, and c.Autograde.create_student is off: not graded."]
+    said = "The gradebook has no such student, and c.Autograde.create_student is off: not graded."
+    assert graded["berta"].failures == [said] and not graded["berta"].is_written
     assert not (course / "autograded" / "berta").exists()
     assert {row[0] for row in marks(f"sqlite:///{course}/gradebook.db")["student"]} == {"anna"}
 
@@ -398,26 +401,30 @@ def no_stamp(folder: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], None], float, str]] = {
-    "empty": (empty, 2, "first: The file was empty."),
-    "no-json": (no_json, 2, "first: The file was malformed: only the text of its cells was kept."),
+    "empty": (empty, 2, "first: The file is empty: nothing of it counts. Ask for the notebook again."),
+    "no-json": (no_json, 2, "first: The file is a web page: nothing of it counts. Ask for the notebook again."),
     "old-format": (old_format, 4, ""),
     "huge-outputs": (huge_outputs, 4, ""),
-    "too-large": (too_large, 2, "first: The notebook is more than 134,217,728 bytes large, and was not read."),
-    "other-name": (
-        other_name,
+    "too-large": (
+        too_large,
         2,
-        "Not of this assignment, and left out: `first (1).ipynb`. Its notebooks are called first, second.",
+        "first: The notebook is more than 134,217,728 bytes large, and was not read. Ask for the notebook again.",
     ),
-    "latin-1": (latin_1, 4, "first: The file was malformed: only the text of its cells was kept."),
+    "other-name": (other_name, 4, ""),
+    "latin-1": (
+        latin_1,
+        4,
+        "first: The file is not in UTF-8: each character that could not be read is `�` now.",
+    ),
     "crlf": (crlf, 4, ""),
-    "a-folder": (a_folder, 2, "first: The notebook cannot be read: Is a directory."),
-    "link-out": (link_out, 2, "first: The notebook was a link, which is not followed."),
+    "a-folder": (a_folder, 2, "first: The notebook cannot be read: Is a directory. Ask for the notebook again."),
+    "link-out": (link_out, 2, f"first: {LINK}"),
     "dangling": (dangling, 4, ""),
-    "pipe": (pipe, 2, "first: The notebook cannot be read: it is no file."),
+    "pipe": (pipe, 2, "first: The notebook cannot be read: it is no file. Ask for the notebook again."),
     "nothing-at-all": (nothing_at_all, 0, "Nothing was handed in."),
     "a-file": (a_file, 0, "There is no folder: nothing was handed in."),
-    "deep": (deep, 2, "first: The file was malformed: only the text of its cells was kept."),
-    "no-stamp": (no_stamp, 4, ""),
+    "deep": (deep, 2, "first: The file is nested too deeply: nothing of it counts. Ask for the notebook again."),
+    "no-stamp": (no_stamp, 4, NO_TIME),
 }
 """What each hands in, the points for what can be judged, and what a person is told who has to see to it."""
 
@@ -514,16 +521,17 @@ def test_the_command_says_what_a_person_has_to_see_to(course: Path) -> None:
     hand_in(course, "berta", RIGHT)
     done = command(course)
     assert done.returncode == 1, done.stderr
-    assert "2 of 8 │ ✗ first: The file was empty." in done.stdout
+    assert "2 of 8 │ 1 of 2 │         1 │ ✗ first: The file is empty: nothing of it counts." in done.stdout
     assert "4 of 8" in done.stdout
     assert "2 graded in" in done.stdout and "1 to see to." in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     hand_in(course, "carla", {**RIGHT, "square": WRONG["square"]})
     again = command(course, "--json")
-    assert again.returncode == 0
+    assert again.returncode == 1
     told = json.loads(again.stdout)
-    (carla,) = told.pop("submissions")
-    assert told | {"seconds": 0} == {"assignment": ASSIGNMENT, "seconds": 0, "graded_before": 2, "to_see_to": 0}
+    (carla,), (anna,) = told.pop("submissions"), told.pop("earlier")
+    assert told | {"seconds": 0} == {"assignment": ASSIGNMENT, "seconds": 0, "graded_before": 2, "to_see_to": 1}
+    assert (anna["student"], anna["failures"]) == ("anna", [BAD["empty"][2]])
     assert (carla["student"], carla["points"], carla["most"]) == ("carla", 2, 8)
     assert carla["notebooks"] == {"first": 2, "second": 0}
 
