@@ -67,7 +67,7 @@ def complaint(content: bytes) -> str:
         return "is nested too deeply"
     except json.JSONDecodeError as error:
         if not text.lstrip().startswith(("{", "[")):
-            return f"begins with `{_beginning(text)}`"
+            return f"is no JSON, and begins with `{_beginning(text)}`"
         if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()) - len("false"):
             return f"breaks off in line {_line(text, len(text.rstrip()))}"
         return f"is damaged in line {error.lineno} ({error.msg})"

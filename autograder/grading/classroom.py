@@ -25,11 +25,11 @@ from autograder.grading.standing import Standing, standings
 from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
 
 MAX_ROWS = 40
-"""Rows of the table. Of more submissions only those with failures or notes are shown."""
+"""Submissions that are listed. Of more only those with failures or notes are."""
 
 
 class ClassReport:
-    """Gathers what became of each submission of an assignment, and shows it: a progress bar first, a table at the end."""
+    """Gathers what became of each submission of an assignment, and shows it: a progress bar first, a list at the end."""
 
     def __init__(self, assignment: str, console: Console) -> None:
         self.assignment = assignment
@@ -93,11 +93,13 @@ class ClassReport:
         return [each for each in self.needing_a_person() if each.student not in now]
 
     def show(self) -> None:
-        """Prints the table and the line that sums it up."""
+        """Prints what this run graded, what a person has to see to of earlier runs, and the line that sums it up."""
         now = {each.student for each in self.graded}
         rows = [each for each in self.standings if each.student in now or each.failures]
         summary.show(self._console, self.assignment, rows, MAX_ROWS)
         self._console.print(self.line(), highlight=False, soft_wrap=True)
+        if self.needing_a_person():
+            self._console.print(f"To read this again: autograder report {self.assignment}", highlight=False, soft_wrap=True)
 
     def line(self) -> str:
         """Such as `30 graded in 12 s, nothing to see to.`"""

@@ -77,13 +77,13 @@ class _Marks:
 
 def standings(course: Course) -> Iterator[Standing]:
     """How all submissions of the assignment stand, in the order of the students. Raises CourseError."""
-    students = sorted(course.everybody())
+    masters, students = course.masters, sorted(course.everybody())
     with course.gradebook() as gradebook:
         for start in range(0, len(students), AT_ONCE):
             some = students[start : start + AT_ONCE]
             marks = _marks(gradebook, course, some)
             for student in some:
-                yield _standing(course, student, marks[student])
+                yield _standing(course, masters, student, marks[student])
 
 
 def absent(course: Course) -> list[str]:
@@ -93,8 +93,8 @@ def absent(course: Course) -> list[str]:
     return sorted(known - course.everybody())
 
 
-def _standing(course: Course, student: str, marks: _Marks) -> Standing:
-    standing = Standing(printable(student), state_of(course, student, course.masters))
+def _standing(course: Course, masters: Mapping[str, Master], student: str, marks: _Marks) -> Standing:
+    standing = Standing(printable(student), state_of(course, student, masters))
     folder = course.submitted(student)
     if lexists(folder):
         try:
@@ -107,7 +107,7 @@ def _standing(course: Course, student: str, marks: _Marks) -> Standing:
             if standing.state is not State.GRADED and not handed_in.cannot_be_graded:
                 standing.failures.append(f"{DUE[standing.state]}: autograder grade {course.assignment}")
     standing.late, standing.penalty = marks.late, marks.penalty
-    for name, master in course.masters.items():
+    for name, master in masters.items():
         _add_notebook(standing, name, master, course.autograded(student) / f"{name}.ipynb", marks)
     return standing
 
@@ -154,15 +154,18 @@ def _read_record(record: Path) -> tuple[dict[str, Mapping[str, Any]], Mapping[st
 def _attempted(cells: Mapping[str, Mapping[str, Any]], originals: Mapping[str, Cell]) -> set[str]:
     """The tests whose answers were attempted: by their verdicts, or else by the text of the last answer above the test."""
     attempted = set[str]()
-    answer = ""
+    answer: Cell | None = None
     for name, original in originals.items():
-        answer = name if original.solves else answer
-        if original.role is Role.TEST and name in cells:
-            outcomes = {*_outcomes(cells[name])}
-            is_written = answer in cells and not is_blank(cell_of(cells[answer]), originals[answer].source)
-            if outcomes - {Outcome.NOT_ATTEMPTED} if outcomes else is_written:
-                attempted.add(name)
+        answer = original if original.solves else answer
+        if original.role is Role.TEST and name in cells and _is_attempted(cells[name], answer, cells):
+            attempted.add(name)
     return attempted
+
+
+def _is_attempted(test: Mapping[str, Any], answer: Cell | None, cells: Mapping[str, Mapping[str, Any]]) -> bool:
+    if outcomes := {*_outcomes(test)}:
+        return bool(outcomes - {Outcome.NOT_ATTEMPTED})
+    return answer is not None and answer.id in cells and not is_blank(cell_of(cells[answer.id]), answer.source)
 
 
 def _outcomes(test: Mapping[str, Any]) -> Iterator[str]:

@@ -1,27 +1,26 @@
-"""`autograder report`: how a class stands, as a table and as JSON."""
+"""`autograder report`: how a class stands, for a person and as JSON."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from autograder.grading.course import Course
 from autograder.grading.standing import Standing, absent, standings
 from autograder.grading.submission import State
 
-MAX_REMARKS = 4
-"""Lines of remarks on one submission in the table. What a person has to see to is always shown."""
+MAX_NOTES = 3
+"""Notes on one submission that are shown, where there is nothing to see to."""
 MAX_QUIET = 40
 """Rows of submissions that nobody has to see to. Of more of them only those with remarks or notes are shown."""
-MAX_STUDENT = 24
-"""Columns of a student's name."""
+MAX_STUDENT = 40
+"""Columns of a student's name. A longer one takes what it needs."""
 
 
 class Summary:
@@ -38,7 +37,7 @@ class Summary:
         return [each for each in self.standings if each.failures]
 
     def show(self, console: Console) -> None:
-        """Prints the table and the lines that sum it up."""
+        """Prints all submissions and the lines that sum it up."""
         show(console, self.assignment, self.standings)
         for line in self.lines():
             console.print(line, highlight=False, soft_wrap=True)
@@ -73,33 +72,41 @@ class Summary:
         return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def show(console: Console, assignment: str, found: Iterable[Standing], most: int | None = None) -> None:
-    """Prints a table of submissions, of at most so many if that is given: first those that a person has to see to."""
-    found = [*found]
+def show(console: Console, assignment: str, found: Sequence[Standing], most: int | None = None) -> None:
+    """Prints the marks of submissions, each with its remarks below. If they are more than `most`, the urgent ones go first."""
     urgent = [each for each in found if each.failures]
     quiet = [each for each in found if not each.failures]
     if len(quiet) > MAX_QUIET or (most and len(found) > most):
         quiet = [each for each in quiet if each.notes or [*each.remarks]]
-    allowed = max(0, most - len(urgent)) if most else MAX_QUIET
-    shown = sorted([*urgent[:most], *quiet[:allowed]], key=lambda each: each.student)
-    if shown:
-        table = Table(title=assignment, title_justify="left")
-        table.add_column("student", max_width=MAX_STUDENT, overflow="fold")
-        for name in ("points", "right", "attempted"):
-            table.add_column(name, justify="right", no_wrap=name != "attempted")
-        table.add_column("to see to, and notes", overflow="fold")
-        for each in shown:
-            counts = f"{each.points:g} of {each.most:g}", f"{each.right} of {each.answers}", f"{each.attempted}"
-            table.add_row(escape(each.student), *counts, _remarks(each))
-        console.print(table)
+    shown = [*urgent[:most], *quiet[: max(0, most - len(urgent)) if most else MAX_QUIET]]
+    if not shown:
+        return
+    shown.sort(key=lambda each: each.student)
+    lines = [(assignment, "points", "right", "attempted")]
+    lines += [
+        (each.student, f"{each.points:g} of {each.most:g}", f"{each.right} of {each.answers}", str(each.attempted))
+        for each in shown
+    ]
+    wide, *others = [max(len(line[column]) for line in lines) for column in range(4)]
+    for each, (name, *counts) in zip([None, *shown], lines, strict=True):
+        text = "  ".join([f"{name:{min(wide, MAX_STUDENT)}}", *map(str.rjust, counts, others)])
+        console.print(text, style="" if each else "bold", highlight=False, markup=False, soft_wrap=True)
+        for first, remark, style in _remarks(each) if each else ():
+            text = fill(remark, console.width, initial_indent=first, subsequent_indent=" " * 4, break_on_hyphens=False)
+            console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
     if left := len(urgent) + len(quiet) - len(shown):
-        console.print(f"… and {left} more: autograder report {assignment} --json has all of them.", soft_wrap=True)
+        where = f"autograder report {assignment}{'' if most else ' --json'}"
+        console.print(f"… and {left} more: {where} has all of them.", soft_wrap=True, highlight=False)
 
 
-def _remarks(standing: Standing) -> str:
-    """What a person has to see to, what became of the marks, and where there is nothing to see to the notes."""
-    urgent = [f"[red]✗ {escape(each)}[/]" for each in standing.failures]
-    lines = [*urgent, *map(escape, standing.remarks), *([] if urgent else map(escape, standing.notes))]
-    shown = lines[: max(MAX_REMARKS, len(urgent))]
-    left = len(standing.failures) + len([*standing.remarks]) + len(standing.notes) - len(shown)
-    return "\n".join([*shown, *([f"… and {left} more"] if left else [])])
+def _remarks(standing: Standing) -> Iterator[tuple[str, str, str]]:
+    """What a person has to see to, what became of the marks, and where there is nothing to see to the first of the notes.
+
+    Each has what its first line begins with, and a style.
+    """
+    yield from (("  ✗ ", failure, "red") for failure in standing.failures)
+    yield from ((" " * 4, remark, "") for remark in standing.remarks)
+    shown = [] if standing.failures else standing.notes[:MAX_NOTES]
+    yield from ((" " * 4, note, "dim") for note in shown)
+    if left := len(standing.notes) - len(shown):
+        yield " " * 4, f"… and {left} note{'s' * (left > 1)}{' more' if shown else ''}", "dim"

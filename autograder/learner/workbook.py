@@ -21,7 +21,7 @@ from autograder.sandbox.limits import Limits
 SEED = "check"
 """The seed of the cases of a check. Hidden tests have one that a learner does not know."""
 
-NAME = "To hand it in, name this file `{}`: as `{}` it may be taken for another notebook."
+NAME = "To hand this file in, call it `{}`: nbgrader knows a notebook by its name."
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
         found, notes = _joined(found, original)
         found, restored = _restored(found, original)
     if origin and path.name != origin.notebook.name:
-        notes.append(NAME.format(origin.notebook.name, path.name))
+        notes.append(NAME.format(origin.notebook.name))
     if with_tests and all(cell.role is not Role.TEST for cell in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
     gone = tuple(cell.id for cell in original if cell.solves and cell.id not in there)

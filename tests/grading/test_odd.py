@@ -151,19 +151,21 @@ def command(course: Path, *arguments: str, columns: int = 80) -> subprocess.Comp
 def test_the_command_names_every_submission_that_a_person_has_to_see_to(undisturbed: Undisturbed) -> None:
     done = command(undisturbed.course, "report", ASSIGNMENT)
     assert done.returncode == 1 and done.stderr == ""
-    urgent = sorted(student for student, odd in ODD.items() if odd.failure)
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if line.startswith("│")]
-    names, name = list[str](), ""
-    for cells in rows:
-        name = cells[0] if cells[1] else name + cells[0]
-        names = [*names[: len(names) - (not cells[1])], name]
-    crossed = [cells for cells in rows if cells[-1].startswith("✗")]
-    assert len(crossed) == len(urgent)
-    assert {*urgent} <= {*names}
+    urgent = {student for student, odd in ODD.items() if odd.failure}
+    lines = done.stdout.splitlines()
+    assert max(map(len, [line for line in lines if not line.startswith(("x", "After"))])) <= 80
+    crossed = {lines[at - 1].split("  ")[0] for at, line in enumerate(lines) if line.startswith("  ✗ ")}
+    assert crossed == urgent
     assert f"{len(ODD) + 1} handed in: {len(ODD) - 4} graded, 5 not graded. {len(urgent)} to see to." in done.stdout
     assert "Of them: 1 late, 1 to grade by hand in part." in done.stdout
     assert "Of the students in the gradebook 1 handed in nothing: absent." in done.stdout
     assert f"After you put a file in place: autograder grade {ASSIGNMENT} --force --student NAME" in done.stdout
+
+
+def test_where_there_is_nothing_to_report_on_it_says_why(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    done = command(undisturbed.course, "report", "wrok", columns=200)
+    said = "No report: the gradebook has no assignment 'wrok'. Try: nbgrader generate_assignment wrok\n"
+    assert (done.returncode, done.stdout) == (2, said)
 
 
 def test_the_command_gives_json(undisturbed: Undisturbed) -> None:
@@ -174,5 +176,5 @@ def test_the_command_gives_json(undisturbed: Undisturbed) -> None:
     assert told["absent"] == ["absent"]
     found: dict[str, dict[str, Any]] = {each["student"]: each for each in told["submissions"]}
     assert found["late"]["penalty"] == 0.75 and found["late"]["late"] == 5400
-    assert found["half"]["failures"] == [ODD["half"].failure]
+    assert found["half-a-file"]["failures"] == [ODD["half-a-file"].failure]
     assert found["jos\\xe9"]["state"] == "not graded"

@@ -204,7 +204,7 @@ ODD = {
         "second: The file has two versions in it, from line 58 on, which git could not merge: 2 whole cells in front of that "
         f"were kept, and the rest is lost. {NOT}",
     ),
-    "half": Odd(
+    "half-a-file": Odd(
         half,
         2,
         f"second: The file breaks off in line 57: 2 whole cells in front of that were kept, and the rest is lost. {NOT}",
@@ -213,7 +213,11 @@ ODD = {
     "zeros": Odd(written(b"\0" * 99), 0, f"second: The file has nothing but zero bytes in it: nothing of it counts. {NOT}"),
     "web-page": Odd(written(b"<!doctype html>\n"), 0, f"second: The file is a web page: nothing of it counts. {NOT}"),
     "zip": Odd(written(b"PK\x03\x04\xff"), 0, f"second: The file is a zip archive: nothing of it counts. {NOT}"),
-    "python": Odd(written(SQUARE.encode()), 0, f"second: The file begins with `def square(x):`: nothing of it counts. {NOT}"),
+    "python": Odd(
+        written(SQUARE.encode()),
+        0,
+        f"second: The file is no JSON, and begins with `def square(x):`: nothing of it counts. {NOT}",
+    ),
     "json": Odd(
         written(b'{"a": 1}'), 0, f"second: The file is JSON without the cells of a notebook: nothing of it counts. {NOT}"
     ),
