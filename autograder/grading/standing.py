@@ -119,30 +119,31 @@ def _add_notebook(standing: Standing, name: str, master: Master, record: Path, m
     tests = [cell for cell in master.originals.values() if cell.role is Role.TEST]
     standing.most += sum(cell.points or 0 for cell in master.originals.values())
     standing.answers += len(tests)
-    try:
-        cells, said = _read_record(record)
-    except (FileNotFoundError, NotADirectoryError):
+    if not lexists(record):
         return
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        standing.failures.append(f"{name}: The record cannot be read ({error}). Grade it again with --force.")
-        return
-    failures = said.get(FAILURES, [])
-    standing.failures += [f"{name}: {failure}" for failure in failures]
-    notes = [*said.get("restored", []), *said.get("notes", [])]
-    standing.notes += [f"{name}: {note}" for note in notes if note not in failures]
     grades = {cell: row for cell in master.originals if (row := marks.grades.get((name, cell)))}
     standing.notebooks[name] = sum(row.score for row in grades.values())
     standing.points += standing.notebooks[name]
-    right = {test.id for test in tests if test.id in grades and (grades[test.id].auto_score or 0) >= (test.points or 0) > 0}
-    standing.right += len(right)
-    standing.attempted += len(right | _attempted(cells, master.originals))
     for cell, row in grades.items():
         if row.auto_score is not None and row.manual_score not in (None, row.auto_score):
             standing.by_hand.append(f"{row.manual_score:g} for {row.auto_score:g} in `{cell}` of {name}")
         if row.extra_credit:
             standing.by_hand.append(f"{row.extra_credit:+g} extra in `{cell}` of {name}")
-    if cells_waiting := [f"`{cell}`" for cell, row in grades.items() if row.needs_manual_grade]:
-        standing.waiting.append(f"{name} ({', '.join(cells_waiting)})")
+    if waiting := [f"`{cell}`" for cell, row in grades.items() if row.needs_manual_grade]:
+        standing.waiting.append(f"{name} ({', '.join(waiting)})")
+    right = {test.id for test in tests if test.id in grades and (grades[test.id].auto_score or 0) >= (test.points or 0) > 0}
+    standing.right += len(right)
+    try:
+        cells, said = _read_record(record)
+        attempted = _attempted(cells, master.originals)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        standing.failures.append(f"{name}: The record cannot be read ({error}). Grade it again with --force.")
+        return
+    standing.attempted += len(right | attempted)
+    failures = said.get(FAILURES, [])
+    standing.failures += [f"{name}: {failure}" for failure in failures]
+    notes = [*said.get("restored", []), *said.get("notes", [])]
+    standing.notes += [f"{name}: {note}" for note in notes if note not in failures]
 
 
 def _read_record(record: Path) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:

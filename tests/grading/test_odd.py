@@ -24,7 +24,7 @@ from autograder.grading.submission import State
 from autograder.grading.summary import Summary
 from scripts import demo
 from scripts.submissions import ROOT
-from tests.support.classes import ASSIGNMENT, differences, grade, inside, state, warm
+from tests.support.classes import ASSIGNMENT, RIGHT, differences, grade, hand_in, inside, state, warm
 from tests.support.odd import ODD, make_class
 from tests.support.rooms import linux
 
@@ -115,7 +115,7 @@ def test_the_report_says_again_what_the_run_said(graded: Mapping[str, Graded], u
     assert found["anna"].waiting == ["first (`essay`, `task`)"]
 
 
-KILLS = {"a file of a record is written": 20, "a record is set aside": 9, "rows are committed": 4}
+KILLS = {"a file of a record is written": 60, "a record is set aside": 19, "rows are committed": 6}
 """Where it is killed, and at the how manieth time."""
 
 
@@ -128,7 +128,8 @@ def test_a_run_that_is_killed_and_run_again_loses_nothing_that_was_said(
     killed = subprocess.run(program, cwd=course, env={"PYTHONPATH": str(ROOT), "PATH": demo.PATH}, timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL
     half = {student: each for student, each in standings(course).items() if each.state is State.GRADED}
-    assert half and all(each == undisturbed.standings[student] for student, each in half.items())
+    assert any(each.failures for each in half.values())
+    assert all(each == undisturbed.standings[student] for student, each in half.items())
     assert len(half) < sum(odd.points is not None for odd in ODD.values())
     outcomes = pickle.loads(undisturbed.outcomes.read_bytes())
     monkeypatch.setattr(coordinator, "grade_notebook", lambda job: outcomes[job.student, job.seed])
@@ -140,6 +141,30 @@ def test_a_run_that_is_killed_and_run_again_loses_nothing_that_was_said(
         each.student: each.failures for each in undisturbed.report.needing_a_person()
     }
     assert {each.student for each in again.earlier} == {student for student, each in half.items() if each.failures}
+
+
+def test_what_changed_since_it_was_graded_is_told(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    course = copied(undisturbed.course, tmp_path / "course")
+    hand_in(course, "newcomer", RIGHT)
+    hand_in(course, "bom", RIGHT, "2026-01-02 10:30:00 UTC")
+    (course / "submitted" / "split" / ASSIGNMENT / "timestamp.txt").write_text("2026-01-02 10:30:00 UTC")
+    shutil.rmtree(course / "submitted" / "empty")
+    record = course / "autograded" / "late" / ASSIGNMENT / "second.ipynb"
+    record.chmod(0o600)
+    record.write_text("{}")
+    found = standings(course)
+    do = f": autograder grade {ASSIGNMENT}"
+    for student, state_now, failures in (
+        ("newcomer", State.NOT_GRADED, [f"Not graded yet{do}"]),
+        ("bom", State.NOT_GRADED, [f"Not graded yet{do}"]),  # it is in two notebooks now
+        ("split", State.ANEW, [f"Handed in anew since it was graded{do}"]),
+        ("empty", State.GRADED, [ODD["empty"].failure]),
+        ("late", State.GRADED, ["second: The record cannot be read ('cells'). Grade it again with --force."]),
+    ):
+        assert (found[student].state, found[student].failures) == (state_now, failures), student
+    assert found["split"].points == found["late"].points == 2
+    changed = {student for student, each in found.items() if each != undisturbed.standings.get(student)}
+    assert changed == {"newcomer", "bom", "split", "empty", "late"}
 
 
 def command(course: Path, *arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
