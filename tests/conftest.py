@@ -22,7 +22,7 @@ repair.MAX_SECONDS = 60.0
 
 SYSTEM = [
     *("room", "hardening"),
-    *("attacks", "restart", "classroom", "course", "prefix_server", "exchange", "jupyterlab", "sanitised", "scale"),
+    *("attacks", "restart", "classroom", "odd", "course", "prefix_server", "exchange", "jupyterlab", "sanitised", "scale"),
     *("restore", "formgrader", "pool", "checker", "trial", "catalogue", "linter", "examiner", "examine", "capture"),
     *("slicing", "learner_verbs", "daemon", "watch", "autograd_off", "proxies", "namespace", "conversion", "rows"),
     *("plain", "exercise_verb", "instructors"),

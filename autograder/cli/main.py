@@ -129,7 +129,8 @@ def grade(
 
     Run it in the folder of the course. What ends it early loses nothing: run it again, and it goes on.
     Handed in anew is what has a newer timestamp.txt, as from nbgrader collect.
-    Exits with 1 if a person has to see to something, with 2 if it could not grade, with 130 if it was interrupted.
+    In the end it shows what it graded, and what a person still has to see to of earlier runs.
+    Exits with 1 if a person has to see to something of the class, with 2 if it could not grade, with 130 if it was interrupted.
 
     Example: autograder grade backprop
     """
@@ -156,3 +157,33 @@ def grade(
         console.print(f"Interrupted. What was graded is kept: {goes_on}.", soft_wrap=True)
         sys.exit(130)
     sys.exit(1 if report.needing_a_person() else 0)
+
+
+@main.command(short_help="A whole class: how it stands, and what to see to.")
+@click.argument("assignment")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+def report(assignment: str, as_json: bool) -> None:
+    """Shows how a class stands: what was said of every submission when it was graded, and what is not graded yet.
+
+    Points are those of the gradebook, before a penalty for lateness. Beside them are the answers that are right, and those
+    that were attempted; then what a person has to see to (with a cross), what a person changed, and what waits for a person.
+    Nothing is run, and nothing changed. Run it in the folder of the course.
+    Exits with 1 if a person has to see to something, with 2 if there is nothing to report on.
+
+    Example: autograder report backprop
+    """
+    from rich.console import Console
+
+    from autograder.grading.summary import Summary
+
+    console = Console(stderr=as_json)
+    try:
+        found = Summary(Path(assignment).name)
+    except AutograderError as error:
+        console.print(f"[red]No report:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(found.as_json())
+    else:
+        found.show(console)
+    sys.exit(1 if found.needing_a_person() else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,8 +19,8 @@ PACKAGE = files.PACKAGE
 COURSE_ROOTS = (PACKAGE, PACKAGE.parent)
 """Where the release lies: in an installed package, and in a checkout."""
 
-COPY = re.compile(r"(-Copy\d+| ?\(\d+\))+$")
-"""What JupyterLab and browsers add to the name of a file when there is one of that name."""
+COPY = re.compile(r"(-Copy\d+| ?\(\d+\)| (- )?copy( \d+)?| \d+)+$", re.IGNORECASE)
+"""What JupyterLab, browsers and systems add to the name of a file when there is one of that name."""
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,24 @@ def _fit(origin: Origin, place: Path, cells: Sequence[Cell]) -> Fit | None:
     A checksum of nbgrader's that differs says that the file is of another course, or of another release. A file of another
     name has to have more than half of the cells, since courses may share a few.
     """
-    known = {cell.id: cell for cell in origin.cells}
+    is_called_so = origin.notebook.stem in (place.stem, COPY.sub("", place.stem))
+    same = same_cells(cells, origin.cells, is_called_so)
+    if not same:
+        return None
+    known = {cell.id for cell in origin.cells}
+    return same, place.parent.name == origin.assignment.name, is_called_so, len(known & {cell.id for cell in cells})
+
+
+def same_cells(cells: Sequence[Cell], released: Collection[Cell], is_called_so: bool) -> int:
+    """How many cells are those of a released notebook for certain; 0 where too few are, or one is of another release."""
+    known = {cell.id: cell for cell in released}
     pairs = {cell.id: (cell, known[cell.id]) for cell in cells if cell.id in known}
     sums = [(ours.checksum, theirs.checksum) for ours, theirs in pairs.values()]
     if any(ours != theirs for ours, theirs in sums if ours and theirs):
-        return None
+        return 0
     same = sum(_is_same(ours, theirs) for ours, theirs in pairs.values())
-    is_called_so = COPY.sub("", place.stem) == origin.notebook.stem
-    enough = 1 if is_called_so else sum(1 for cell in origin.cells if cell.checksum) // 2 + 1
-    if same < enough:
-        return None
-    return same, place.parent.name == origin.assignment.name, is_called_so, len(pairs)
+    enough = 1 if is_called_so else sum(1 for cell in released if cell.checksum) // 2 + 1
+    return same if same >= enough else 0
 
 
 def _is_same(ours: Cell, theirs: Cell) -> bool:

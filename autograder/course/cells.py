@@ -17,6 +17,7 @@ from pathlib import Path
 from re import fullmatch
 from typing import Any
 
+from autograder.course.reading import NO_CELLS, complaint, text_of
 from autograder.errors import ContentError
 from autograder.replay.parsed import RUNS_ITS_BODY, bound, parse_tree
 
@@ -28,6 +29,10 @@ HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 FORWARD = "%%forward"
 MAGICS = frozenset({FORWARD})
 """The cell magics of the course: what stands below one is Python that does what it says."""
+
+FORMAT = 4
+"""The major version of nbformat in which notebooks are read."""
+NO_NOTEBOOK = "{} is not a notebook: it {}. Open the notebook in JupyterLab and save it again under that name."
 
 CELL_ID = r"[a-zA-Z0-9_-]{1,64}"
 """The ids of cells that nbformat allows."""
@@ -159,21 +164,42 @@ def cells_of(notebook: Mapping[str, Any]) -> Iterator[Cell]:
 
 
 def load(path: Path) -> Any:
-    """The JSON of a notebook's file. It is not validated: that takes longer than all the rest. Raises ContentError."""
+    """The JSON of a notebook's file, in format 4; not validated, which takes longer than all the rest. Raises ContentError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise ContentError(f"{path} cannot be read ({error.strerror}). Give the path of a notebook.") from None
-    except (ValueError, RecursionError) as error:
-        raise ContentError(f"{path} is not a notebook ({error}). Open it in JupyterLab and save it again.") from None
+    try:
+        return loads(content)
+    except (ValueError, RecursionError):
+        raise ContentError(NO_NOTEBOOK.format(path, complaint(content))) from None
+
+
+def loads(content: bytes) -> Any:
+    """The JSON of a notebook, in format 4. Raises ValueError or RecursionError for what is no JSON."""
+    text = text_of(content)
+    notebook = json.loads(text)
+    if is_old(notebook):
+        import nbformat  # here, since it takes long to import
+
+        notebook = nbformat.reads(text, as_version=FORMAT)
+        for cell in notebook["cells"]:
+            cell.pop("id", None)  # nbformat drew it
+    return notebook
+
+
+def is_old(notebook: Any) -> bool:
+    """Whether the JSON of a notebook is in a format in which cells stand elsewhere."""
+    version = notebook.get("nbformat") if isinstance(notebook, dict) else None
+    return isinstance(version, int) and version < FORMAT
 
 
 def read_cells(path: Path) -> list[Cell]:
     """The code cells of a notebook's file. Raises ContentError for one that is none."""
     try:
         return list(cells_of(load(path)))
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ContentError(f"{path} is not a notebook ({error!r}). Open it in JupyterLab and save it again.") from None
+    except (LookupError, TypeError, AttributeError):
+        raise ContentError(NO_NOTEBOOK.format(path, NO_CELLS)) from None
 
 
 def differing(cell: Cell, metadata: Any, schema_version: int) -> list[str]:
@@ -212,6 +238,26 @@ def body(source: str) -> str:
 def python(source: str) -> str:
     """A cell without the line of a magic of the course. Another magic may do anything with what stands below it."""
     return body(source) if magic(source) in MAGICS else source
+
+
+def is_blank(cell: Cell, released: str | None) -> bool:
+    """Whether nothing was written into a cell for an answer that was released with this text."""
+    text = cell.source.strip()
+    return text in ("", (released or "").strip()) or (cell.cell_type == "code" and does_nothing(text))
+
+
+def does_nothing(source: str) -> bool:
+    """Whether there is no more in a cell than comments, and functions of nothing but a docstring: what nbgrader leaves."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    bodies = [statement.body if isinstance(statement, ast.FunctionDef) else [statement] for statement in statements]
+    return all(isinstance(node, ast.Pass | ast.Expr) and not _computes(node) for body in bodies for node in body)
+
+
+def _computes(node: ast.Pass | ast.Expr) -> bool:
+    return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
 
 
 def imports_in(source: str) -> dict[str, str]:

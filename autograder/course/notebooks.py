@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from nbformat.warnings import DuplicateCellId
 
 from autograder.course.cells import CELL_ID, Needs, give_ids, grade_id, lacks_id
+from autograder.course.reading import text_of
 from autograder.errors import ContentError
 
 VERSION = (4, 5)
@@ -30,7 +31,7 @@ def read(path: str | os.PathLike[str]) -> NotebookNode:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DuplicateCellId)  # nbformat would give one of them another id
-            return parse(Path(path).read_text(encoding="utf-8"))
+            return parse(text_of(Path(path).read_bytes()))
     except DuplicateCellId as error:
         raise ContentError(f"{path}: {error}. Give every cell an id of its own.") from None
     except OSError as error:

@@ -15,27 +15,26 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from autograder.grading import pool
+from autograder.grading import pool, summary
 from autograder.grading.coordinator import Coordinator, Graded
 from autograder.grading.course import Course, CourseError
 from autograder.grading.gradebook import Writer
 from autograder.grading.pool import Workers
+from autograder.grading.standing import Standing, standings
 from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
 
 MAX_ROWS = 40
-"""Rows of the table. Of a larger class only the submissions with failures or notes are shown."""
-MAX_REMARKS = 3
-"""Lines of remarks on one submission in the table."""
+"""Submissions that are listed. Of more only those with failures or notes are."""
 
 
 class ClassReport:
-    """Gathers what became of each submission of an assignment, and shows it: a progress bar first, a table at the end."""
+    """Gathers what became of each submission of an assignment, and shows it: a progress bar first, a list at the end."""
 
     def __init__(self, assignment: str, console: Console) -> None:
         self.assignment = assignment
         self.graded: list[Graded] = []
+        self.standings: list[Standing] = []
         self.skipped = 0
         self.is_interrupted = False
         self._console = console
@@ -64,7 +63,7 @@ class ClassReport:
         """Counts one more submission that is done."""
         self.graded.append(graded)
         minutes = (time.monotonic() - self._began) / 60
-        failures = len(self.needing_a_person())
+        failures = sum(bool(each.failures) for each in self.graded)
         self._progress.update(
             self._task,
             advance=1,
@@ -76,36 +75,44 @@ class ClassReport:
         """Shows what keeps the gradebook from being written; an empty text takes the message away."""
         self._progress.update(self._task, trouble=f"[red]waiting for the gradebook: {escape(what)}[/]" if what else "")
 
-    def needing_a_person(self) -> Sequence[Graded]:
-        """The submissions with failures."""
-        return [each for each in self.graded if each.failures]
+    def needing_a_person(self) -> Sequence[Standing]:
+        """The submissions of the class with failures, those of earlier runs too."""
+        return [each for each in self.standings if each.failures]
+
+    def see(self, course: Course) -> None:
+        """Looks at how the whole class stands now."""
+        self.standings = [*standings(course)]
+        said = {each.student: each.failures for each in self.graded}
+        for each in self.standings:  # what was not written is known to this run only
+            each.failures = list(dict.fromkeys([*said.get(each.student, ()), *each.failures]))
+
+    @property
+    def earlier(self) -> Sequence[Standing]:
+        """Those with failures which this run did not grade."""
+        now = {each.student for each in self.graded}
+        return [each for each in self.needing_a_person() if each.student not in now]
 
     def show(self) -> None:
-        """Prints the table and the line that sums it up."""
-        self.graded.sort(key=lambda each: each.student)
-        noted = [each for each in self.graded if each.failures or each.notes]
-        shown = self.graded if len(self.graded) <= MAX_ROWS else noted
-        if shown:
-            table = Table("student", title=self.assignment, title_justify="left")
-            table.add_column("points", justify="right")
-            table.add_column("to see to, and notes")
-            for each in shown[:MAX_ROWS]:
-                table.add_row(escape(each.student), f"{each.points:g} of {each.most:g}", _remarks(each))
-            self._console.print(table)
-        if len(shown) > MAX_ROWS:
-            self._console.print(f"… and {len(shown) - MAX_ROWS} more with notes: --json has all of them.")
+        """Prints what this run graded, what a person has to see to of earlier runs, and the line that sums it up."""
+        now = {each.student for each in self.graded}
+        rows = [each for each in self.standings if each.student in now or each.failures]
+        summary.show(self._console, self.assignment, rows, MAX_ROWS)
         self._console.print(self.line(), highlight=False, soft_wrap=True)
+        if self.needing_a_person():
+            self._console.print(f"To read this again: autograder report {self.assignment}", highlight=False, soft_wrap=True)
 
     def line(self) -> str:
         """Such as `30 graded in 12 s, nothing to see to.`"""
         seconds = time.monotonic() - self._began
-        count, failures = len(self.graded), len(self.needing_a_person())
+        count = sum(each.is_written for each in self.graded)
+        failures, earlier = len(self.needing_a_person()), len(self.earlier)
         nothing = "nothing was graded" if self.is_interrupted else "nothing to grade"
         parts = [f"{count} graded in {seconds:.0f} s" if count else nothing]
         if self.skipped:
             parts.append(f"{self.skipped} graded before (--force grades them again)")
-        if count:
-            parts.append(f"{failures} to see to" if failures else "nothing to see to")
+        parts.append(f"{failures} to see to" if failures else "nothing to see to")
+        if earlier:
+            parts.append(f"{earlier} of them from before" if earlier < failures else "from before")
         return ", ".join(parts) + "."
 
     def as_json(self) -> str:
@@ -116,15 +123,9 @@ class ClassReport:
             "graded_before": self.skipped,
             "to_see_to": len(self.needing_a_person()),
             "submissions": [asdict(each) for each in self.graded],
+            "earlier": [asdict(each) for each in self.earlier],
         }
         return json.dumps(content, indent=1, ensure_ascii=False)
-
-
-def _remarks(graded: Graded) -> str:
-    """What a person has to see to, or else the notes, which may all follow from it."""
-    lines = [f"[red]✗ {escape(each)}[/]" for each in graded.failures] or [*map(escape, graded.notes)]
-    left = len(graded.failures) + len(graded.notes) - len(lines[:MAX_REMARKS])
-    return "\n".join([*lines[:MAX_REMARKS], *([f"… and {left} more"] if left else [])])
 
 
 LOCK = ".autograder.lock"
@@ -159,17 +160,16 @@ def grade_class(assignment: str, options: Options, console: Console) -> ClassRep
         assignments = course.assignments(options.notebooks)
         students = course.students(options.students)
         with course.gradebook() as gradebook:
-            # None where nbgrader may add students to the gradebook itself
-            known = None if course.converter.create_student else {student.id for student in gradebook.students}
             writer = stack.enter_context(closing(Writer(gradebook, assignment, course.penalties, report.trouble)))
         workers = stack.enter_context(_workers(options, sandbox))
-        coordinator = Coordinator(course, assignments, writer, workers, sandbox, report.add, known)
+        coordinator = Coordinator(course, assignments, writer, workers, sandbox, report.add)
         due = [student for student in students if options.force or coordinator.is_due(student)]
         try:
             with report.shown(len(due), len(students) - len(due)):
                 coordinator.grade(due)
         except KeyboardInterrupt:
             report.is_interrupted = True
+        report.see(course)
     return report
 
 

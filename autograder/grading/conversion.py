@@ -17,7 +17,7 @@ from autograder.grading.examine import Examine, Given
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
 from autograder.grading.preprocessors import OnRows, Rows, on_rows
 from autograder.grading.restore import Restore
-from autograder.grading.salvage import MINOR, NOTES, read_leniently
+from autograder.grading.salvage import FAILURES, MINOR, NOTES, read_leniently
 
 
 def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNotebook:
@@ -27,7 +27,6 @@ def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNo
     """
     assignment = NotebookSetup.of(job.assignment)
     rows = Rows(assignment.master)
-    failures = [job.problem] if job.problem else []
     seconds: dict[str, float] = {}
     kept: dict[str, list[str]] = {}
 
@@ -42,22 +41,22 @@ def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNo
         kept.update(nb.metadata.get(NOTES, {}))
         return nb, resources
 
-    nb, notes = read_leniently(job.content)
-    if job.content:
-        failures += notes
+    found = read_leniently(job.content)
+    failures = [job.problem] if job.problem else found.failures
+    told = {NOTES: [*failures, *found.notes, *job.notes], FAILURES: failures}
     about = {"student": job.student, "assignment": assignment.name, "notebook": assignment.notebook, "db_url": ""}
     resources = {"unique_key": assignment.notebook, "nbgrader": about, "metadata": {"name": assignment.notebook, "path": "."}}
     given = Given(assignment.master, job.seed, examined)
     sanitize = _exporter(assignment, assignment.sanitize, given, rows)
     autograde = _exporter(assignment, [*assignment.autograde, keep_notes], given, rows)
-    restored, _ = Exporter.from_notebook_node(sanitize, nb, {**resources, NOTES: [*failures, *job.notes]})
+    restored, _ = Exporter.from_notebook_node(sanitize, found.nb, {**resources, **told})
     record, _ = autograde.from_notebook_node(restored, resources)
     return GradedNotebook(
         record=record,
         grades={name: grade.auto_score for name, grade in rows.grades.items()},
         comments={name: comment.auto_comment for name, comment in rows.comments.items()},
         notes=[*kept.get("restored", []), *kept.get("notes", [])],
-        failures=[*failures, *kept.get("failures", [])],
+        failures=kept.get(FAILURES, []),
         seconds=seconds,
     )
 

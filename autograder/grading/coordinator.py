@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from os.path import lexists
-from pathlib import Path
 
 from autograder.grading import folders
 from autograder.grading.course import Course
-from autograder.grading.folders import RecordFolder
+from autograder.grading.folders import RecordFolder, printable, unfit
 from autograder.grading.gradebook import GradebookError, Marks, Writer
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
 from autograder.grading.pool import Workers, grade_notebook
+from autograder.grading.submission import State, Submission, read_submission, state_of
 
 BATCH = 32
 """Submissions that are written in one transaction."""
@@ -31,6 +30,8 @@ SENT_PER_WORKER = 3
 class Graded:
     """What became of a submission. A person has to see to its `failures`; `notes` are for information.
 
+    One that is not `is_written` has no record and no marks of this run.
+
     `points`, of `most`, are those of the notebooks that were graded now, and `notebooks` has the points of each. `seconds`
     are those of each stage.
     """
@@ -41,6 +42,7 @@ class Graded:
     notebooks: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    is_written: bool = True
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
 
@@ -51,10 +53,9 @@ class _Work:
     `waiting` counts the notebooks that are not back yet. A submission that `is_lost` is reported, and not written.
     """
 
+    student: str
     graded: Graded
-    folder: Path
-    timestamp: datetime | None
-    files: list[Path]
+    handed_in: Submission
     record: RecordFolder
     outcomes: dict[str, GradedNotebook | None]
     waiting: int = 0
@@ -64,8 +65,7 @@ class _Work:
 class Coordinator:
     """Grades the notebooks of `assignments`, which has them by name.
 
-    `tell` is called with each submission once it is written. If `known` is given, the submissions of students who are not in
-    it are reported as failures, and not graded.
+    `tell` is called with each submission once it is written.
     """
 
     def __init__(
@@ -76,7 +76,6 @@ class Coordinator:
         workers: Workers,
         sandbox: bool,
         tell: Callable[[Graded], object],
-        known: Collection[str] | None = None,
     ) -> None:
         self._course = course
         self._assignments = assignments
@@ -85,7 +84,6 @@ class Coordinator:
         self._workers = workers
         self._sandbox = sandbox
         self._tell = tell
-        self._known = known
         self._limits = course.examine.limits()
         self._seconds: dict[str, float] = {}
         """How long the last notebook of each name took. The longest are sent first, so that none is left for the end."""
@@ -95,12 +93,7 @@ class Coordinator:
 
     def is_due(self, student: str) -> bool:
         """Whether a submission is not yet graded, or has been handed in anew."""
-        submitted, graded = self._course.submitted(student), self._course.autograded(student)
-        files = [f"{name}.ipynb" for name in self._assignments]
-        if not graded.exists() or any(lexists(submitted / file) and not lexists(graded / file) for file in files):
-            return True
-        now, before = map(self._course.timestamp, (submitted, graded))
-        return now is not None and (before is None or now > before)
+        return state_of(self._course, student, self._assignments) is not State.GRADED
 
     def grade(self, students: Iterable[str]) -> None:
         """Grades the submissions of these students, several at the same time.
@@ -124,38 +117,28 @@ class Coordinator:
 
     def _begin(self, student: str) -> None:
         """Reads a submission, and sends its notebooks to the workers, the longest first."""
-        course, folder, graded = self._course, self._course.submitted(student), Graded(student)
-        found: list[Path] = []
-        if folder.is_dir():
-            course.before(folder)
-            found = sorted(folder.glob("*.ipynb"))
-        else:
-            graded.failures.append("There is no folder: nothing was handed in.")
-        here = [file.stem for file in found]
-        files = [*folders.extra_files(folder, course.folders.ignore)]
-        unknown = [f"`{name}.ipynb`" for name in here if name not in self._writer.notebooks]
-        missing = [name for name in self._writer.notebooks if name not in here]
-        if unknown:
-            known = ", ".join(self._writer.notebooks)
-            said = f"Not of this assignment, and left out: {', '.join(unknown)}. Its notebooks are called {known}."
-            (graded.failures if missing else graded.notes).append(said)
-        if found or graded.failures:
-            graded.notes += [f"`{name}.ipynb` was not handed in." for name in missing]
-        else:
-            graded.failures.append("Nothing was handed in.")
-        timestamp = course.timestamp(folder)
-        if timestamp is None and lexists(folder / "timestamp.txt"):
-            graded.notes.append("`timestamp.txt` says no time: whether it was late is not known.")
-        work = _Work(graded, folder, timestamp, files, RecordFolder(course.autograded(student)), {**dict.fromkeys(missing)})
-        contents = folders.contents(folder, files, self._limits.scratch)
-        notes = folders.link_notes(folder, course.own)
-        wanted = sorted(self._assignments.keys() & set(here), key=lambda name: (-self._seconds.get(name, 0), name))
-        if self._known is not None and student not in self._known:
-            graded.failures.append("The gradebook has no such student, and c.Autograde.create_student is off: not graded.")
-            work.is_lost, wanted = True, []
+        course, graded = self._course, Graded(printable(student))
+        try:
+            if not unfit(student):
+                course.before(course.submitted(student))
+            handed_in = read_submission(course, student)
+        except (OSError, ValueError) as error:
+            graded.failures.append(f"The submission cannot be read: {error}.")
+            graded.is_written = False
+            self._tell(graded)
+            return
+        graded.failures += handed_in.failures
+        graded.notes += handed_in.notes
+        record = RecordFolder(course.autograded(student))
+        work = _Work(
+            student, graded, handed_in, record, {**dict.fromkeys(handed_in.missing)}, is_lost=handed_in.cannot_be_graded
+        )
+        wanted = [] if work.is_lost else self._assignments.keys() & handed_in.notebooks.keys()
+        contents = folders.contents(handed_in.folder, handed_in.files, self._limits.scratch) if wanted else {}
+        notes = folders.link_notes(handed_in.folder, course.own)
         work.waiting = len(wanted)
-        for name in wanted:
-            handed = folders.read_notebook(folder / f"{name}.ipynb")
+        for name in sorted(wanted, key=lambda name: (-self._seconds.get(name, 0), name)):
+            handed = folders.read_notebook(handed_in.notebooks[name])
             job = NotebookJob(
                 assignment=self._packed[name],
                 student=student,
@@ -227,9 +210,12 @@ class Coordinator:
         try:
             if not work.is_lost:
                 is_part = len(self._assignments) < len(self._writer.notebooks)
-                work.record.prepare(work.folder, work.files, course.overwriting, records, is_part, course.permissions)
+                folder, files = work.handed_in.folder, work.handed_in.files
+                work.record.prepare(folder, files, course.overwriting, records, is_part, course.permissions)
         except OSError as error:
-            graded.failures.append(f"The record cannot be written: {error}.")
+            where = os.path.relpath(work.record.target.parent)
+            said = f"The record cannot be written in `{where}`: {error.strerror}. Fix that, and grade again."
+            graded.failures.append(said)
             work.is_lost = True
         # the records are on disk now, and those of a whole class would take much memory
         work.outcomes = {name: outcome and replace(outcome, record="") for name, outcome in work.outcomes.items()}
@@ -247,13 +233,14 @@ class Coordinator:
             work.record.set_aside()
         try:
             if kept:
-                self._writer.write([Marks(work.graded.student, work.timestamp, work.outcomes) for work in kept])
+                self._writer.write([Marks(work.student, work.handed_in.timestamp, work.outcomes) for work in kept])
         except BaseException:
             for work in kept:
                 work.record.put_back()
             raise
         for work in kept:
             work.record.publish()
-            self._course.after(work.graded.student)
+            self._course.after(work.student)
         for work in ready:
+            work.graded.is_written = not work.is_lost
             self._tell(work.graded)

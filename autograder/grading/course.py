@@ -6,9 +6,10 @@ import logging
 import os
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
 from glob import glob
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,18 +19,21 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import AutogradeApp
 from nbgrader.converters import Autograde
 from nbgrader.preprocessors import AssignLatePenalties, NbGraderPreprocessor
-from nbgrader.utils import find_all_files
+from nbgrader.utils import find_all_files, parse_utc
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from traitlets.utils.importstring import import_item
 
 from autograder.errors import AutograderError
 from autograder.grading.examine import Examine, seed_of
+from autograder.grading.folders import read_file
 from autograder.grading.master import Master, read_master
 from autograder.grading.notebook_job import NotebookSetup
 from autograder.grading.preprocessors import on_rows
 from autograder.grading.restore import Restore
 
+STAMP, MAX_STAMP = "timestamp.txt", 1000
+"""The file that says when a submission was handed in, and its most bytes."""
 CONFIG = "the nbgrader_config.py of backprop-ninja has the lines that do it"
 
 
@@ -99,17 +103,35 @@ class Course:
 
     def students(self, patterns: Sequence[str]) -> list[str]:
         """Who handed in, of those that one of the patterns fits, in order. Raises CourseError if one fits nobody."""
-        step = self.folders.submitted_directory
-        matcher = re.compile(self.folders.format_path(step, "(?P<student>.*)", self.assignment, escape=True))
-        found = {match["student"] for path in glob(str(self.submitted("*"))) if (match := matcher.fullmatch(path))}
+        found = self._students(self.folders.submitted_directory)
         for pattern in patterns:
             if not any(fnmatchcase(student, pattern) for student in found):
                 raise CourseError(f"no submission fits {self.submitted(pattern)}. There are {len(found)} of {self.assignment}.")
-        excluded = set((self.folders.student_id_exclude or "").split(","))
-        return sorted(each for each in found - excluded if any(fnmatchcase(each, pattern) for pattern in patterns))
+        return sorted(each for each in found if any(fnmatchcase(each, pattern) for pattern in patterns))
 
-    def assignments(self, patterns: Sequence[str]) -> dict[str, NotebookSetup]:
-        """The notebooks that the gradebook has and one of the patterns fits. Raises CourseError if one fits none."""
+    def everybody(self) -> Set[str]:
+        """Who handed in, or has a record."""
+        graded = {each for each in self._students(self.folders.autograded_directory) if self.autograded(each).is_dir()}
+        return graded | self._students(self.folders.submitted_directory)
+
+    def _students(self, step: str) -> Set[str]:
+        """Whose folders a step of nbgrader has, hidden ones too."""
+        matcher = re.compile(self.folders.format_path(step, "(?P<student>.*)", self.assignment, escape=True), re.DOTALL)
+        paths = glob(str(self.folder(step, "*")), include_hidden=True)
+        found = {match["student"] for path in paths if (match := matcher.fullmatch(path))}
+        return found - set((self.folders.student_id_exclude or "").split(","))
+
+    @cached_property
+    def known(self) -> Set[str] | None:
+        """The students of the gradebook; None where nbgrader may add others itself."""
+        if self.converter.create_student:
+            return None
+        with self.gradebook() as gradebook:
+            return {student.id for student in gradebook.students}
+
+    @cached_property
+    def masters(self) -> Mapping[str, Master]:
+        """The notebooks of the assignment as the instructor made them, by name. Raises CourseError if there is none."""
         with self.gradebook() as gradebook:
             try:
                 names = [notebook.name for notebook in gradebook.find_assignment(self.assignment).notebooks]
@@ -117,26 +139,31 @@ class Course:
                 raise CourseError(
                     f"the gradebook has no assignment {self.assignment!r}. Try: nbgrader generate_assignment {self.assignment}"
                 ) from None
-            for pattern in patterns:
-                if not any(fnmatchcase(name, pattern) for name in names):
-                    raise CourseError(f"no notebook of {self.assignment} is called {pattern!r}. They are: {', '.join(names)}.")
-            config = self._settings()
-            return {
-                name: NotebookSetup(
-                    name=self.assignment,
-                    notebook=name,
-                    master=self._master(gradebook, name),
-                    exporter=self.converter.exporter_class,
-                    sanitize=self.sanitize,
-                    autograde=self.autograde,
-                    config=config,
-                    files=self.own,
-                    overwritten=frozenset(self.overwriting),
-                    environment=self.environment,
-                )
-                for name in names
-                if any(fnmatchcase(name, pattern) for pattern in patterns)
-            }
+            return {name: self._master(gradebook, name) for name in names}
+
+    def assignments(self, patterns: Sequence[str]) -> dict[str, NotebookSetup]:
+        """The notebooks that the gradebook has and one of the patterns fits. Raises CourseError if one fits none."""
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in self.masters):
+                known = ", ".join(self.masters)
+                raise CourseError(f"no notebook of {self.assignment} is called {pattern!r}. They are: {known}.")
+        config = self._settings()
+        return {
+            name: NotebookSetup(
+                name=self.assignment,
+                notebook=name,
+                master=master,
+                exporter=self.converter.exporter_class,
+                sanitize=self.sanitize,
+                autograde=self.autograde,
+                config=config,
+                files=self.own,
+                overwritten=frozenset(self.overwriting),
+                environment=self.environment,
+            )
+            for name, master in self.masters.items()
+            if any(fnmatchcase(name, pattern) for pattern in patterns)
+        }
 
     def _master(self, gradebook: Gradebook, name: str) -> Master:
         master = read_master(gradebook, self.folders, self.assignment, name)
@@ -147,9 +174,9 @@ class Course:
     def timestamp(self, folder: Path) -> datetime | None:
         """When a submission was handed in, if that is known."""
         try:
-            stamp: datetime | None = self.folders.get_existing_timestamp(str(folder))
+            stamp: datetime = parse_utc((read_file(folder / STAMP, MAX_STAMP) or b"").decode().strip())
             return stamp
-        except (OSError, ValueError, AttributeError):  # an AttributeError comes from the words of nbgrader's own complaint
+        except (OSError, ValueError, OverflowError):
             return None
 
     def before(self, folder: Path) -> None:

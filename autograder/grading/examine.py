@@ -33,7 +33,7 @@ from autograder.grading.flags import Kind, scan, summary
 from autograder.grading.master import Master
 from autograder.grading.outputs import outputs
 from autograder.grading.restore import course_of, master_of
-from autograder.grading.salvage import NOTES
+from autograder.grading.salvage import FAILURES, NOTES
 from autograder.replay import parsed
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import RoomError, unavailable
@@ -129,8 +129,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         notes += [f"Look at {line}" for line in summary(flags)]
         for note in (*failures, *notes):
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
-        report = {"failures": failures, "notes": notes, "flags": [{**vars(flag)} for flag in flags]}
-        nb.metadata[NOTES] = NotebookNode({**nb.metadata.get(NOTES, {}), **report})
+        before = nb.metadata.get(NOTES, {})
+        failures = [*before.get(FAILURES, []), *failures]
+        report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags], **({FAILURES: failures} if failures else {})}
+        nb.metadata[NOTES] = NotebookNode({**before, **report})
         return nb, resources
 
     def limits(self) -> Limits:

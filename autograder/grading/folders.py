@@ -12,8 +12,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import category
 
 from nbgrader.utils import find_all_files
+
+LONGEST = 128
+"""Characters of a student's name that the gradebook takes."""
+
+LINK = "The notebook is a link, which is not followed: nothing of it counts. Ask for the notebook itself."
+ASK = " Ask for the notebook again."
+
+
+def printable(name: str) -> str:
+    """The name of a file with escapes for what is no text, or would break a line."""
+    text = os.fsencode(name).decode(errors="backslashreplace")
+    return "".join(repr(each)[1:-1] if category(each) in ("Cc", "Zl", "Zp") else each for each in text)
+
+
+def unfit(student: str) -> str:
+    """Why a folder of this name can be nobody's in the gradebook; nothing where it can."""
+    if printable(student) != student:
+        is_text = all(category(each) != "Cs" for each in student)
+        return "has a line break or another control character in it" if is_text else "is not in UTF-8"
+    if student.startswith("."):
+        return "begins with a dot, which nbgrader does not look at"
+    return f"has {len(student)} characters, and the gradebook takes {LONGEST}" if len(student) > LONGEST else ""
 
 
 def links(submitted: Path) -> list[str]:
@@ -50,14 +73,14 @@ class Handed(NamedTuple):
 def read_notebook(file: Path) -> Handed:
     """The notebook of a submission. Raises nothing, whatever lies there."""
     if file.is_symlink():
-        return Handed(b"", "The notebook was a link, which is not followed.")
+        return Handed(b"", LINK)
     try:
-        content = _read(file, MAX_NOTEBOOK_BYTES)
+        content = read_file(file, MAX_NOTEBOOK_BYTES)
     except OSError as error:
-        return Handed(b"", f"The notebook cannot be read: {error.strerror}.")
+        return Handed(b"", f"The notebook cannot be read: {error.strerror}.{ASK}")
     if content is None:
-        return Handed(b"", f"The notebook is more than {MAX_NOTEBOOK_BYTES:,} bytes large, and was not read.")
-    return Handed(content, "" if content else "The file was empty.")
+        return Handed(b"", f"The notebook is more than {MAX_NOTEBOOK_BYTES:,} bytes large, and was not read.{ASK}")
+    return Handed(content, "")
 
 
 def extra_files(folder: Path, ignored: Sequence[str]) -> Iterator[Path]:
@@ -72,7 +95,7 @@ def contents(folder: Path, paths: Iterable[Path], most: int) -> dict[str, bytes]
     found: dict[str, bytes] = {}
     for path in paths:
         with suppress(OSError):
-            if (content := _read(path, most)) is not None:
+            if (content := read_file(path, most)) is not None:
                 most -= len(content)
                 found[str(path.relative_to(folder))] = content
     return found
@@ -101,10 +124,10 @@ def link_notes(folder: Path, kept: Iterable[str]) -> list[str]:
 
 
 def _link_note(name: str) -> str:
-    return f"The file `{name}` was a link, which is not followed."
+    return f"The file `{printable(name)}` was a link, which is not followed."
 
 
-def _read(file: Path, most: int) -> bytes | None:
+def read_file(file: Path, most: int) -> bytes | None:
     """All of a file, or None if it has more bytes than `most`. Raises OSError for what is no file."""
     # without following a link, and without waiting for somebody to write into a named pipe
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -115,6 +138,13 @@ def _read(file: Path, most: int) -> bytes | None:
         if status.st_size > most:
             return None
         return stream.read()
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder, or what is there in its place."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink()
 
 
 class RecordFolder:
@@ -141,7 +171,7 @@ class RecordFolder:
 
         Of a part of the notebooks, the records of the others stay. Raises OSError.
         """
-        shutil.rmtree(self._new, ignore_errors=True)
+        _remove(self._new)
         self._new.mkdir(parents=True)
         if is_part and self.target.is_dir():
             shutil.copytree(self.target, self._new, symlinks=True, dirs_exist_ok=True)
@@ -155,7 +185,7 @@ class RecordFolder:
 
     def set_aside(self) -> None:
         """Moves the old folder aside. There is no record from here to `publish`: if this run is ended, the next makes it."""
-        shutil.rmtree(self._old, ignore_errors=True)
+        _remove(self._old)
         with suppress(FileNotFoundError):
             os.rename(self.target, self._old)
 
@@ -167,4 +197,4 @@ class RecordFolder:
     def publish(self) -> None:
         """Puts the new folder in its place."""
         os.rename(self._new, self.target)
-        shutil.rmtree(self._old, ignore_errors=True)
+        _remove(self._old)

@@ -6,10 +6,11 @@ to nbgrader's own OverwriteCells and OverwriteKernelspec. A notebook that is as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from difflib import SequenceMatcher
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,9 +20,10 @@ from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.course.cells import KEYS, Cell, Role, differing, grade_id, put_settings, remove_settings, settings
+from autograder.course.splits import SPLIT, Part, find_split
 from autograder.grading.folders import remove_copies
 from autograder.grading.master import Master, read_master
-from autograder.grading.salvage import NOTES, salvage, salvage_ids, set_type
+from autograder.grading.salvage import FAILURES, NOTES, salvage, salvage_ids, set_type
 
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
 _masters = WeakKeyDictionary[Any, dict[tuple[str, str, str], Master]]()
@@ -40,11 +42,12 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         original = self.given or master_of(self, about)
         if not original.is_current:
             return nb, resources  # a course of another version of nbgrader, which says what to do
-        notes = [*resources.get(NOTES, []), *self._without_links(about), *restore(nb, original.originals)]
+        notes = [*resources.get(NOTES, []), *self._without_links(about), *restore(nb, original.originals, original.answers)]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about.get("student"), about["notebook"], note)
         if notes:
-            nb.metadata[NOTES] = NotebookNode(restored=notes)
+            failures = resources.get(FAILURES)
+            nb.metadata[NOTES] = NotebookNode({"restored": notes, **({FAILURES: failures} if failures else {})})
         return nb, resources
 
     def _without_links(self, about: Mapping[str, str]) -> list[str]:
@@ -71,17 +74,43 @@ def course_of(preprocessor: NbGraderPreprocessor) -> Any:
     return getattr(getattr(preprocessor.parent, "parent", None), "coursedir", None)
 
 
-def restore(nb: NotebookNode, originals: Mapping[str, Cell]) -> list[str]:
-    """Changes the notebook in place, and says what it changed."""
+def restore(
+    nb: NotebookNode, originals: Mapping[str, Cell], answers: Mapping[str, Set[str]] = MappingProxyType({})
+) -> list[str]:
+    """Changes the notebook in place, and says what it changed. `answers` are the names that answers are there to bind."""
     notes = salvage(nb)
     if nb.metadata.pop(NOTES, None) is not None:
         notes.append("The notebook had notes that only the autograder writes: they were removed.")
+    notes += _join(nb, originals, answers)
     owners, copies = _owners(nb.cells, originals)
     notes += copies
     for index, (cell, name) in enumerate(zip(nb.cells, owners, strict=True)):
         notes += _restore_cell(cell, originals[name]) if name else _free(cell, index)
     notes += _reorder(nb, owners, originals)
     return notes + salvage_ids(nb)
+
+
+def _join(nb: NotebookNode, originals: Mapping[str, Cell], answers: Mapping[str, Set[str]]) -> list[str]:
+    """Makes one cell of each answer that was split."""
+    texts = [Part(grade_id(cell), cell.source, cell.cell_type == "code", _is_of(cell, originals)) for cell in nb.cells]
+    notes = []
+    for name, original in originals.items():
+        split = find_split(texts, name, original, answers.get(name, {name})) if original.solves else None
+        if split is not None:
+            parts = slice(split.first, split.first + split.count)
+            kept = nb.cells[split.own]
+            kept.source = split.source
+            if any(cell.get("id") == name for cell in nb.cells[parts]):
+                kept.id = name
+            nb.cells[parts] = [kept]
+            texts[parts] = [Part(name, split.source)]
+            notes.append(SPLIT.format(name, split.count))
+    return notes
+
+
+def _is_of(cell: NotebookNode, originals: Mapping[str, Cell]) -> bool:
+    """Whether nbgrader's metadata or the id say that a cell is one of the release."""
+    return "nbgrader" in cell.metadata or cell.get("id") in originals
 
 
 def _owners(cells: Sequence[NotebookNode], originals: Mapping[str, Cell]) -> tuple[list[str | None], list[str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,41 +13,86 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 
-from autograder.course.cells import give_ids, has_no_fit_id, put_settings, repeats_id, settings
+from autograder.course.cells import (
+    FORMAT,
+    give_ids,
+    grade_id,
+    has_no_fit_id,
+    is_old,
+    put_settings,
+    repeats_id,
+    settings,
+)
 from autograder.course.notebooks import parse
+from autograder.course.reading import complaint, encoding_of, other_kind, text_of, versions, whole_cells
+from autograder.grading.folders import ASK, LINK
 
 NOTES = "autograder"
 """Where the notes are in the notebook's metadata: `metadata["autograder"]["restored"]`, a list of sentences."""
 
+FAILURES = "failures"
+"""Those of the notes that a person has to see to, in `metadata["autograder"]["failures"]`, and among nbconvert's resources."""
+
 MINOR = 5
 """The minor version of format 4 that a notebook gets which does not say its own: cells have ids since then."""
+
+
+NOTHING = "The file {}: nothing of it counts." + ASK
+SOME = "The file {}: {} whole cells in front of that were kept, and the rest is lost." + ASK
+TEXT_ONLY = "The file was malformed: only the text of its {} cells was kept."
+TWO_VERSIONS = "The file {}: the first that is a notebook was graded. {} Ask which one counts."
+NOT_UTF8 = "The file {}: each character that could not be read is `�` now."
+OLD = f"The notebook was in format 3: it is in format {FORMAT} now."
+ENCODED = "The file was in {}: it was read all the same."
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The notebook of a file. A person has to see to `failures`; `notes` are for information."""
+
+    nb: NotebookNode
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class LenientExporter(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
     """Reads what other exporters do not: the `Autograde.exporter_class` that goes with Restore."""
 
     def from_file(self, file_stream: TextIO, resources: dict[str, Any] | None = None, **more: Any) -> tuple[str, Any]:
-        nb, notes = read_handed_in(Path(file_stream.name))
-        converted: tuple[str, Any] = self.from_notebook_node(nb, {**(resources or {}), NOTES: notes}, **more)
+        found = read_handed_in(Path(file_stream.name))
+        told = {NOTES: [*found.failures, *found.notes], FAILURES: found.failures}
+        converted: tuple[str, Any] = self.from_notebook_node(found.nb, {**(resources or {}), **told}, **more)
         return converted
 
 
-def read_handed_in(file: Path) -> tuple[NotebookNode, list[str]]:
-    """The notebook of a file in a submission, and notes on it."""
+def read_handed_in(file: Path) -> Reading:
+    """The notebook of a file in a submission."""
     if file.is_symlink():  # it may lead to another student's work
-        return read_leniently(b"")[0], ["The notebook was a link, which is not followed."]
+        return Reading(_of_cells([]), [LINK])
     return read_leniently(file.read_bytes())
 
 
-def read_leniently(content: bytes) -> tuple[NotebookNode, list[str]]:
-    """The notebook of a file, whatever is in the file, and a note if that is not what nbformat reads."""
+def read_leniently(content: bytes) -> Reading:
+    """The notebook of a file, whatever is in the file. What nbformat reads stays as it is."""
+    if kind := other_kind(content):
+        return Reading(_of_cells([]), [NOTHING.format(kind)])
+    failures, notes = [], []
     try:
-        text = content.decode()
+        text = text_of(content)
+        if not (encoding := encoding_of(content).upper()).startswith("UTF-8"):
+            notes.append(ENCODED.format(encoding))
+    except UnicodeDecodeError:
+        text = content.decode(errors="replace")
+        failures.append(NOT_UTF8.format(complaint(content)))
+    try:
         nb = parse(text, repeats_id)
         str.lower(nb.metadata.get("language", ""))  # nbconvert does that too, and must not fail
-        return deepcopy(nb), []  # nbconvert copies as well, and that fails at less depth than reading
+        nb = deepcopy(nb)  # nbconvert copies as well, and that fails at less depth than reading
     except Exception:  # nbformat raises whatever its parts raise
-        return _salvaged(content), ["The file was malformed: only the text of its cells was kept."]
+        return _salvaged(text, failures, notes)
+    if "orig_nbformat" in nb.metadata and is_old(json.loads(text)):
+        notes.append(OLD)
+    return Reading(nb, failures, notes)
 
 
 def salvage(nb: NotebookNode) -> list[str]:
@@ -76,14 +122,44 @@ def set_type(cell: NotebookNode, cell_type: str) -> None:
         cell.update(outputs=[], execution_count=None)
 
 
-def _salvaged(content: bytes) -> NotebookNode:
+def _salvaged(text: str, failures: list[str], notes: list[str]) -> Reading:
+    """What can be had of a text that nbformat does not read, and what a person has to know of that."""
+    seen = complaint(text.encode(errors="replace"))
+    if two := [cells for each in versions(text) if (cells := _cells(_json(each))) is not None]:
+        texts = [{_name(cell, number): cell.get("source") for number, cell in enumerate(each, 1)} for each in two]
+        differing = [name for name in {**texts[0], **texts[-1]} if texts[0].get(name) != texts[-1].get(name)]
+        said = f"They differ in {', '.join(f'`{name}`' for name in differing)}." if differing else "Their cells are the same."
+        said = said if len(two) > 1 else "The other is none."
+        return Reading(_of_cells(two[0]), [*failures, TWO_VERSIONS.format(seen, said)], notes)
+    cells = _cells(file := _json(text))
+    if cells is not None:
+        return Reading(_of_cells(cells), [*failures, TEXT_ONLY.format(len(cells))], notes)
+    cells = [*whole_cells(text)] if file is None else []
+    failure = SOME.format(seen, len(cells)) if cells else NOTHING.format(seen)
+    return Reading(_of_cells(cells), [*failures, failure], notes)
+
+
+def _json(text: str) -> Any:
+    """None for what is no JSON."""
     try:
-        file = json.loads(content.decode(errors="replace"))
+        return json.loads(text)
     except (ValueError, RecursionError):
-        file = None
+        return None
+
+
+def _cells(file: Any) -> list[dict[str, Any]] | None:
+    """The cells in the JSON of a notebook, None where it has no list of them."""
     cells = file.get("cells") if isinstance(file, dict) else None
-    plain = [_plain(cell) for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else []
-    nb = NotebookNode(nbformat=4, nbformat_minor=MINOR, metadata=NotebookNode(), cells=plain)
+    return [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else None
+
+
+def _name(cell: Mapping[str, Any], number: int) -> str:
+    return grade_id(cell) or str(cell.get("id") or f"cell {number}")
+
+
+def _of_cells(cells: Sequence[Mapping[str, Any]]) -> NotebookNode:
+    """A notebook of these cells, or of as much of each as makes one."""
+    nb = NotebookNode(nbformat=4, nbformat_minor=MINOR, metadata=NotebookNode(), cells=[_plain(cell) for cell in cells])
     salvage_ids(nb)  # nbconvert would draw random ones
     return nb
 

@@ -122,7 +122,13 @@ class Checked:
         """The notebook in types that JSON knows."""
         place = {"assignment": self.assignment, "notebook": str(self.workbook.path)}
         results = [result.as_dict() for result in self.results]
-        return {**place, "points": self.points, "of": self.most, "results": results, "notes": list(self.notes)}
+        return {
+            **place,
+            "points": self.points,
+            "of": self.most,
+            "results": results,
+            "notes": [*self.workbook.notes, *self.notes],
+        }
 
 
 def about(workbook: Workbook, test: Cell) -> Result:

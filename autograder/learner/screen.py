@@ -107,7 +107,7 @@ def remarks(checked: Checked) -> list[str]:
     changed = "The cell `{}` is the course's and was changed: it counts as released."
     put_back = [changed.format(id) for id in checked.workbook.restored]
     gone = "The cell `{}`, where an answer goes, is gone. Copy it from a new folder: `autograder new NAME`."
-    return [*put_back, *map(gone.format, checked.workbook.gone), *checked.notes]
+    return [*checked.workbook.notes, *put_back, *map(gone.format, checked.workbook.gone), *checked.notes]
 
 
 def by_assignment(notebooks: Sequence[T]) -> list[tuple[str, list[T]]]:

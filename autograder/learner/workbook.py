@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
-from autograder.course.cells import Cell, Role, body, imports_of, is_forward, read_cells, with_answers
+from autograder.course.cells import Cell, Role, body, imports_of, is_blank, is_forward, read_cells, with_answers
 from autograder.course.questions import has_forward, plain_tests, shown_in
+from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
 from autograder.examiner.exam import Exam
 from autograder.replay import parsed
@@ -20,6 +21,8 @@ from autograder.sandbox.limits import Limits
 SEED = "check"
 """The seed of the cases of a check. Hidden tests have one that a learner does not know."""
 
+NAME = "To hand this file in, call it `{}`: nbgrader knows a notebook by its name."
+
 
 @dataclass(frozen=True)
 class Workbook:
@@ -27,7 +30,7 @@ class Workbook:
 
     `answers` are the ids of the cells that its tests are about. `written` are cells with a text of the learner's own,
     `blank` are answers without one, `restored` are cells of the course that had been changed, `gone` are cells for answers
-    that are not there any more. `origin` is the released notebook that it was made from.
+    that are not there any more. `origin` is the released notebook that it was made from. `notes` say what else to know.
     """
 
     path: Path
@@ -38,6 +41,7 @@ class Workbook:
     restored: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     origin: Origin | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def assignment(self) -> str:
@@ -81,13 +85,17 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
     origin = (catalogue or default()).origin(path, found)
     original = origin.given(path) if origin else ()
     restored: list[str] = []
+    notes: list[str] = []
     if original:
+        found, notes = _joined(found, original)
         found, restored = _restored(found, original)
+    if origin and path.name != origin.notebook.name:
+        notes.append(NAME.format(origin.notebook.name))
     if with_tests and all(cell.role is not Role.TEST for cell in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
     gone = tuple(cell.id for cell in original if cell.solves and cell.id not in there)
-    given = {cell.id: cell.source.strip() for cell in original}
-    bare = {cell.id for cell in found if cell.source.strip() == given.get(cell.id) or _does_nothing(cell.source)}
+    given = {cell.id: cell.source for cell in original}
+    bare = {cell.id for cell in found if is_blank(cell, given.get(cell.id))}
     written = {cell.id for cell in found if cell.role is Role.STUDENT} - bare
     blank = {cell.id for cell in found if cell.solves} & bare
     return Workbook(
@@ -99,21 +107,8 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
         restored=tuple(restored),
         gone=gone,
         origin=origin,
+        notes=tuple(notes),
     )
-
-
-def _does_nothing(source: str) -> bool:
-    """Whether there is no more in a cell than comments, and functions of nothing but a docstring: what nbgrader leaves."""
-    try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    bodies = [statement.body if isinstance(statement, ast.FunctionDef) else [statement] for statement in statements]
-    return all(isinstance(node, ast.Pass | ast.Expr) and not _computes(node) for body in bodies for node in body)
-
-
-def _computes(node: ast.Pass | ast.Expr) -> bool:
-    return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
 
 
 def _answers(found: list[Cell]) -> Iterator[tuple[str, str]]:
@@ -123,6 +118,18 @@ def _answers(found: list[Cell]) -> Iterator[tuple[str, str]]:
         last = cell.id if cell.solves else last
         if cell.role is Role.TEST:
             yield cell.id, next((question.answer for question in shown_in(cell.source)), last)
+
+
+def _joined(found: list[Cell], original: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+    """The cells with each answer that was split as one cell, and notes on those."""
+    known = {cell.id: cell for cell in original}
+    found, notes = [*found], []
+    for name, cell in known.items():
+        parts = [Part(each.id if each.id in known else "", each.source, is_known=each.id in known) for each in found]
+        if cell.solves and (split := find_split(parts, name, cell, {name})):
+            found[split.first : split.first + split.count] = [replace(found[split.own], source=split.source)]
+            notes.append(SPLIT.format(name, split.count))
+    return found, notes
 
 
 def _restored(found: list[Cell], original: Sequence[Cell]) -> tuple[list[Cell], list[str]]:

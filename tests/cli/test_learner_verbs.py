@@ -109,6 +109,14 @@ class TestCheck:
         assert result.exit_code == 0
         assert "  note: The cell `forward` is the course's and was changed: it counts as released." in lines(result)
 
+    def test_the_name_to_hand_it_in_under_is_told(self, learner: Learner) -> None:
+        learner.solves("2-cross-entropy")
+        path = learner.notebook("2-cross-entropy").rename(learner.folder / "2-cross-entropy (1).ipynb")
+        said = "To hand this file in, call it `2-cross-entropy.ipynb`: nbgrader knows a notebook by its name."
+        result = autograder("check", path)
+        assert result.exit_code == 0 and f"  note: {said}" in lines(result)
+        assert json.loads(autograder("check", "--json", path).stdout)["notebooks"][0]["notes"] == [said]
+
     @pytest.mark.parametrize(
         ("path", "error"),
         [

@@ -22,7 +22,10 @@ from autograder.grading import classroom, coordinator, pool
 from autograder.grading.classroom import LOCK, ClassReport, Options, grade_class
 from autograder.grading.coordinator import Graded
 from autograder.grading.course import CourseError
+from autograder.grading.folders import LINK
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
+from autograder.grading.standing import Standing
+from autograder.grading.summary import Summary
 from autograder.sandbox.room import RoomError
 from scripts import demo
 from tests.support.classes import (
@@ -40,6 +43,7 @@ from tests.support.classes import (
     warm,
 )
 from tests.support.clusters import cluster
+from tests.support.odd import ODD, only_second
 from tests.support.rooms import linux
 
 pytestmark = [linux, pytest.mark.timeout(240), pytest.mark.usefixtures(warm.__name__)]
@@ -60,11 +64,20 @@ def course(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "course"))
 
 
+def standings(course: Path) -> dict[str, Standing]:
+    with inside(course):
+        return {each.student: each for each in Summary(ASSIGNMENT).standings}
+
+
 def by_student(report: ClassReport) -> dict[str, Graded]:
     return {each.student: each for each in report.graded}
 
 
 # beside nbgrader
+
+
+ODD_ONES = ("bom", "half-a-file", "format-3", "minor-4", "split")
+"""What students hand in of which all that was said is in the records, nbgrader's own too."""
 
 
 def honest_class(course: Path) -> None:
@@ -84,6 +97,8 @@ def honest_class(course: Path) -> None:
     (folder / "second.ipynb").unlink()
     (folder / "second.ipynb").symlink_to(course / "source" / ASSIGNMENT / "second.ipynb")
     (hand_in(course, "spoilt", RIGHT) / "first.ipynb").write_text("{")
+    for student in ODD_ONES:
+        ODD[student].spoil(only_second(hand_in(course, student, RIGHT)))
     hand_in(course, "careless", {**RIGHT, "free": "import socket\nsocket.create_connection(('127.0.0.1', 9))"})
 
 
@@ -117,6 +132,20 @@ def test_the_marks_rows_and_files_are_nbgraders(course: Path, tmp_path: Path) ->
     penalties = {row[1]: row[3] for row in marks(f"sqlite:///{course}/gradebook.db")["notebook"] if row[0] == "second"}
     assert penalties["late"] == 1.75
     assert penalties["wrong"] is None
+    found = standings(other)
+    assert found == standings(course)
+    assert {student: found[student].failures for student in ODD_ONES} == {
+        student: [ODD[student].failure] * bool(ODD[student].failure) for student in ODD_ONES
+    }
+    assert all(ODD[student].note in (*found[student].notes, "") for student in ODD_ONES)
+    assert [*found["late"].remarks] == [
+        "Late by 3 h 30 min: 3.5 points off.",
+        "Changed by hand: +0.25 extra in `essay` of first.",
+        "To grade by hand: first (`essay`, `task`).",
+    ]
+    assert found["wrong"].by_hand == ["1.5 for 0 in `test-double` of first"]
+    assert (found["wrong"].points, found["wrong"].right, found["wrong"].attempted) == (1.5, 0, 2)
+    assert (found["untouched"].points, found["untouched"].right, found["untouched"].attempted) == (0, 0, 0)
 
 
 def test_what_is_run_ahead_leaves_the_same(course: Path, tmp_path: Path) -> None:
@@ -300,7 +329,9 @@ def test_strangers_are_not_graded_where_nbgrader_does_not(course: Path) -> None:
         hand_in(course, student, RIGHT)
     graded = by_student(grade(course))
     assert graded["anna"].failures == []
-    assert graded["berta"].failures == ["The gradebook has no such student, and c.Autograde.create_student is off: not graded."]
+    said = "The gradebook has no such student, and c.Autograde.create_student is off: not graded."
+    assert graded["berta"].failures == [said] and not graded["berta"].is_written
+    assert standings(course)["berta"].failures == [said]
     assert not (course / "autograded" / "berta").exists()
     assert {row[0] for row in marks(f"sqlite:///{course}/gradebook.db")["student"]} == {"anna"}
 
@@ -327,13 +358,6 @@ def no_json(folder: Path) -> None:
     (folder / "first.ipynb").write_text("<html>Log in first</html>")
 
 
-def old_format(folder: Path) -> None:
-    nb = json.loads((folder / "first.ipynb").read_text())
-    cells = [{**cell, "input": cell["source"], "language": "python"} for cell in nb["cells"]]
-    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": cells, "metadata": {}}]}
-    (folder / "first.ipynb").write_text(json.dumps(old))
-
-
 def huge_outputs(folder: Path) -> None:
     nb = json.loads((folder / "first.ipynb").read_text())
     cell = next(cell for cell in nb["cells"] if cell["cell_type"] == "code")
@@ -344,15 +368,6 @@ def huge_outputs(folder: Path) -> None:
 def too_large(folder: Path) -> None:
     with open(folder / "first.ipynb", "wb") as file:
         file.truncate(2**30)
-
-
-def other_name(folder: Path) -> None:
-    (folder / "first.ipynb").rename(folder / "first (1).ipynb")
-
-
-def latin_1(folder: Path) -> None:
-    text = (folder / "first.ipynb").read_text().replace("Because.", "Weil es für alle gilt.")
-    (folder / "first.ipynb").write_bytes(text.encode("latin-1"))
 
 
 def crlf(folder: Path) -> None:
@@ -379,45 +394,25 @@ def pipe(folder: Path) -> None:
     os.mkfifo(folder / "first.ipynb")
 
 
-def nothing_at_all(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.mkdir()
-
-
-def a_file(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.write_text("here is my work")
-
-
 def deep(folder: Path) -> None:
     (folder / "first.ipynb").write_text("[" * 100_000)
 
 
-def no_stamp(folder: Path) -> None:
-    (folder / "timestamp.txt").write_text("yesterday")
-
-
 BAD: dict[str, tuple[Callable[[Path], None], float, str]] = {
-    "empty": (empty, 2, "first: The file was empty."),
-    "no-json": (no_json, 2, "first: The file was malformed: only the text of its cells was kept."),
-    "old-format": (old_format, 4, ""),
+    "empty": (empty, 2, "first: The file is empty: nothing of it counts. Ask for the notebook again."),
+    "no-json": (no_json, 2, "first: The file is a web page: nothing of it counts. Ask for the notebook again."),
     "huge-outputs": (huge_outputs, 4, ""),
-    "too-large": (too_large, 2, "first: The notebook is more than 134,217,728 bytes large, and was not read."),
-    "other-name": (
-        other_name,
+    "too-large": (
+        too_large,
         2,
-        "Not of this assignment, and left out: `first (1).ipynb`. Its notebooks are called first, second.",
+        "first: The notebook is more than 134,217,728 bytes large, and was not read. Ask for the notebook again.",
     ),
-    "latin-1": (latin_1, 4, "first: The file was malformed: only the text of its cells was kept."),
     "crlf": (crlf, 4, ""),
-    "a-folder": (a_folder, 2, "first: The notebook cannot be read: Is a directory."),
-    "link-out": (link_out, 2, "first: The notebook was a link, which is not followed."),
+    "a-folder": (a_folder, 2, "first: The notebook cannot be read: Is a directory. Ask for the notebook again."),
+    "link-out": (link_out, 2, f"first: {LINK}"),
     "dangling": (dangling, 4, ""),
-    "pipe": (pipe, 2, "first: The notebook cannot be read: it is no file."),
-    "nothing-at-all": (nothing_at_all, 0, "Nothing was handed in."),
-    "a-file": (a_file, 0, "There is no folder: nothing was handed in."),
-    "deep": (deep, 2, "first: The file was malformed: only the text of its cells was kept."),
-    "no-stamp": (no_stamp, 4, ""),
+    "pipe": (pipe, 2, "first: The notebook cannot be read: it is no file. Ask for the notebook again."),
+    "deep": (deep, 2, "first: The file is nested too deeply: nothing of it counts. Ask for the notebook again."),
 }
 """What each hands in, the points for what can be judged, and what a person is told who has to see to it."""
 
@@ -514,16 +509,17 @@ def test_the_command_says_what_a_person_has_to_see_to(course: Path) -> None:
     hand_in(course, "berta", RIGHT)
     done = command(course)
     assert done.returncode == 1, done.stderr
-    assert "2 of 8 │ ✗ first: The file was empty." in done.stdout
+    assert "anna   2 of 8  1 of 2          1\n  ✗ first: The file is empty: nothing of it counts." in done.stdout
     assert "4 of 8" in done.stdout
     assert "2 graded in" in done.stdout and "1 to see to." in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     hand_in(course, "carla", {**RIGHT, "square": WRONG["square"]})
     again = command(course, "--json")
-    assert again.returncode == 0
+    assert again.returncode == 1
     told = json.loads(again.stdout)
-    (carla,) = told.pop("submissions")
-    assert told | {"seconds": 0} == {"assignment": ASSIGNMENT, "seconds": 0, "graded_before": 2, "to_see_to": 0}
+    (carla,), (anna,) = told.pop("submissions"), told.pop("earlier")
+    assert told | {"seconds": 0} == {"assignment": ASSIGNMENT, "seconds": 0, "graded_before": 2, "to_see_to": 1}
+    assert (anna["student"], anna["failures"]) == ("anna", [BAD["empty"][2]])
     assert (carla["student"], carla["points"], carla["most"]) == ("carla", 2, 8)
     assert carla["notebooks"] == {"first": 2, "second": 0}
 

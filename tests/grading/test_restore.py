@@ -27,6 +27,7 @@ from nbgrader.nbgraderformat import SchemaTooOldError
 from traitlets.config import Config
 
 from autograder.course.cells import Cell, Role, role_of
+from autograder.grading.folders import LINK
 from autograder.grading.master import known
 from autograder.grading.restore import Restore, restore
 from autograder.grading.salvage import LenientExporter, read_handed_in
@@ -507,7 +508,8 @@ def test_a_file_that_is_no_notebook_is_an_empty_one(course: Path) -> None:
             path.write_bytes(content)
             nb = nbformat.reads(sanitised(course, path, Restore), as_version=4)
             assert [each.grade_id for each in roles(nb)] == NAMES
-            assert notes(nb)[0] == "The file was malformed: only the text of its cells was kept."
+            assert notes(nb)[0].endswith(": nothing of it counts. Ask for the notebook again.")
+            assert nb.metadata.autograder.failures == notes(nb)[:1]
     finally:
         shutil.rmtree(course / "submitted/broken")
 
@@ -592,7 +594,7 @@ def test_cells_without_an_id_of_their_own_get_the_same_one_at_every_reading(tmp_
     for cell in content["cells"][1:4]:
         cell.pop("id") if change == "lacking" else cell.update(id="own")
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
-    once, again = (read_handed_in(tmp_path / "a.ipynb")[0] for _ in range(2))
+    once, again = (read_handed_in(tmp_path / "a.ipynb").nb for _ in range(2))
     for each in (once, again):
         restore(each, {})
     assert once == again
@@ -625,4 +627,4 @@ def test_a_notebook_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
             texts[name], resources = LenientExporter().from_file(file, {})
     assert "answer = 42" in texts["theirs"]
     assert "answer" not in texts["mine"]
-    assert resources["autograder"] == ["The notebook was a link, which is not followed."]
+    assert resources["autograder"] == [LINK]

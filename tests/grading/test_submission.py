@@ -22,21 +22,21 @@ def test_a_file_is_read(file: Path) -> None:
 
 
 def test_what_is_no_notebook_is_a_problem(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_notebook(file).problem == "The notebook cannot be read: No such file or directory."
-    file.write_bytes(b"")
-    assert read_notebook(file).problem == "The file was empty."
+    assert read_notebook(file).problem == "The notebook cannot be read: No such file or directory. Ask for the notebook again."
     file.write_bytes(b"123456")
     monkeypatch.setattr(folders, "MAX_NOTEBOOK_BYTES", 5)
-    assert read_notebook(file) == Handed(b"", "The notebook is more than 5 bytes large, and was not read.")
+    assert read_notebook(file) == Handed(
+        b"", "The notebook is more than 5 bytes large, and was not read. Ask for the notebook again."
+    )
     link = tmp_path / "link.ipynb"
     link.symlink_to(file)
-    assert read_notebook(link) == Handed(b"", "The notebook was a link, which is not followed.")
+    assert read_notebook(link) == Handed(b"", folders.LINK)
     pipe = tmp_path / "pipe.ipynb"
     os.mkfifo(pipe)
-    assert read_notebook(pipe) == Handed(b"", "The notebook cannot be read: it is no file.")
+    assert read_notebook(pipe) == Handed(b"", "The notebook cannot be read: it is no file. Ask for the notebook again.")
     file.write_bytes(b"{}")
     monkeypatch.setattr(folders.os, "open", closed)
-    assert read_notebook(file) == Handed(b"", "The notebook cannot be read: Permission denied.")
+    assert read_notebook(file) == Handed(b"", "The notebook cannot be read: Permission denied. Ask for the notebook again.")
 
 
 def closed(*_: object) -> int:

@@ -86,6 +86,48 @@ def test_a_notebook_that_is_called_otherwise_is_known_by_its_cells(learner: Lear
     assert read.restored == ("forward",) and read.assignment == "backprop"
 
 
+def test_the_name_to_hand_it_in_under_is_told(learner: Learner) -> None:
+    assert workbook.open_workbook(learner.notebook()).notes == ()
+    learner.notebook().rename(learner.folder / "1-every-gradient (1).ipynb")
+    said = "To hand this file in, call it `1-every-gradient.ipynb`: nbgrader knows a notebook by its name."
+    assert workbook.open_workbook(learner.folder / "1-every-gradient (1).ipynb").notes == (said,)
+
+
+@pytest.mark.parametrize("with_metadata", [True, False])
+def test_a_split_answer_counts_as_one(learner: Learner, with_metadata: bool) -> None:
+    learner.solves("4-train")
+    whole = workbook.open_workbook(learner.notebook("4-train"))
+    content = learner.read("4-train")
+    at = next(index for index, cell in enumerate(content["cells"]) if cell["id"] == "backward")
+    head, middle, tail = content["cells"][at]["source"].partition("\n    return")
+    other = {**content["cells"][at], "id": "half", "source": (middle + tail).removeprefix("\n")}
+    if not with_metadata:
+        other["metadata"] = {}
+    content["cells"][at]["source"] = head
+    content["cells"].insert(at + 1, other)
+    learner.saves(content, "4-train")
+    read = workbook.open_workbook(learner.notebook("4-train"))
+    assert read.tasks == whole.tasks
+    assert read.notes == ("Cell `backward` was split into 2 cells: they count as one, joined in their order.",)
+
+
+def test_a_notebook_of_an_old_format_is_that_of_the_new_one(learner: Learner) -> None:
+    learner.solves("2-cross-entropy")
+    whole = workbook.open_workbook(learner.notebook("2-cross-entropy"))
+    content = learner.read("2-cross-entropy")
+    cells = [{**cell, "input": cell["source"], "language": "python", "level": 1} for cell in content["cells"]]
+    for cell in cells:
+        del cell["id"]
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": cells, "metadata": {}}]}
+    learner.saves(old, "2-cross-entropy")
+    read = workbook.open_workbook(learner.notebook("2-cross-entropy"))
+    assert {task.id: task.source for task in read.tests} == {task.id: task.source for task in whole.tests}
+    assert read.source("dlogits") == whole.source("dlogits") != ""
+    assert read.origin == whole.origin and read.restored == ()
+    learner.saves({**content, "nbformat_minor": 4}, "2-cross-entropy")
+    assert workbook.open_workbook(learner.notebook("2-cross-entropy")).tasks == whole.tasks
+
+
 def test_a_notebook_that_was_not_released_is_taken_as_it_is(learner: Learner, tmp_path: Path) -> None:
     learner.writes({"forward": "%%forward\nloss = C.sum()"})
     read = workbook.open_workbook(learner.notebook(), catalogue=Catalogue([tmp_path]))
