@@ -76,8 +76,9 @@ def plain_tests(cells: Iterable[Cell]) -> frozenset[str]:
 
 def _statements(source: str) -> list[ast.stmt]:
     """The statements of a cell, those below its cell magic included; none of what is not Python."""
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        return parsed.parse_tree(body(source)).body
+    for parse in (ast.parse, parsed.parse_tree):  # the second knows magics, and takes longer
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            return parse(body(source)).body
     return []
 
 

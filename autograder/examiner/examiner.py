@@ -150,7 +150,7 @@ class Examiner:
         self._done: list[tuple[int, Cell]] = []
         self._gifts: list[dict[str, Any]] = []
         self._touched = [parsed.parse_cell(task.source).touches for task in exam.tasks[: len(self._prefix_records)]]
-        """The names that the lines of each cell so far bind, hidden ones aside."""
+        """The names that the lines of each cell so far bind, hidden ones aside. They are needed for plain tests only."""
         self._deaths = 0
         self._spent: dict[str, Exception] = {}
         self._counts: dict[tuple[str, str], Counts] = {}
@@ -180,7 +180,8 @@ class Examiner:
         if task.role is Role.STUDENT:
             return self._students(count, task)
         record = self._given(count, task)
-        self._touched.append(parsed.parse_cell(task.shown).touches)
+        if self.exam.plain:
+            self._touched.append(parsed.parse_cell(task.shown).touches)
         missing = MISSING_MODULE.match(record.error or "")
         if missing and missing[1] in modules_in(task.source):
             self.failures.append(
