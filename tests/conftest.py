@@ -22,10 +22,11 @@ repair.MAX_SECONDS = 60.0
 
 SYSTEM = [
     *("room", "hardening"),
-    *("attacks", "restart", "classroom", "odd", "course", "prefix_server", "exchange", "jupyterlab", "sanitised", "scale"),
+    *("attacks", "plain_tests", "restart", "classroom", "odd", "course", "prefix_server", "exchange", "jupyterlab"),
+    *("sanitised", "scale"),
     *("restore", "formgrader", "pool", "checker", "trial", "catalogue", "linter", "examiner", "examine", "capture"),
     *("slicing", "learner_verbs", "daemon", "watch", "autograd_off", "proxies", "namespace", "conversion", "rows"),
-    *("plain", "exercise_verb", "instructors"),
+    *("plain", "plain_attacks", "memory", "agreement", "exercise_verb", "instructors"),
 ]
 """Modules with tests that need a room, a server, a browser or processes of their own.
 

@@ -102,7 +102,7 @@ def test_cells_for_tests_come_before_what_students_try() -> None:
 
 
 def test_a_cell_that_is_not_python_asks_for_nothing() -> None:
-    assert Exercise((own("a", '%time check("da")\n???'), own("b", 'check("db")'))).asked == {"db": "db"}
+    assert Exercise((own("a", '%time check("da"\n)))'), own("b", 'check("db")'))).asked == {"db": "db"}
 
 
 def test_a_call_that_makes_no_sense_asks_for_nothing() -> None:

@@ -21,7 +21,11 @@ def test_what_makes_no_sense_asks_for_nothing(source: str) -> None:
     assert questions_in(source) == {"check": set(), "grade": set()}
 
 
-@pytest.mark.parametrize("source", ['%time check("da")', "check('da'", "x = 1\0", "(" * 500])
+def test_a_question_may_stand_behind_a_magic() -> None:
+    assert questions_in('%time check("da")') == {"check": {Question("da")}, "grade": set()}
+
+
+@pytest.mark.parametrize("source", ["check('da'", "x = 1\0", "(" * 500])
 def test_what_is_not_python_asks_for_nothing(source: str) -> None:
     assert shown_in(source) == []
     with pytest.raises((SyntaxError, ValueError, MemoryError)):

@@ -42,7 +42,7 @@ def test_a_notebook_is_parsed_once_and_written_once(tmp_path: Path, monkeypatch:
 
     def examine(exam: Exam) -> ExamResult:
         held.append(exam)
-        return ExamResult([CellRecord() for _ in exam.tasks], ["A note."], {"cells": 1.5})
+        return ExamResult([CellRecord() for _ in exam.tasks], ["A note."], seconds={"cells": 1.5})
 
     job = NotebookJob(packed, "anna", file.read_bytes(), {}, (), "seed", Limits(), True)
     graded = conversion.convert(job, examine)

@@ -146,7 +146,9 @@ def test_a_test_is_corrected_after_the_release(course: Path) -> None:
     assert "Skipping existing assignment" in demo_log(course, "generate_assignment", "plain")
     said = {line: typed(course, line) for line in lines("Correct a test after the release")[:3]}
     assert said["autograder lint plain"].splitlines()[-1] == "1 notebook, 4 tests, 15 points: 0 to fix"
-    assert "nothing to grade, 3 graded before (--force grades them again)." in typed(course, "autograder grade plain")
+    assert "nothing to grade, 3 graded before (--force grades them again), nothing to see to." in typed(
+        course, "autograder grade plain"
+    )
     summary = typed(course, lines("Correct a test after the release")[3])
     assert "(points): it was put back." in " ".join(summary.replace("│", " ").split())
     rows = grades(course)
