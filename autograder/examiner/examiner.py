@@ -38,7 +38,7 @@ from autograder.examiner.exam import (
 )
 from autograder.examiner.namespace import Namespace, read_by
 from autograder.examiner.operations import Counts, repeated, repeated_whole
-from autograder.examiner.plain import made_by_hidden_lines, parts_of
+from autograder.examiner.plain import hide_lines, made_by_hidden_lines, parts_of
 from autograder.examiner.prefix import PURE_MODULES, Cells, without_magics
 from autograder.examiner.student import GRACE, Names, Refused, Remote, RemoteWorkspace, Student, revealed
 from autograder.judge.kinds.gradient import tape_for
@@ -180,6 +180,7 @@ class Examiner:
         if task.role is Role.STUDENT:
             return self._students(count, task)
         record = self._given(count, task)
+        hide_lines(record.messages, task)
         if self.exam.plain:
             self._touched.append(parsed.parse_cell(task.shown).touches)
         missing = MISSING_MODULE.match(record.error or "")
@@ -216,6 +217,8 @@ class Examiner:
         self._touched.append(run.cell.touches)
         record = self._in_room(count, task)
         run.error = record.error or ""
+        if missing := MISSING_MODULE.match(run.error):
+            self.notes.append(f"The cell `{task.id}` imports `{missing[1]}`, which is not installed here.")
         self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
         return record
 

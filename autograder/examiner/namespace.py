@@ -98,7 +98,7 @@ class Namespace:
         that the hidden part binds, and those that it reads and whose values can be changed.
         """
         is_uncut = hidden and hidden.partition("\n")[0] in shown.split("\n")  # the shown source still has hidden parts
-        if is_uncut or not (_is_python(shown) and _is_python(hidden)):
+        if is_uncut or not (parsed.is_python(shown) and parsed.is_python(hidden)):
             return {}, ""
         definitions = [node for node in parsed.parse_tree(shown).body if isinstance(node, DEFINITIONS)]
         made = parsed.parse_cell(shown).touches.union(*map(parsed.bound, definitions)) - parsed.parse_cell(hidden).touches
@@ -154,12 +154,3 @@ def needed_by(source: str) -> frozenset[str]:
             needed |= parsed.names_in(compile(ast.Module([node], []), "<locked cell>", "exec")) - there - binds
             there |= binds
     return frozenset(needed)
-
-
-def _is_python(source: str) -> bool:
-    """Whether a part of a cell is Python without the rest."""
-    try:
-        parsed.parse_tree(source)
-    except (SyntaxError, ValueError):
-        return False
-    return True

@@ -6,14 +6,24 @@ The lines that students do not see never get into the student's process, neither
 from __future__ import annotations
 
 import ast
+import os
+import re
 from collections.abc import Sequence, Set
 from contextlib import suppress
 from textwrap import dedent
 from typing import NamedTuple
 
 from autograder.course.cells import Cell, Role, magic
+from autograder.errors import NotRight
+from autograder.examiner.exam import Message
 from autograder.examiner.namespace import needed_by
+from autograder.notebook.checking import SAYS
 from autograder.replay import parsed
+
+ANSI = re.compile(r"\x1b\[[\d;]*m")
+"""The colours of a traceback."""
+ARROW = re.compile(r"-+> \d+ ")
+"""How IPython marks the line at which code stopped, among those around it."""
 
 
 class Parts(NamedTuple):
@@ -60,6 +70,23 @@ def made_by_hidden_lines(earlier: Sequence[tuple[Cell, Set[str]]], parts: Parts)
                 kept.append(node)
                 wanted |= {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
     return "\n".join(ast.unparse(node) for node in reversed(kept))
+
+
+def hide_lines(messages: Sequence[Message], test: Cell) -> None:
+    """Takes the traceback out of an error if it shows hidden lines of the test: students get it with the feedback.
+
+    Where the course says so (HIDDEN_TESTS_SAY), the message goes as well if it stopped at one of these. What `grade` raises says
+    no more than it may.
+    """
+    hidden = {line.strip() for line in test.hidden.split("\n") if line.strip()}
+    for message in messages:
+        content = message["content"]
+        text = ANSI.sub("", "\n".join(map(str, content.get("traceback") or ())))
+        if content.get("ename") not in (None, NotRight.__name__) and any(line in text for line in hidden):
+            stopped_at = [line for line in text.split("\n") if ARROW.match(line)]
+            if os.environ.get(SAYS) == "outcome" and any(line in at for at in stopped_at for line in hidden):
+                content["evalue"] = "a hidden test fails"
+            content["traceback"] = [f"{content.get('ename')}: {content.get('evalue')}"]
 
 
 def _statements(source: str) -> list[ast.stmt] | None:

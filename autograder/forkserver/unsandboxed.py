@@ -137,8 +137,9 @@ def _examined(exam: Exam, course: Path, shell: Any) -> ExamResult:
             record = CellRecord()
             current.concluded.clear()
             with autograd_off() if is_without else nullcontext(), _interrupted_after(exam.limits.cell_seconds) as was_late:
-                record.messages, _, cut = shell.run(task.source, task.id, count, exam.limits.cell_output)
+                record.messages, error, cut = shell.run(task.source, task.id, count, exam.limits.cell_output)
                 record.messages += [cut_message(exam.limits.cell_output)] * cut
+                record.error = None if error is None else session.in_words(error)
             if was_late:
                 notes.append(f"The cell `{task.id}` did not end within {exam.limits.cell_seconds:g} s.")
                 say_it_was_late(record, exam.limits.cell_seconds)

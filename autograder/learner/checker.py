@@ -31,6 +31,9 @@ NO_ROOMS = (
 ENVIRONMENT = {NBGRADER: "validate"}
 """With this the process that judges keeps no logbook: the command does, once it has the results."""
 
+ORDINARY = "The tests here are those that you see. When it is graded, hidden ones may be asked as well."
+"""What to say of a notebook with tests of ordinary assertions: a judged one says all that its hidden lines will."""
+
 MAX_FILES, MAX_BYTES = 1000, 32 * MIB
 """Files of a learner's folder, and their bytes together, that a room gets a copy of."""
 LARGE = "{} has so many files that only those with Python are there while your cells run. Give the notebooks their own folder."
@@ -64,10 +67,14 @@ class Checker:
         """The results of all tests, or of those that are among some tasks. Raises GradingFailed."""
         tasks = workbook.tasks if tasks is None else tasks
         found = self._examined(workbook, tasks, maps=True)
+        stopped = {task.id: record.error for task, record in zip(tasks, found.cells, strict=True) if record.error}
         results = [
-            result(workbook, task, record) for task, record in zip(tasks, found.cells, strict=True) if task.role is Role.TEST
+            result(workbook, task, record, stopped)
+            for task, record in zip(tasks, found.cells, strict=True)
+            if task.role is Role.TEST
         ]
-        return Checked(workbook, tuple(results), found.maps, tuple(found.notes))
+        notes = [ORDINARY] if workbook.plain else []
+        return Checked(workbook, tuple(results), found.maps, (*notes, *found.notes))
 
     def hints(self, workbook: Workbook, tasks: tuple[Cell, ...], names: Sequence[str]) -> Mapping[str, Hints]:
         """The hints for each of these gradients, by name, after these tasks have run. Raises GradingFailed."""

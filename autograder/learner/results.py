@@ -19,6 +19,9 @@ INCONCLUSIVE = {"NotReady", "OutOfTime", "OutOfMemory", "Died", "Refused", "Keyb
 """Errors of a test that say nothing about the answer."""
 
 
+STDERR = "the test, or what it calls, writes to stderr, such as a warning: nbgrader gives no points for that"
+
+
 @dataclass(frozen=True)
 class Result:
     """What came of a test, on the answer in a cell. `name` is the gradient, or what else it tests.
@@ -137,17 +140,28 @@ def about(workbook: Workbook, test: Cell) -> Result:
     return Result(test.id, name, workbook.answers[test.id], test.points or 0.0, Status.NOT_ATTEMPTED)
 
 
-def result(workbook: Workbook, test: Cell, record: CellRecord) -> Result:
-    """What came of a test: the first verdict that is not right, or else what the test stopped with."""
+def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[str, str]) -> Result:
+    """What came of a test: the first verdict that is not right, or else what the test stopped with.
+
+    `stopped` are the errors of the cells that stopped: that of its answer tells more than what follows from it.
+    """
     found = about(workbook, test)
     error = next((message["content"] for message in record.messages if message["msg_type"] == "error"), None)
     failed = next((verdict for verdict in record.verdicts if verdict.outcome is not Outcome.RIGHT), None)
     if failed:
         return replace(found, state=STATUSES[failed.outcome], verdict=failed)
+    if error is None and test.id in workbook.plain and any(map(_is_stderr, record.messages)):
+        return replace(found, state=Status.WRONG, error=STDERR)
     if error is None:
         return replace(found, state=Status.RIGHT, verdict=next(iter(record.verdicts), None))
     if found.answer in workbook.blank:
         return found
+    if found.answer in stopped:
+        return replace(found, state=Status.WRONG, error=f"the cell `{found.answer}` stopped with {stopped[found.answer]}")
     name, text = error["ename"], error["evalue"]
-    words = text if text and name in {"AssertionError", *INCONCLUSIVE} else f"{name}: {text}"
+    words = text if text and name in {"AssertionError", *INCONCLUSIVE} else f"{name}: {text}".removesuffix(": ")
     return replace(found, state=Status.WAITING if name in INCONCLUSIVE else Status.WRONG, error=words)
+
+
+def _is_stderr(message: Mapping[str, Any]) -> bool:
+    return bool(message["msg_type"] == "stream" and message["content"].get("name") == "stderr")

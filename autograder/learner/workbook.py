@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
@@ -48,6 +48,11 @@ class Workbook:
         """The name of the assignment that has its cells, or if none has, the name of its folder."""
         return self.origin.assignment.name if self.origin else self.path.resolve().parent.name
 
+    @cached_property
+    def plain(self) -> frozenset[str]:
+        """The ids of the tests that are ordinary assertions."""
+        return plain_tests(self.tasks)
+
     @property
     def tests(self) -> Iterator[Cell]:
         return (task for task in self.tasks if task.role is Role.TEST)
@@ -69,7 +74,7 @@ class Workbook:
             imports,
             SEED,
             limits,
-            plain=plain_tests(self.tasks),
+            plain=self.plain,
             autograd=not has_forward(self.tasks),
         )
 

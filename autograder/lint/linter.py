@@ -171,6 +171,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         try:
             generated = _identified(generate(written, path))
             findings += (*_stale(path.name, generated, released), *_leaks(path.name, nb, generated, released))
+            remarks += _unparsable(path.name, nb, released)
         except ContentError as error:
             findings.append(Finding(path.name, "", str(error)))
         untouched.append(_unsolved(nb, released))
@@ -254,9 +255,7 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
             problem = complaint(cell)
             yield Finding(name, cell.id, f"it stops: {problem}")
             return
-    if failures := _said(run, "failures"):
-        yield from (Finding(name, "", failure) for failure in failures)
-        return
+    yield from (Finding(name, "", failure) for failure in _said(run, "failures"))
     for test in _test_nodes(run):
         if problem := complaint(test):
             yield Finding(
@@ -264,6 +263,14 @@ def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
             )
         elif (given := credit(test)) is not None and given != (most := cell_of(test).points or 0):
             yield Finding(name, test.id, f"the model answer gets {given:g} of {most:g} points in this test.")
+
+
+def _unparsable(name: str, nb: NotebookNode, released: NotebookNode) -> Iterator[Finding]:
+    """Answers that are no Python as they are released: who runs one that was not touched gets a SyntaxError."""
+    shown = {cell.id: cell.source for cell in _solutions(released)}
+    for cell in _solutions(nb):
+        if cell.id in shown and parsed.is_python(cell.source) and not parsed.is_python(shown[cell.id]):
+            yield Finding(name, cell.id, f"as released it is no Python: put a docstring or `pass` above `{SOLUTION[0]}`.")
 
 
 def _said(run: NotebookNode, kind: str) -> list[str]:

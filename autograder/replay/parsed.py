@@ -82,6 +82,15 @@ def parse_tree(source: str) -> ast.Module:
     return ast.fix_missing_locations(resolved)
 
 
+def is_python(source: str) -> bool:
+    """Whether a cell, or a part of one, is Python without the rest."""
+    try:
+        parse_tree(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def from_tree(source: str, tree: ast.Module) -> ParsedCell:
     """The cell that this tree is, which need not be that of the `source`."""
     return ParsedCell(source, tuple(_statement(node) for node in tree.body), tree)

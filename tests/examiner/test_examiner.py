@@ -86,6 +86,7 @@ class ExamRunner:
     def __init__(self, folder: Path, sandbox: bool = True) -> None:
         self.grader = Client(sandbox)
         self.folder = folder
+        self.environment: Mapping[str, str] | None = None
 
     def __call__(
         self,
@@ -100,7 +101,7 @@ class ExamRunner:
         named = [Cell(f"cell-{number}", *list(vars(task).values())[1:]) for number, task in enumerate(tasks)]
         in_room = plain_tests(named) if plain else frozenset[str]()
         exam = Exam(named, imports or {}, seed, Limits(**{"cell_seconds": 20, **limits}), in_room, autograd)
-        return examined(self.grader, exam, self.folder)
+        return examined(self.grader, exam, self.folder, self.environment)
 
 
 def kinds(told: Examined) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -184,10 +185,18 @@ threading.Thread(target=watch, daemon=True).start()
         assert told.errors() == ["", "KeyboardInterrupt: the cell did not end within 1 s", ""]
         assert told.notes == ["The cell `cell-1` did not end within 1 s."]
 
-    def test_a_traceback_names_the_lines_of_the_cell(self, examine: ExamRunner) -> None:
-        told = examine(plain("x = 1\ny = 2\n{\nassert x == y\n}"), plain=True)
-        assert "line 4" in told.traceback(0)
-        assert told.error(0) == "AssertionError: "
+    @pytest.mark.parametrize("in_room", [True, False])
+    def test_a_traceback_shows_no_hidden_line(self, examine: ExamRunner, in_room: bool) -> None:
+        shown, hidden = plain("x = 1\nassert x == 2, 'two'\n{\nassert 1\n}"), plain("x = 1\n{\nassert x == 3, 'three'\n}")
+        told = examine(shown, hidden, plain=in_room)
+        assert ("assert x == 2" in told.traceback(0)) is in_room  # apart, hidden lines stand beside it
+        assert told.traceback(1) == told.error(1) == "AssertionError: three"
+        examine.environment = {**os.environ, "HIDDEN_TESTS_SAY": "outcome"}
+        try:
+            told = examine(shown, hidden, plain=in_room)
+        finally:
+            examine.environment = None
+        assert (told.error(0), told.error(1)) == ("AssertionError: two", "AssertionError: a hidden test fails")
 
     def test_what_a_judged_test_made_is_there_for_a_plain_one(self, examine: ExamRunner) -> None:
         told = examine(student("x = 2"), plain(f"{APART}\ny = x + 1"), plain("assert y == 3"), plain=True)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_notebook
+from rich.console import Console
 
 from autograder.forkserver.client import GradingFailed
 from autograder.forkserver.unsandboxed import UnsandboxedClient
 from autograder.learner import checker, workbook
-from autograder.learner.checker import Checker
-from autograder.learner.results import Checked
+from autograder.learner.checker import ORDINARY, Checker
+from autograder.learner.results import STDERR, Checked
+from autograder.learner.screen import points
 from autograder.notebook.gradient_map import Status
 from autograder.sandbox.limits import Limits
-from scripts.submissions import MARKS, NOTEBOOKS, STUDENTS, hand_in
+from scripts.submissions import MARKS, NOTEBOOKS, STUDENTS, graded_cell, hand_in
 from tests.support.learner import Learner
 
 SHORT = Limits(cell_seconds=2)
@@ -165,3 +171,28 @@ def test_of_a_large_folder_python_s_files_alone_are_there(room: Checker, learner
 def test_a_system_without_rooms_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert checker.without_rooms() == "rooms need Linux, and this is win32"
+
+
+def test_what_is_said_of_ordinary_tests(teacher: Checker, tmp_path: Path) -> None:
+    """The error of the answer comes before what follows from it, stderr costs what it costs, and hidden lines are spoken of."""
+    cells = [
+        graded_cell("twice", "import nothing_of_this_name\ndef twice(x):\n    return 2 * x", solution=True),
+        graded_cell("test-twice", "assert twice(1) == 2", grade=True, locked=True, points=1),
+        graded_cell("loud", "import sys\ndef loud():\n    print('x', file=sys.stderr)", solution=True),
+        graded_cell("test-loud", "loud()", grade=True, locked=True, points=1),
+        graded_cell("three", "three = 3", solution=True),
+        graded_cell("test-three", "assert three == 3", grade=True, locked=True, points=1),
+    ]
+    path = tmp_path / "ordinary.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    found = teacher.check(workbook.open_workbook(path))
+    stopped = "the cell `twice` stopped with ModuleNotFoundError: No module named 'nothing_of_this_name'"
+    assert [(result.state, result.sentence) for result in found.results] == [
+        (Status.WRONG, stopped),
+        (Status.WRONG, STDERR),
+        (Status.RIGHT, ""),
+    ]
+    assert found.notes[0] == ORDINARY
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(points([replace(found, results=found.results[2:])]))
+    assert console.export_text() == "1 of 1 points. All right as far as you see the tests.\n"

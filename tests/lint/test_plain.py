@@ -206,9 +206,20 @@ def test_a_cell_that_was_changed_since_the_release_differs(course: Path, name: s
     monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
     path = course / "release/plain" / NAME
     released = notebooks.read(path)
-    cell(released, name).source += "\nAnd so on."
+    cell(released, name).source += "\n# And so on."
     notebooks.write(released, path)
     assert f"{NAME}, cell `{name}`: {MADE_ANEW}" in findings(course)
+
+
+def test_an_answer_that_is_no_python_as_released_is_remarked(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
+    path = course / "release/plain" / NAME
+    released = notebooks.read(path)
+    cell(released, "mean").source = "def mean(numbers):\n    # YOUR CODE HERE"
+    notebooks.write(released, path)
+    remarks = linter.lint(course / "source/plain", course / "release/plain", course).remarks
+    said = "as released it is no Python: put a docstring or `pass` above `### BEGIN SOLUTION`."
+    assert [str(each) for each in remarks] == [f"{NAME}, cell `mean`: {said}"]
 
 
 @pytest.mark.parametrize(
