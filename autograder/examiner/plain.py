@@ -75,8 +75,8 @@ def made_by_hidden_lines(earlier: Sequence[tuple[Cell, Set[str]]], parts: Parts)
 def hide_lines(messages: Sequence[Message], test: Cell) -> None:
     """Takes the traceback out of an error if it shows hidden lines of the test: students get it with the feedback.
 
-    Where the course says so (HIDDEN_TESTS_SAY), the message goes as well if it stopped at one of these. What `grade` raises says
-    no more than it may.
+    Where the course says so (HIDDEN_TESTS_SAY), the message goes as well if it stopped at one of these. What `grade` raises
+    says no more than it may.
     """
     hidden = {line.strip() for line in test.hidden.split("\n") if line.strip()}
     for message in messages:
