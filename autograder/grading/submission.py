@@ -101,7 +101,7 @@ def read_submission(course: Course, student: str) -> Submission:
     if not folder.is_dir():
         failures.append("There is no folder: nothing was handed in.")
     elif not found:
-        files = [folder / name for name in names if name != STAMP]
+        files = [folder / name for name in names if name != STAMP and name not in course.own]
         failures.append(f"No notebook was handed in, but {_listed(files)}." if files else "Nothing was handed in.")
     if found:
         notes += [f"`{name}.ipynb` was not handed in." for name in missing]

@@ -104,7 +104,7 @@ ROWS: dict[str, Row] = {
         "    dy = torch.stack(list(pool.map(lambda pair: pair[0] * (1 - pair[1]**2), zip(dz, z))))"
     ),
     "subprocess": Row(f"import subprocess\nsubprocess.run(['echo', 'from a child'], check=True)\n{RIGHT}\n{AWAITED}"),
-    "save and load": Row("torch.save(z, '/tmp/z.pt')\ndy = dz * (1 - torch.load('/tmp/z.pt')**2)"),
+    "save and load": Row("torch.save(z, 'z.pt')\ndy = dz * (1 - torch.load('z.pt')**2)"),
     # tensors that are not ordinary
     "sparse": Row("dy = (dz * (1 - z**2)).to_sparse()", "It is a sparse_coo tensor, not an ordinary dense tensor."),
     "sparse, by rows": Row("dy = (dz * (1 - z**2)).to_sparse_csr()", "seen: a sparse_csr tensor"),
