@@ -231,7 +231,7 @@ def both(examine: ExamRunner, tmp_path_factory: pytest.TempPathFactory) -> Itera
         environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         resources = {"metadata": {"path": str(folder)}}
         nbclient.NotebookClient(nb, timeout=120, allow_errors=True, resources=resources).execute(env=environment)
-        told = examine(*tasks, seed="", cell_seconds=60)
+        told = examine(*tasks, seed="", cell_seconds=60, memory=2**32)  # all rows are one notebook, and compilers take much
     yield Both(by_row([cell.outputs for cell in nb.cells]), by_row(told.outputs))
 
 
