@@ -273,13 +273,11 @@ def imports_in(source: str) -> dict[str, str]:
 
 
 def modules_in(source: str) -> set[str]:
-    """The modules that the import statements of a cell name, wherever they stand in it."""
+    """The modules that the import statements of a cell name, wherever they stand in it, and the packages that these are in."""
     nodes = [node for statement in _statements(source) for node in ast.walk(statement)]
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    return {
-        ".".join(parts[:count]) for name in plain | named for parts in [name.split(".")] for count in range(1, len(parts) + 1)
-    }
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.rsplit(".", count)[0] for name in names for count in range(name.count(".") + 1)}
 
 
 def imports_of(cells: Iterable[Cell]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from torch import Tensor
 from autograder.course import notebooks
 from autograder.course.cells import CELL_ID, FORWARD, HIDDEN, SOLUTION, Cell, Role
 from autograder.errors import ContentError, ForwardError
+from autograder.replay.parsed import mentioned
 from autograder.tape.tape import Tape, parse_forward, record
 
 SCHEMA_VERSION = 3
@@ -251,9 +252,9 @@ def backwards(tape: Tape) -> list[str]:
     """The variables in the order in which their gradients can be derived: each after all that were computed from it."""
     found: dict[str, None] = {}
     for step in reversed(tape.steps):
-        read = [node.id for node in ast.walk(ast.parse(step.source)) if isinstance(node, ast.Name)]
+        read = mentioned(ast.parse(step.source))
         if step.name in tape.variables:
-            for name in sorted({*read} & {*tape.parents(step.name)}, key=lambda name: step.source.index(name)):
+            for name in sorted(read & {*tape.parents(step.name)}, key=lambda name: step.source.index(name)):
                 if tape.consumers(name)[0] == step.name:
                     found[name] = None
     return [*found]

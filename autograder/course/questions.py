@@ -36,11 +36,7 @@ class Question:
 def questions_in(source: str) -> dict[str, set[Question]]:
     """The questions that a cell asks, by the verb that it calls. Raises SyntaxError or ValueError for what is not Python."""
     found: dict[str, set[Question]] = {verb: set() for verb in VERBS}
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # it may have magics, and what resolves them takes long to load
-        tree = parsed.parse_tree(body(source))
-    for node in ast.walk(tree):
+    for node in ast.walk(_tree(source)):
         match node:
             case ast.Call(func=ast.Name(id=str(verb)), args=[ast.Constant(value=str(name))], keywords=keywords) if (
                 verb in found
@@ -67,32 +63,35 @@ def plain_tests(cells: Iterable[Cell]) -> frozenset[str]:
     given = [cell for cell in cells if cell.is_locked]
     nodes = [node for cell in given for node in _statements(cell.source)]
     asking = {"autograder"}.union(*map(_verbs_imported, nodes))
-    called = {node.name: _names(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    called = {node.name: parsed.mentioned(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     while more := {name for name, names in called.items() if names & asking} - asking:
         asking |= more
     tests = [cell for cell in given if cell.role is Role.TEST and APART not in map(str.strip, cell.source.split("\n"))]
-    return frozenset(test.id for test in tests if not any(_names(node) & asking for node in _statements(test.source)))
+    return frozenset(test.id for test in tests if not any(parsed.mentioned(node) & asking for node in _statements(test.source)))
 
 
 def _statements(source: str) -> list[ast.stmt]:
     """The statements of a cell, those below its cell magic included; none of what is not Python."""
-    for parse in (ast.parse, parsed.parse_tree):  # the second knows magics, and takes longer
-        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            return parse(body(source)).body
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return _tree(source).body
     return []
+
+
+def _tree(source: str) -> ast.Module:
+    """The tree of a cell. Raises SyntaxError or ValueError for what is not Python."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):  # it may have magics, and what resolves them takes long to load
+        return parsed.parse_tree(body(source))
 
 
 def _verbs_imported(node: ast.stmt) -> set[str]:
     """The names that a statement gives to `check` and `grade`."""
     match node:
         case ast.ImportFrom(module="autograder", names=names):
-            every = {verb: verb for verb in VERBS} if any(alias.name == "*" for alias in names) else {}
-            return {alias.asname or alias.name for alias in names if alias.name in VERBS} | every.keys()
+            every = VERBS if any(alias.name == "*" for alias in names) else ()
+            return {*every, *(alias.asname or alias.name for alias in names if alias.name in VERBS)}
     return set()
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
 
 
 def has_forward(cells: Iterable[Cell]) -> bool:

@@ -12,6 +12,7 @@ from autograder.course.lesson import KnownMistake
 from autograder.diagnosis.evidence import Evidence, explaining, targets
 from autograder.diagnosis.probes import PROBES, reduced
 from autograder.diagnosis.shapes import misfits, near
+from autograder.replay.parsed import mentioned
 from autograder.verdict import Cause, Mistake
 
 
@@ -72,6 +73,6 @@ def _fitting(evidence: Evidence) -> Tensor | None:
 def _words(source: str) -> set[str]:
     """The names in a piece of code; none if it is no Python."""
     try:
-        return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        return mentioned(ast.parse(source))
     except SyntaxError:
         return set()

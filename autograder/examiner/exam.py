@@ -89,6 +89,11 @@ def error_message(name: str, message: str) -> Message:
     return {"msg_type": "error", "content": {"ename": name, "evalue": message, "traceback": [f"{name}: {message}"]}}
 
 
+def is_stderr(message: Message) -> bool:
+    """Whether a message is of what a cell wrote to stderr."""
+    return bool(message["msg_type"] == "stream" and message["content"].get("name") == "stderr")
+
+
 def cut_message(largest: int) -> Message:
     """The message at the end of a cell that showed more than `largest` bytes."""
     text = f"\n[cut off: a cell may show {largest:,} bytes, and all together a little more]\n"

@@ -32,6 +32,7 @@ from autograder.examiner.exam import (
     MapNode,
     cut_message,
     error_message,
+    is_stderr,
     messages_of,
     say_it_was_late,
     size_of,
@@ -266,7 +267,7 @@ class Examiner:
             record = CellRecord([*record.messages, *hidden.messages], hidden.error)
             if parts.after:
                 self._in_room(count, replace(task, source=parts.after))
-        if record.error is None and any(message["content"].get("name") == "stderr" for message in record.messages):
+        if record.error is None and any(map(is_stderr, record.messages)):
             self.notes.append(f"The test `{task.id}` wrote to stderr, for which nbgrader gives no points.")
         return record
 
@@ -383,7 +384,7 @@ class Examiner:
             )
         if record.error is None:
             for message in record.messages:
-                if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
+                if is_stderr(message):
                     message["content"]["name"] = "stdout"
                     self.notes.append(f"The test `{task.id}` passed with a warning, which costs no marks.")
         with suppress(AutograderError):

@@ -68,7 +68,7 @@ def made_by_hidden_lines(earlier: Sequence[tuple[Cell, Set[str]]], parts: Parts)
         for node in reversed(_statements(dedent(cell.hidden)) or ()) if cell.role is Role.TEST else ():
             if (parsed.made(node) | parsed.bound(node)) & wanted:
                 kept.append(node)
-                wanted |= {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+                wanted |= parsed.mentioned(node)
     return "\n".join(ast.unparse(node) for node in reversed(kept))
 
 

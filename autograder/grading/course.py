@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from nbgrader import preprocessors
 from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.apps import AutogradeApp
+from nbgrader.apps import AutogradeApp, NbGrader
 from nbgrader.converters import Autograde
 from nbgrader.preprocessors import AssignLatePenalties, NbGraderPreprocessor
 from nbgrader.utils import find_all_files, parse_utc
@@ -231,13 +231,19 @@ def configured(kind: type[Configured]) -> Configured:
 
 def _converter(arguments: Sequence[str]) -> Autograde:
     """nbgrader's own converter, for the course in the working folder."""
-    app = AutogradeApp(log_level=logging.ERROR)
+    app = application(AutogradeApp, arguments)
+    return Autograde(coursedir=app.coursedir, parent=app)
+
+
+def application(kind: type[NbGrader], arguments: Sequence[str], log_level: int = logging.ERROR) -> Any:
+    """An application of nbgrader's with the configuration of the working folder. Raises CourseError if it cannot be read."""
+    app = kind(log_level=log_level)
     app.raise_config_file_errors = True
     try:
         app.initialize([*arguments])
     except (Exception, SystemExit) as error:
         raise CourseError(f"nbgrader_config.py cannot be read: {type(error).__name__}: {error}") from error
-    return Autograde(coursedir=app.coursedir, parent=app)
+    return app
 
 
 def _class(item: Any) -> type:

@@ -8,7 +8,7 @@ from typing import Any
 
 from autograder.course.cells import Cell
 from autograder.course.questions import shown_in
-from autograder.examiner.exam import CellRecord, MapNode
+from autograder.examiner.exam import CellRecord, MapNode, is_stderr
 from autograder.learner.workbook import Workbook
 from autograder.notebook.box import Box, box
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, STATUSES, GradientMap, Node, Standing, Status
@@ -150,7 +150,7 @@ def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[
     failed = next((verdict for verdict in record.verdicts if verdict.outcome is not Outcome.RIGHT), None)
     if failed:
         return replace(found, state=STATUSES[failed.outcome], verdict=failed)
-    if error is None and test.id in workbook.plain and any(map(_is_stderr, record.messages)):
+    if error is None and test.id in workbook.plain and any(map(is_stderr, record.messages)):
         return replace(found, state=Status.WRONG, error=STDERR)
     if error is None:
         return replace(found, state=Status.RIGHT, verdict=next(iter(record.verdicts), None))
@@ -161,7 +161,3 @@ def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[
     name, text = error["ename"], error["evalue"]
     words = text if text and name in {"AssertionError", *INCONCLUSIVE} else f"{name}: {text}".removesuffix(": ")
     return replace(found, state=Status.WAITING if name in INCONCLUSIVE else Status.WRONG, error=words)
-
-
-def _is_stderr(message: Mapping[str, Any]) -> bool:
-    return bool(message["msg_type"] == "stream" and message["content"].get("name") == "stderr")

@@ -18,6 +18,7 @@ from nbgrader.preprocessors import SaveCells
 from traitlets.utils.importstring import import_item
 
 from autograder.errors import ContentError
+from autograder.grading.course import CourseError, application
 
 Generate = Callable[[NotebookNode, Path], NotebookNode]
 """Makes the released form of the notebook of a file. Raises ContentError where nbgrader refuses it."""
@@ -26,14 +27,14 @@ Generate = Callable[[NotebookNode, Path], NotebookNode]
 def generator(course: Path) -> Generate:
     """What makes releases in this folder. Raises ContentError if its nbgrader_config.py cannot be read."""
     before = dict(os.environ)
-    app = GenerateAssignmentApp(log_level=logging.CRITICAL)
-    app.raise_config_file_errors = True
     try:
         with chdir(course):
-            app.initialize([])
+            app = application(GenerateAssignmentApp, (), logging.CRITICAL)
         converter = GenerateAssignment(coursedir=app.coursedir, parent=app)
         kinds = [import_item(kind) if isinstance(kind, str) else kind for kind in converter.preprocessors]
-    except (Exception, SystemExit) as error:  # whatever stands in that file
+    except CourseError as error:
+        raise ContentError(str(error)) from error
+    except Exception as error:  # whatever stands in that file
         raise ContentError(f"nbgrader_config.py cannot be read: {type(error).__name__}: {error}") from error
     finally:
         os.environ.clear()

@@ -104,6 +104,11 @@ def names_in(code: CodeType) -> frozenset[str]:
     return frozenset(named).union(*inner)
 
 
+def mentioned(node: ast.AST) -> set[str]:
+    """All names that stand in a part of a tree, read or bound."""
+    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+
+
 def bound(node: ast.stmt) -> frozenset[str]:
     """The names that a definition or an import binds."""
     if isinstance(node, ast.Import | ast.ImportFrom):
