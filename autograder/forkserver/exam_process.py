@@ -81,6 +81,8 @@ class Supervisor:
                     reason = USED_UP.format(limits.memory)
                     room.close()
                     room = None
+            if asked == b"end" and room is not None and room.ended_for_lack_of_memory():
+                reason = USED_UP.format(limits.memory)
             if asked == b"killed":
                 control.send(json.dumps(killed).encode())
             elif asked and room is not None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import stat
+import struct
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,6 +30,9 @@ MAX_REASON_BYTES = 4096
 """Bytes of a report on what went wrong."""
 READY = b"!"
 """What the student's process reports when it is locked down."""
+END = struct.Struct("=iQ")
+"""What the launcher reports when the student's process has ended: its exit code, or minus the number of the signal that ended
+it, and the most bytes that were resident at once."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class Launcher:
         os.closerange(0, report.fileno())
         os.closerange(report.fileno() + 1, hardening.MAX_OPEN_FILES)
         if self.sandbox:
-            os.waitpid(student, 0)
+            _, status, used = os.wait4(student, 0)
+            with suppress(OSError):  # the room is being closed
+                report.send(END.pack(os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
         else:
             report.recv(1)  # returns when the room closes, or when the process that built it is gone
             _kill_descendants()

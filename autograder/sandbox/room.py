@@ -17,6 +17,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,11 +29,13 @@ from pathlib import Path
 
 from autograder.errors import AutograderError
 from autograder.sandbox import hardening, limits, view
-from autograder.sandbox.entry import Launcher, remove
+from autograder.sandbox.entry import END, Launcher, remove
 from autograder.sandbox.limits import Limits
 
 ROOM_SECONDS = 20.0
 """Seconds that a room may take to open or to close before that counts as failed."""
+END_SECONDS = 0.5
+"""Seconds in which a process that has hung up is gone, and its launcher has said how."""
 
 CHOICE, OPTION = "--Examine.sandbox=False", "--no-sandbox"
 """How to grade without rooms, in a command of nbgrader's, and in ours."""
@@ -95,6 +98,7 @@ class Room:
         self._baseline = 0
         self._founders = set[int]()
         self._fresh = 0, (0, 0)
+        self._resident_before = 0
         self._uid = hardening.free_user() if sandbox else None
         self._first = -1
         self._bwrap: subprocess.Popen[bytes] | None = None
@@ -177,6 +181,7 @@ class Room:
         self._baseline += limits.loaded_bytes(process.pid)
         self._founders = self.processes()
         self._fresh = process.pid, limits.reserved_bytes(process.pid)
+        self._resident_before = limits.resident_bytes({process.pid})
         with suppress(OSError):  # the process has died already
             channel.send(b"!")  # it waits for this byte, so that its memory could be measured before any cell ran
         return process
@@ -201,6 +206,23 @@ class Room:
         pid, before = self._fresh
         now = limits.reserved_bytes(pid)
         return any(new - old > self.limits.memory - FULL_BYTES for new, old in zip(now, before, strict=True))
+
+    def ended_for_lack_of_memory(self) -> bool:
+        """Whether the student's process is gone since it got no more memory, and was not able to say so.
+
+        A library that gets none may crash or abort, an error in the agent's own code ends it with 1, and the system kills it if
+        the machine has none left. It then took over half of what it may: the step that failed doubled something.
+        """
+        _, control, process = self._launchers[-1]
+        if process.pidfd < 0 or not _readable(process.pidfd, END_SECONDS):
+            return False
+        control.settimeout(END_SECONDS)
+        try:
+            code, most = END.unpack(control.recv(END.size))
+        except (OSError, struct.error):
+            return False
+        grown = int(most) - self._resident_before
+        return (code == 1 or code < 0) and grown > self.limits.memory // 2
 
     def end_started(self) -> bool:
         """Kills the processes that students' processes have started, and says whether there was one."""

@@ -80,6 +80,24 @@ def test_a_cell_whose_memory_lives_on_is_left_out_each_time(name: str, examine: 
         assert words(told) == [LEFT_OUT]
 
 
+CRASH = "import ctypes\nctypes.string_at(0)"
+ENDS = {
+    "a crash in want of memory": (f"hog = b'x' * (150 * 2**20)\n{CRASH}", "OutOfMemory"),
+    "a kill in want of memory": ("import os\nhog = b'x' * (150 * 2**20)\nos.kill(os.getpid(), 9)", "OutOfMemory"),
+    "a crash": (CRASH, "Died"),
+    "a kill": ("import os\nos.kill(os.getpid(), 9)", "Died"),
+    "an exit with much memory": ("import os\nhog = b'x' * (150 * 2**20)\nos._exit(3)", "Died"),
+}
+"""Processes that end without a word, with what is said of them."""
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_process_that_ends_without_a_word_is_told_apart_by_its_memory(name: str, examine: ExamRunner) -> None:
+    source, kind = ENDS[name]
+    told = around(examine, source)
+    assert [error.partition(":")[0] for error in told.errors()] == ["", "", kind, "", "", "", "", ""]
+
+
 @pytest.mark.parametrize("name", FREED)
 def test_a_cell_whose_memory_is_freed_stops_at_the_same_place_each_time(name: str, examine: ExamRunner) -> None:
     source, error = FREED[name]
