@@ -19,6 +19,15 @@ class ForwardError(AutograderError):
         self.line = line
 
 
+class AskError(AutograderError):
+    """A line that cannot stand in an `%%ask` cell. `line` counts from 1, below the magic; 0 is the whole cell."""
+
+    def __init__(self, line: int, source: str, problem: str, remedy: str) -> None:
+        place = f"line {line} of the ask, `{source}`" if line else "the `%%ask` cell"
+        super().__init__(f"{place}: {problem}\n{remedy}")
+        self.line = line
+
+
 class NotReady(AutograderError):
     """The notebook is not in a state in which anything can be judged."""
 

@@ -88,6 +88,26 @@ def _print(report: LintReport) -> None:
     click.echo(f": {len(report.findings)} to fix")
 
 
+@main.command(short_help="What `check` compares answers with that are no gradients.")
+@click.argument("assignment")
+@click.option("--course", type=PATH_TYPE, default=".", help="The folder that has source/ and release/.")
+def record(assignment: str, course: Path) -> None:
+    """Runs the model answers to the asks of an assignment, and writes what they give to cases.safetensors.
+
+    The file lies beside the notebooks in source/, from where nbgrader hands it out, and in release/ if that is there. It has
+    numbers and no code. Run this again whenever an ask, a model answer or mistakes.toml has changed: lint says so.
+
+    Example: autograder record bigrams
+    """
+    from autograder.lint.recording import write
+
+    try:
+        path = write(course / "source" / assignment, course / "release" / assignment)
+    except AutograderError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
+
+
 @main.command(short_help="Notebooks in the form in which they are committed.")
 @click.argument("paths", type=PATH_TYPE, nargs=-1, required=True)
 def normalise(paths: tuple[Path, ...]) -> None:

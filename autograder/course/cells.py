@@ -27,7 +27,8 @@ HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 """What encloses the part of a test that students do not see."""
 
 FORWARD = "%%forward"
-MAGICS = frozenset({FORWARD})
+ASK = "%%ask"
+MAGICS = frozenset({FORWARD, ASK})
 """The cell magics of the course: what stands below one is Python that does what it says."""
 
 FORMAT = 4
@@ -230,6 +231,11 @@ def is_forward(source: str) -> bool:
     return magic(source) == FORWARD
 
 
+def is_ask(source: str) -> bool:
+    """Whether a cell asks for something that is no gradient."""
+    return magic(source) == ASK
+
+
 def body(source: str) -> str:
     """A cell without the line of its cell magic."""
     return source.partition("\n")[2] if source.startswith("%%") else source
@@ -237,6 +243,8 @@ def body(source: str) -> str:
 
 def python(source: str) -> str:
     """A cell without the line of a magic of the course. Another magic may do anything with what stands below it."""
+    if is_ask(source):  # it binds nothing
+        return ""
     return body(source) if magic(source) in MAGICS else source
 
 

@@ -58,6 +58,18 @@ def advice(folder: Path, tape: Tape, variable: str) -> Advice:
     return next((row for row in rows if (row.name, row.through) == (name, through)), Advice(name, through))
 
 
+def ask_hints(folder: Path, name: str) -> tuple[str, ...]:
+    """The hints of a folder's lesson for an answer that is no gradient. Raises ContentError for a file that cannot be read."""
+    path = folder / LESSON_FILE
+    if not path.is_file():
+        return ()
+    try:
+        asks = tomllib.loads(path.read_text(encoding="utf-8")).get("ask", [])
+        return next((_texts(row.get("hints", [])) for row in asks if row["name"] == name), ())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ContentError(f"{path}: {error}. Every [[ask]] has name and hints.") from None
+
+
 def load_lesson(path: Path) -> tuple[Advice, ...]:
     """The rows of a file. Raises ContentError if it is not TOML, or a row has other fields than an Advice."""
     try:

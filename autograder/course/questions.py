@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from autograder.course.cells import SOLUTION, Cell, Role, body, is_forward, read_cells, unmarked
+from autograder.course.cells import SOLUTION, Cell, Role, body, is_ask, is_forward, read_cells, unmarked
 from autograder.errors import ContentError
 from autograder.replay import parsed
 
@@ -148,7 +149,7 @@ def _notebooks(folder: Path) -> list[Path]:
 
 
 def _has_forward(found: tuple[Cell, ...], wanted: str) -> bool:
-    return any(is_forward(cell.source) and fingerprint(body(cell.source)) == wanted for cell in found)
+    return any((is_forward(cell.source) or is_ask(cell.source)) and fingerprint(body(cell.source)) == wanted for cell in found)
 
 
 def _cells(path: Path) -> tuple[Cell, ...]:
@@ -157,6 +158,16 @@ def _cells(path: Path) -> tuple[Cell, ...]:
         return tuple(read_cells(path))
     return ()
 
+
+def models_of(cells: Iterable[Cell]) -> dict[str, str]:
+    """The code of the model answers to the asks of an instructor's notebook, by name: the first form of each."""
+    cells = list(cells)
+    asked = {match[1] for cell in cells if is_ask(cell.source) and (match := ASKED.search(body(cell.source)))}
+    return {cell.id: parse_answer(cell.source).code for cell in cells if cell.solves and cell.id in asked}
+
+
+ASKED = re.compile(r"^\s*(?:def\s+)?(\w+)\(", re.MULTILINE)
+"""Where an ask names the answer."""
 
 OR = "# or:"
 """Begins another form of the model answer: a remark on this line, the code in comments below."""

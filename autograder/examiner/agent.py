@@ -28,8 +28,10 @@ from autograder.examiner.conversation import Conversation
 from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
+from autograder.replay.answer import Call, run_answer
 from autograder.replay.form import form_of
-from autograder.replay.run import MISSING, NotebookWorkspace, Replay, run_cell, under_way
+from autograder.replay.run import MISSING, Replay, run_cell, under_way
+from autograder.replay.workspace import NotebookWorkspace
 from autograder.sandbox import hardening
 from autograder.sandbox.limits import Limits
 from autograder.tape.cases import MAX_PARTS, Case
@@ -90,6 +92,7 @@ class Agent:
             "replay": self.replay,
             "function": self.function,
             "call": self.call,
+            "answer": self.answer,
             "locals": self.locals,
             "operate": self.operate,
         }
@@ -228,6 +231,11 @@ class Agent:
 
         return self._replay(run, counted)
 
+    def answer(self, code: str, call: dict[str, Any]) -> dict[str, Any]:
+        """Runs an answer that is no gradient."""
+        names = self.shell.names
+        return self._replay(lambda: run_answer(Call(**call), parsed.parse_cell(code), names), counted=False)
+
     def locals(self, code: str, by: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The local names of a function at the end of its last call."""
         with self._running():
@@ -325,6 +333,9 @@ class RoomBackend:
         with torch.no_grad():
             for step in parse_forward(source):
                 names[step.name] = eval(step.code, {**names})
+
+    def ask(self, session: Session, source: str) -> None:
+        """Nothing: the examiner takes note of it."""
 
     def check(self, session: Session, question: Question) -> None:
         self._show("check", question.name, question.by or None)

@@ -24,8 +24,9 @@ class Exam:
     """The cells of a notebook in their order, and the instructor's import statements by the names that they bind.
 
     `seed` is what the cases are drawn from. `plain` are the ids of the tests that run in the room, as nbgrader runs them; all
-    others run in the examiner. `autograd` says whether students' cells may use autograd. For a learner, `maps` asks for maps of
-    the forward passes, and `hints` for hints for these gradients.
+    others run in the examiner. `autograd` says whether students' cells may use autograd. `models` are the instructor's
+    answers to asks, by name: without them, those that were recorded count. For a learner, `maps` asks for maps of the forward
+    passes, and `hints` for hints for these questions.
     """
 
     tasks: Sequence[Cell]
@@ -34,6 +35,7 @@ class Exam:
     limits: Limits
     plain: Set[str] = frozenset()
     autograd: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
     maps: bool = False
     hints: Sequence[str] = ()
 

@@ -146,6 +146,7 @@ class Examiner:
         self.session = start_session(shell.shell, LocalBackend())
         self.session.seed = exam.seed
         self.session.exercise = exam.exercise
+        self.session.models = exam.models
         self._open_room = open_room
         self._student: Student | None = None
         self._done: list[tuple[int, Cell]] = []

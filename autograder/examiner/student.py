@@ -17,9 +17,11 @@ from autograder.examiner import arguments, conversation
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
 from autograder.examiner.conversation import Conversation, Failed, after
 from autograder.examiner.operations import Counts
+from autograder.replay.answer import Call
 from autograder.replay.form import FORMS, DistantTensor
 from autograder.replay.parsed import ParsedCell
-from autograder.replay.run import MISSING, FunctionInfo, Replay
+from autograder.replay.run import MISSING, Replay
+from autograder.replay.workspace import FunctionInfo
 from autograder.sandbox.limits import USED_UP, Limits
 from autograder.tape.cases import MAX_PARTS, Case
 
@@ -49,6 +51,7 @@ SHAPES: dict[str, Fields] = {
     "replay": REPLAY,
     "function": {"parameters": tuple, "is_blank": bool, "kind": str},
     "call": REPLAY,
+    "answer": REPLAY,
     "locals": {},
     "operate": {"value": ANYTHING, "error": ANYTHING, "changes": list, "printed": dict},
 }
@@ -382,6 +385,11 @@ class RemoteWorkspace:
         self.student.called.append((by, arguments, replay))
         return replay
 
+    def answer(self, call: Call, cell: ParsedCell) -> Replay:
+        if cell.source in self.spent:
+            return Replay(MISSING, self.spent[cell.source], unfinished=True)
+        return self._asked("answer", code=cell.code, call=vars(call))[0]
+
     def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
         return self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments))
 
@@ -389,18 +397,25 @@ class RemoteWorkspace:
         return replace(self, names=ChainMap(dict(local), self.names), is_beside=True)  # type: ignore[arg-type]
 
     def _replay(self, question: str, about: tuple[str, str], **details: Any) -> Replay:
+        replay, counts = self._asked(question, **details, counted=about not in self.counts)
+        self.counts.setdefault(about, counts)
+        return replay
+
+    def _asked(self, question: str, **details: Any) -> tuple[Replay, Counts]:
+        """The result of a replay in the room, and how often which operation ran."""
         try:
-            answer = self.student.ask(question, **details, counted=about not in self.counts)
+            answer = self.student.ask(question, **details)
         except Refused as refusal:
-            return Replay(MISSING, refusal.error)
-        self.counts.setdefault(about, {name: count for name, count in answer["counts"].items() if type(count) is int})
-        return Replay(
+            return Replay(MISSING, refusal.error), {}
+        counts = {name: count for name, count in answer["counts"].items() if type(count) is int}
+        replay = Replay(
             MISSING if answer["missing"] else answer["answer"],
             None if answer["error"] is None else conversation.rebuilt(answer["error"]),
             tuple(name for name in answer["changed"] if isinstance(name, str)),
             answer["unfinished"],
             {name: line for name, line in answer["lines"].items() if isinstance(name, str) and type(line) is int},
         )
+        return replay, counts
 
     def _number(self, part: Mapping[str, Any], new: dict[int, dict[str, Any]]) -> int:
         """The number of a part of a case. If the room does not have the part, it is added to `new`, to be sent."""

@@ -31,7 +31,7 @@ from autograder.forkserver.exam_process import Supervisor, serve
 from autograder.forkserver.job import Conditions, Convert
 from autograder.forkserver.prefix_server import PrefixServer
 from autograder.judge import session
-from autograder.notebook.extension import ForwardMagics, load
+from autograder.notebook.extension import CourseMagics, load
 from autograder.notebook.logbook import NBGRADER
 from autograder.sandbox.forks import child_running
 
@@ -195,7 +195,7 @@ def warm_up(shell: Shell) -> None:
     session.end_session(shell.shell)
     del os.environ[NBGRADER]
     shell.shell.magics_manager.magics["cell"].pop("forward")
-    shell.shell.magics_manager.registry.pop(ForwardMagics.__name__)
+    shell.shell.magics_manager.registry.pop(CourseMagics.__name__)
     torch.set_rng_state(generator)
     shell.shell.reset(new_session=True)
     gc.collect()

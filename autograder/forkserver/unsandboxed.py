@@ -122,12 +122,14 @@ def _examined(exam: Exam, course: Path, shell: Any) -> ExamResult:
     from autograder.examiner import examiner
     from autograder.judge import session
     from autograder.notebook.extension import LocalBackend
-    from autograder.replay.run import NotebookWorkspace, autograd_off
+    from autograder.replay.run import autograd_off
+    from autograder.replay.workspace import NotebookWorkspace
 
     current = session.start_session(shell.shell, LocalBackend())
     current.seed = exam.seed
     current.workspace = NotebookWorkspace(shell.names, course)
     current.exercise = exam.exercise
+    current.models = exam.models
     notes: list[str] = []
     records: list[CellRecord] = []
     try:

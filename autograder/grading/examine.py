@@ -169,7 +169,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             places.append(cell)
         plain = plain_tests(tasks) if self.plain_tests == "room" else frozenset[str]()
         may_use_autograd = self.may_use_autograd(master.originals.values())
-        return Exam(tasks, master.imports, seed, self.limits(), plain, may_use_autograd), places
+        return Exam(tasks, master.imports, seed, self.limits(), plain, may_use_autograd, master.models), places
 
     def may_use_autograd(self, originals: Iterable[Cell]) -> bool:
         """Whether the students' cells in a notebook may use autograd. `originals` are the cells of its release."""

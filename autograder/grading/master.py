@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from nbgrader.nbgraderformat import SCHEMA_VERSION
 
 from autograder.course import notebooks
 from autograder.course.cells import Cell, cells_of, grade_id, imports_of, load, role_of, settings, tags
+from autograder.course.questions import models_of
 from autograder.errors import ContentError
 from autograder.replay import parsed
 
@@ -22,7 +23,8 @@ class Master:
     """A notebook of an assignment, as the gradebook, the release and the instructor's own folder have it.
 
     `answers` are the names that the instructor's solution cells bind, by the ids of the cells; `imports` are the instructor's
-    import statements, by what they bind. `is_current` says whether the release is of this version of nbgrader.
+    import statements, by what they bind; `models` are the instructor's answers to asks. `is_current` says whether the
+    release is of this version of nbgrader.
     """
 
     originals: Mapping[str, Cell]
@@ -30,6 +32,7 @@ class Master:
     answers: Mapping[str, frozenset[str]]
     imports: Mapping[str, str]
     is_current: bool
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_master(gradebook: Gradebook, course: Any, assignment: str, name: str) -> Master:
@@ -38,18 +41,18 @@ def read_master(gradebook: Gradebook, course: Any, assignment: str, name: str) -
     Raises MissingEntry where the gradebook has no such notebook.
     """
     row = gradebook.find_notebook(name, assignment)
-    release, answers, imports = {}, dict[str, frozenset[str]](), dict[str, str]()
+    release, answers, imports, models = {}, dict[str, frozenset[str]](), dict[str, str](), dict[str, str]()
     if course is not None:
         release = _released(Path(course.format_path(course.release_directory, ".", assignment), f"{name}.ipynb"))
-        answers, imports = _own(Path(course.format_path(course.source_directory, ".", assignment), f"{name}.ipynb"))
+        answers, imports, models = _own(Path(course.format_path(course.source_directory, ".", assignment), f"{name}.ipynb"))
     is_current = all(settings(cell).get("schema_version") == SCHEMA_VERSION for cell in release.values())
-    return Master(known(row, release), row.kernelspec, answers, imports, is_current)
+    return Master(known(row, release), row.kernelspec, answers, imports, is_current, models)
 
 
 def master_from(own: Mapping[str, Cell]) -> Master:
     """The notebook of an instructor, from its own cells by grade_id alone, as it would be once it is released."""
     cells = list(own.values())
-    return Master(own, None, _answers(cells), imports_of(cells), is_current=True)
+    return Master(own, None, _answers(cells), imports_of(cells), is_current=True, models=models_of(cells))
 
 
 def known(notebook: Any, release: Mapping[str, Any]) -> dict[str, Cell]:
@@ -88,18 +91,21 @@ def _released(file: Path) -> dict[str, Any]:
         return {}
 
 
-def _own(source: Path) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
-    """The answers and imports of the instructor's own notebook, where it is at hand."""
+Own = tuple[dict[str, frozenset[str]], dict[str, str], dict[str, str]]
+
+
+def _own(source: Path) -> Own:
+    """The answers, imports and models of the instructor's own notebook, where it is at hand."""
     try:
-        return _answers_and_imports(source, source.stat().st_mtime_ns)
+        return _read_own(source, source.stat().st_mtime_ns)
     except (OSError, ContentError):
-        return {}, {}
+        return {}, {}, {}
 
 
 @lru_cache
-def _answers_and_imports(source: Path, changed: int) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+def _read_own(source: Path, changed: int) -> Own:
     own = list(cells_of(notebooks.read(source)))
-    return _answers(own), imports_of(own)
+    return _answers(own), imports_of(own), models_of(own)
 
 
 def _answers(own: Sequence[Cell]) -> dict[str, frozenset[str]]:

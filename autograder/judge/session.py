@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
+from autograder.asks.ask import Ask, parse_ask
 from autograder.course.questions import Exercise, Question
 from autograder.errors import NotReady
 from autograder.replay import parsed
-from autograder.replay.run import NotebookWorkspace, Workspace
+from autograder.replay.workspace import NotebookWorkspace, Workspace
 from autograder.tape.tape import Tape, private, record
 from autograder.verdict import Verdict
 
@@ -51,6 +52,9 @@ class Backend(Protocol):
     def forward(self, session: Session, source: str, batch: list[str]) -> None:
         """Runs the lines of a `%%forward` cell, and binds their values in the notebook."""
 
+    def ask(self, session: Session, source: str) -> None:
+        """Takes note of an `%%ask` cell."""
+
     def check(self, session: Session, question: Question) -> None: ...
 
     def grade(self, session: Session, question: Question) -> None: ...
@@ -70,6 +74,10 @@ class Session:
         self.backend = backend
         self.workspace: Workspace = NotebookWorkspace(shell.user_ns)
         self.tapes: dict[str, Tape] = {}
+        self.asks: dict[str, Ask] = {}
+        """What is asked for that is no gradient, by name."""
+        self.models: Mapping[str, str] = {}
+        """The code of the instructor's answers to asks, from an examiner that has them. It is empty in a notebook."""
         self.runs: list[Run] = []
         self.judged: dict[Question, Judged] = {}
         """What `check` said last of each question, the newest at the end."""
@@ -94,6 +102,12 @@ class Session:
         self.tapes[source] = tape
         values = tape.forward({name: private(value) for name, value in tape.given.items()})
         self.namespace.update({step.name: values[step.name] for step in tape.steps})
+
+    def ask(self, source: str) -> None:
+        """Takes note of an ask, in place of an earlier one of its name. Raises AskError."""
+        ask = parse_ask(source)
+        self.asks.pop(ask.name, None)
+        self.asks[ask.name] = ask
 
     def remember(self, info: ExecutionInfo) -> None:
         """IPython calls this before every cell, and not after, so that a cell may check its own answer."""

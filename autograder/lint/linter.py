@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from nbgrader.nbgraderformat import SCHEMA_VERSION
 
+from autograder.asks.recorded import FILE
 from autograder.course import notebooks
 from autograder.course.cells import (
     HIDDEN,
@@ -25,6 +26,7 @@ from autograder.course.cells import (
     Role,
     cell_of,
     cells_of,
+    is_ask,
     is_forward,
     put_settings,
     python,
@@ -32,13 +34,14 @@ from autograder.course.cells import (
     split,
 )
 from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
-from autograder.course.questions import APART, VERBS, Question, plain_tests, questions_in
+from autograder.course.questions import APART, VERBS, Question, models_of, plain_tests, questions_in
 from autograder.errors import ContentError
 from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
 from autograder.lint import content, pairing
 from autograder.lint.content import Zero, report
 from autograder.lint.generated import generator
+from autograder.lint.recording import MISTAKES_FILE, record
 from autograder.lint.trial import examine_of, run_all
 from autograder.replay import parsed
 
@@ -152,6 +155,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
     plain: dict[str, tuple[str, ...]] = {}
     solved: list[NotebookNode] = []
     untouched: list[NotebookNode] = []
+    models: dict[str, Mapping[str, str]] = {}
     for path in paths:
         written = notebooks.read(path)
         nb = _identified(written)
@@ -162,6 +166,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         points += sum(cell.points or 0 for cell in _marked(nb))
         in_room = plain_tests(cells_of(nb)) if examine.plain_tests == "room" else frozenset()
         plain[path.name] = tuple(test.id for test in _tests(nb) if test.id in in_room)
+        models[path.name] = models_of(cells_of(nb))
         alone = sorted(question.name for question in _judged(nb) if not question.by)
         solved.append(with_probe(nb, PROBE.format(names=alone)))
         if not (release / path.name).is_file():
@@ -175,7 +180,10 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         except ContentError as error:
             findings.append(Finding(path.name, "", str(error)))
         untouched.append(_unsolved(nb, released))
-    executed = run_all([*solved, *untouched], source, examine)
+    names = [path.name for path in paths if (release / path.name).is_file()]
+    answers = [models[name] for name in (*(path.name for path in paths), *names)]
+    findings += _recorded(source, release)
+    executed = run_all([*solved, *untouched], source, examine, answers)
     zeros: dict[str, tuple[Zero, ...]] = {}
     reports = []
     for path, run in zip(paths, executed[: len(solved)], strict=True):
@@ -188,11 +196,26 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         passing = content_report["passing"]
         findings += [Finding(path.name, f"test-{name}", "literal zeros would pass this test.") for name in passing]
     findings += _worded(source / LESSON_FILE, reports)
-    names = [path.name for path in paths if (release / path.name).is_file()]
     for name, run in zip(names, executed[len(solved) :], strict=True):
         passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
     return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points, plain)
+
+
+def _recorded(source: Path, release: Path) -> Iterator[Finding]:
+    """What is wrong with asks, and whether what is recorded of them is what they give today."""
+    try:
+        found = record(source)
+    except ContentError as error:
+        yield Finding(MISTAKES_FILE, "", str(error))
+        return
+    yield from (Finding(*fault) for fault in found.faults)
+    if found.asks and not found.faults:
+        for folder in (source, release):
+            if folder.is_dir() and not found.is_that_of(folder / FILE):
+                yield Finding(
+                    str(folder / FILE), "", f"it is not what the asks give today: run `autograder record {source.name}`."
+                )
 
 
 def _identified(nb: NotebookNode) -> NotebookNode:
@@ -293,6 +316,8 @@ def _written(path: Path, written: NotebookNode) -> Iterator[Finding]:
             yield Finding(path.name, cell.id, f"its ID is `{name}`: use letters, digits, `-` and `_` only.")
         if is_forward(cell.source) and cell_of(cell).role is not Role.LOCKED:
             yield Finding(path.name, cell.id, "a forward pass has to be locked: students could change it.")
+        if is_ask(cell.source) and cell_of(cell).role is not Role.LOCKED:
+            yield Finding(path.name, cell.id, "an ask has to be locked: students could change it.")
     yield from _unlocked(path.name, nb)
     yield from _pairs(path.name, nb)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from queue import LifoQueue
 
@@ -36,8 +37,12 @@ def examine_of(course: Path) -> Examine:
         return configured(Examine) if Path("nbgrader_config.py").exists() else Examine()
 
 
-def run_all(notebooks: Sequence[NotebookNode], folder: Path, examine: Examine) -> list[NotebookNode]:
+def run_all(
+    notebooks: Sequence[NotebookNode], folder: Path, examine: Examine, models: Sequence[Mapping[str, str]] = ()
+) -> list[NotebookNode]:
     """Copies of the notebooks with their outputs, as they are when a student has handed them in with the files of the folder.
+
+    `models` are the answers that the asks of each are judged by.
 
     As many run at a time as there are processors, in rooms where there are rooms. Raises ContentError if one cannot be run.
     """
@@ -48,26 +53,28 @@ def run_all(notebooks: Sequence[NotebookNode], folder: Path, examine: Examine) -
         clients.put(_client(examine.sandbox))
     all_clients = [*clients.queue]
 
-    def run(nb: NotebookNode) -> NotebookNode:
+    def run(nb: NotebookNode, its_models: Mapping[str, str]) -> NotebookNode:
         client = clients.get()
         try:
-            return run_one(nb, folder, examine, client)
+            return run_one(nb, folder, examine, client, its_models)
         finally:
             clients.put(client)
 
     with ThreadPoolExecutor(max(count, 1)) as pool:
         try:
-            return list(pool.map(run, notebooks))
+            return list(pool.map(run, notebooks, models or [{}] * len(notebooks)))
         finally:
             for client in all_clients:
                 client.end()
 
 
-def run_one(nb: NotebookNode, folder: Path, examine: Examine, client: Client | UnsandboxedClient) -> NotebookNode:
+def run_one(
+    nb: NotebookNode, folder: Path, examine: Examine, client: Client | UnsandboxedClient, models: Mapping[str, str]
+) -> NotebookNode:
     """A copy of a notebook with its outputs, and with notes and failures in its metadata as a record has them."""
     copy = deepcopy(nb)
     given = {cell.id: cell for cell, node in zip(cells_of(copy), code_cells(copy), strict=True) if settings(node)}
-    exam, places = examine.exam(copy, master_from(given), SEED)
+    exam, places = examine.exam(copy, replace(master_from(given), models=models), SEED)
     job = Job(exam, folder, folder, {**os.environ, "NBGRADER_EXECUTION": "autograde"}, [])
 
     def run() -> ExamResult:

@@ -106,7 +106,13 @@ class Box:
 
 def box(verdict: Verdict) -> Box:
     """A verdict as a box."""
-    facts = [("seen", verdict.seen), ("expected", verdict.expected), ("where", verdict.where), ("next", verdict.next_step)]
+    facts = [
+        ("case", verdict.example),
+        ("seen", verdict.seen),
+        ("expected", verdict.expected),
+        ("where", verdict.where),
+        ("next", verdict.next_step),
+    ]
     facts += [("note", note) for note in verdict.notes[:MOST_NOTES]]
     outcome = verdict.outcome
     colour = COLOURS[outcome]

@@ -42,7 +42,7 @@ def already_judged(session: Session, question: Question) -> Verdict | None:
 
 def without_numbers(verdict: Verdict) -> Verdict:
     """A verdict for a graded record: what is wrong, and not what would be right."""
-    return replace(verdict, expected="")
+    return replace(verdict, expected="", example="")
 
 
 def judged(session: Session, question: Question, effort: Effort) -> Verdict:

@@ -1,4 +1,4 @@
-"""The `%%forward` cell magic, loaded by `%load_ext autograder`."""
+"""The `%%forward` and `%%ask` cell magics, loaded by `%load_ext autograder`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class LocalBackend:
     def forward(self, session: Session, source: str, batch: list[str]) -> None:
         session.forward(source, batch)
 
+    def ask(self, session: Session, source: str) -> None:
+        session.ask(source)
+
     def check(self, session: Session, question: Question) -> None:
         checking.check(session, question)
 
@@ -36,8 +39,8 @@ class LocalBackend:
 
 
 @magics_class
-class ForwardMagics(Magics):
-    """Has the `%%forward` magic."""
+class CourseMagics(Magics):
+    """Has the `%%forward` and `%%ask` magics."""
 
     @magic_arguments()
     @argument("--batch", nargs="+", default=[], help="what the minibatch is: the count and the tensors with one row each")
@@ -48,8 +51,14 @@ class ForwardMagics(Magics):
         session = of(self.shell)
         session.backend.forward(session, cell, options.batch)
 
+    @cell_magic
+    def ask(self, line: str, cell: str) -> None:
+        """Asks for a value or a function that is no gradient: a signature, which says what its inputs look like."""
+        session = of(self.shell)
+        session.backend.ask(session, cell)
+
 
 def load(shell: InteractiveShell) -> None:
     """Gives the notebook the magic, and a session that judges in this process, unless it has a session already."""
     start_session(shell, LocalBackend())
-    shell.register_magics(ForwardMagics)
+    shell.register_magics(CourseMagics)

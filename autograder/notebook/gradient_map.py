@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -60,9 +60,13 @@ class Node:
 
 @dataclass(frozen=True)
 class GradientMap:
-    """All gradients in the order of the backward pass: the loss first, a leaf right after the line that it is reached by."""
+    """All gradients in the order of the backward pass: the loss first, a leaf right after the line that it is reached by.
+
+    Or answers that are no gradients, in the order in which they are asked for: then `title` says so.
+    """
 
     nodes: tuple[Node, ...]
+    title: str = "gradient map"
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -75,7 +79,7 @@ class GradientMap:
         """Such as `gradient map: 19 of 26 right, 1 wrong`."""
         counts = self.counts
         others = (f", {count} {state}" for state, count in counts.items() if state is not Status.RIGHT)
-        return f"gradient map: {counts.get(Status.RIGHT, 0)} of {sum(counts.values())} right{''.join(others)}"
+        return f"{self.title}: {counts.get(Status.RIGHT, 0)} of {sum(counts.values())} right{''.join(others)}"
 
     @property
     def edges(self) -> tuple[tuple[str, str], ...]:
@@ -95,6 +99,15 @@ class GradientMap:
 def chart(tape: Tape, standings: Mapping[str, Standing]) -> GradientMap:
     """The map of a forward pass. `standings` are those of the gradients that are asked for, by name."""
     return GradientMap(tuple(_node(tape, variable, standings) for variable in _backward(tape)))
+
+
+def chart_of_asks(asks: Mapping[str, Sequence[str]], standings: Mapping[str, Standing]) -> GradientMap:
+    """The map of answers that are no gradients: `asks` are their names, each with its inputs, of which some are answers too."""
+    nodes = (
+        Node(name, standings.get(name, Standing()), tuple(each for each in inputs if each in asks))
+        for name, inputs in asks.items()
+    )
+    return GradientMap(tuple(nodes), "answers")
 
 
 def _backward(tape: Tape) -> Iterator[str]:

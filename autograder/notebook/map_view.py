@@ -381,7 +381,7 @@ def _chip(node: Node) -> str:
 
 def _words(node: Node, length: int) -> str:
     """Such as `right (from dprobs and dcounts_sum)`, and the note, in as many characters."""
-    if not node.through:
+    if node.state is Status.NOT_ASKED and not node.through:  # the loss
         return node.standing.note
     paths = f" (from {listed(node.through)})" if len(node.through) > 1 else ""
     note = _short(node.standing.note, length)

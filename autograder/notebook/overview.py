@@ -16,7 +16,7 @@ from autograder.judge.judging import PRACTICE
 from autograder.judge.session import Session
 from autograder.notebook import logbook
 from autograder.notebook.checking import judged
-from autograder.notebook.gradient_map import STATUSES, GradientMap, Standing, Status, chart
+from autograder.notebook.gradient_map import STATUSES, GradientMap, Standing, Status, chart, chart_of_asks
 from autograder.notebook.logbook import Entry, first_sentence
 from autograder.notebook.map_view import map_as_html, map_as_text
 from autograder.replay.run import under_way
@@ -28,15 +28,21 @@ UNTOUCHED_STANDING = Standing(Status.NOT_ATTEMPTED)
 
 
 def progress(session: Session) -> None:
-    """Shows the gradient map of each forward pass. Raises NotReady where none was recorded."""
+    """Shows the gradient map of each forward pass, and one of all asks. Raises NotReady where there is neither."""
     if under_way():
         return
-    if not session.tapes:
+    if not session.tapes and not session.asks:
         raise NotReady("no forward pass has been recorded: run the `%%forward` cell, then this one again.")
+    if session.asks:
+        _show(survey_of_asks(session, Path()))
     for forward, tape in session.tapes.items():
         if any(session.tape(variable) is tape for variable in tape.variables):
             graph = survey(session, forward, tape, Path())
-            display({"text/plain": map_as_text(graph), "text/html": map_as_html(graph)}, raw=True)
+            _show(graph)
+
+
+def _show(graph: GradientMap) -> None:
+    display({"text/plain": map_as_text(graph), "text/html": map_as_html(graph)}, raw=True)
 
 
 def survey(session: Session, forward: str, tape: Tape, folder: Path) -> GradientMap:
@@ -45,17 +51,29 @@ def survey(session: Session, forward: str, tape: Tape, folder: Path) -> Gradient
     Answers that ran since the kernel started are judged now, and the verdicts go into the logbook. The others stand as the
     logbook says.
     """
+    return chart(tape, _standings(session, forward, folder))
+
+
+def survey_of_asks(session: Session, folder: Path) -> GradientMap:
+    """The map of all that is asked for in the running notebook and is no gradient."""
+    standings: dict[str, Standing] = {}
+    for ask in session.asks.values():
+        standings |= _standings(session, ask.source, folder)
+    return chart_of_asks({name: ask.parameters for name, ask in session.asks.items()}, standings)
+
+
+def _standings(session: Session, forward: str, folder: Path) -> dict[str, Standing]:
+    """How the answers stand that are judged by a forward pass, or by an ask, with this source."""
     beside = session.exercise or questions.beside(folder, forward)
     verdicts = {question: _judged(session, question, forward) for question in _questions(session, forward, beside)}
     runs = [(verdict, session.answering(question.answer)) for question, verdict in verdicts.items() if verdict]
     entries = logbook.updated(folder, forward, [(verdict, run.cell.source) for verdict, run in runs if run])
-    standings = {
+    return {
         question.name: _standing(verdict.outcome, verdict.diagnosis)
         if verdict
         else _remembered(entries.get(question.name), beside, question.answer)
         for question, verdict in verdicts.items()
     }
-    return chart(tape, standings)
 
 
 def _questions(session: Session, forward: str, beside: Exercise | None) -> list[Question]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import os
 import random
 import sys
@@ -15,9 +14,8 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import CellType, FunctionType
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -197,7 +195,7 @@ def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, An
             for key in statement.touches & made:
                 names[key] = fixed[key].clone()
 
-    error = _attempt(run)
+    error = attempt(run)
     unfinished = bool(waiting) and name in waiting[0].touches
     return Replay(names.get(name, MISSING), error, given.changed(), unfinished)
 
@@ -207,7 +205,7 @@ def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], nam
     given = _Given(arguments)
     function = Scratch(namespace).copied(function)
     answers: list[Any] = [MISSING]
-    error = _attempt(lambda: answers.append(function(**given.values)))
+    error = attempt(lambda: answers.append(function(**given.values)))
     frames = traceback.walk_tb(error.__traceback__) if error else ()
     return Replay(answers[-1], error, given.changed(), lines={frame.f_code.co_name: line for frame, line in frames})
 
@@ -269,7 +267,7 @@ def under_way() -> bool:
     return _under_way
 
 
-def _attempt(run: Callable[[], object]) -> BaseException | None:
+def attempt(run: Callable[[], object]) -> BaseException | None:
     """Runs a student's code with autograd off and apart from the notebook. Gives its error, but raises KeyboardInterrupt."""
     global _under_way
     _under_way = True
@@ -380,71 +378,3 @@ def autograd_off() -> Iterator[None]:
     finally:
         for owner, name, engine in engines:
             setattr(owner, name, engine)
-
-
-@dataclass(frozen=True)
-class FunctionInfo:
-    """What is known of a function without a call: its parameters, and whether its body does nothing at all.
-
-    `kind` is the name of its type if the value is no function, and empty otherwise.
-    """
-
-    parameters: tuple[str, ...] = ()
-    is_blank: bool = False
-    kind: str = ""
-
-
-class Workspace(Protocol):
-    """Where answers are and run again. `names` are those that the cells have bound; `folder` has the course's files."""
-
-    @property
-    def names(self) -> Mapping[str, Any]: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-    def replay(self, cell: ParsedCell, name: str, case: Case) -> Replay:
-        """What a cell computes for `name` on a case."""
-
-    def function(self, by: str) -> FunctionInfo:
-        """What is known of the function of this name."""
-
-    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
-        """What the function of this name returns for copies of these arguments."""
-
-    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
-        """The local names of the function `by`, which the cell defines, at the end of the call that gave this replay."""
-
-    def beside(self, local: Mapping[str, Any]) -> Workspace:
-        """The same workspace with the local names of a function, which hide other names."""
-
-
-@dataclass(frozen=True)
-class NotebookWorkspace:
-    """The workspace of the running notebook."""
-
-    names: Mapping[str, Any]
-    folder: Path = Path()
-
-    def replay(self, cell: ParsedCell, name: str, case: Case) -> Replay:
-        return run_cell(cell, name, case, self.names)
-
-    def function(self, by: str) -> FunctionInfo:
-        function = original(self.names[by])
-        if not callable(function):
-            return FunctionInfo(kind=type(function).__name__)
-        code = getattr(function, "__code__", None)
-        is_blank = code is not None and not code.co_names and code.co_nlocals == code.co_argcount
-        try:
-            return FunctionInfo(tuple(inspect.signature(function).parameters), is_blank)
-        except (TypeError, ValueError):
-            return FunctionInfo((), is_blank)
-
-    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
-        return run_function(self.names[by], arguments, self.names)
-
-    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
-        return locals_of(cell, by, arguments, self.names, replay.error)
-
-    def beside(self, local: Mapping[str, Any]) -> NotebookWorkspace:
-        return NotebookWorkspace({**self.names, **local})

@@ -17,7 +17,7 @@ from autograder.diagnosis.operators import CONSTANTS, FACTORS, Operator
 from autograder.diagnosis.repair import ALONE, MAX_CODE, SENTENCES, alternatives, repair
 from autograder.judge.kinds.gradient_answer import GradientAnswer
 from autograder.replay.parsed import ParsedCell, parse_cell
-from autograder.replay.run import NotebookWorkspace
+from autograder.replay.workspace import NotebookWorkspace
 from autograder.tape.cases import Case, step_cases
 from autograder.tape.tape import record
 from autograder.verdict import Cause, Mistake, Outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 
@@ -34,10 +34,12 @@ def once() -> Iterator[None]:
     ran: dict[tuple[str, ...], NotebookNode] = {}
     run = trial.run_one
 
-    def run_once(nb: NotebookNode, folder: Path, examine: Examine, client: Client | UnsandboxedClient) -> NotebookNode:
+    def run_once(
+        nb: NotebookNode, folder: Path, examine: Examine, client: Client | UnsandboxedClient, models: Mapping[str, str]
+    ) -> NotebookNode:
         known = json.dumps(nb), *(path.read_text(encoding="utf-8") for path in folder.glob("*.toml"))
         if known not in ran:
-            ran[known] = run(nb, folder, examine, client)
+            ran[known] = run(nb, folder, examine, client, models)
         return ran[known]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -273,7 +275,7 @@ def test_it_finds(
     nbformat.write(source, course[0] / NAME)
     nbformat.write(release, course[1] / NAME)
     if plant not in RUNS:
-        monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
+        monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine, models: notebooks)
     separator = " " if message.startswith("cell") else ""
     mark = f"{NAME},{separator}" if separator else f"{NAME}: "
     report = lint(*course)
@@ -281,21 +283,21 @@ def test_it_finds(
 
 
 def test_it_finds_a_notebook_that_is_not_normalised(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine, models: notebooks)
     path = course[0] / NAME
     path.write_text(path.read_text(encoding="utf-8").replace("\n ", "\n  "), encoding="utf-8")
     assert f"{NAME}: it is not normalised: run `autograder normalise`." in [str(f) for f in lint(*course).findings]
 
 
 def test_it_finds_a_notebook_that_was_not_released(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine, models: notebooks)
     (course[1] / NAME).unlink()
     (finding,) = [finding for finding in lint(*course).findings if "release" in finding.problem]
     assert finding.problem == f"it is not in {course[1]}: run `nbgrader generate_assignment --force`."
 
 
 def test_a_forward_pass_without_a_batch_is_remarked(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine, models: notebooks)
     source = notebooks.read(course[0] / NAME)
     cell(source, "forward").source = cell(source, "forward").source.replace(" --batch n Xb Yb", "")
     notebooks.write(source, course[0] / NAME)
@@ -380,7 +382,7 @@ WORDS = [
 def test_words_out_of_style_are_found(
     course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, text: str, fault: str
 ) -> None:
-    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine, models: notebooks)
     (course[0] / "lesson.toml").write_text(text)
     found = [str(finding) for finding in lint(*course).findings if finding.notebook == "lesson.toml"]
     assert found == [f"lesson.toml, cell `dlogits`: {fault}"]

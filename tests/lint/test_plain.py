@@ -197,13 +197,13 @@ def test_it_finds(course: Path, plant: Callable[[NotebookNode], None], message: 
     if REFUSES not in message and plant is not leave_points_out:
         notebooks.write(generator(course)(source, path), course / "release/plain" / NAME)
     if plant not in RUNS:
-        monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
+        monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine, models: notebooks)
     assert f"{NAME}{message}" in findings(course)
 
 
 @pytest.mark.parametrize("name", ["mean", "essay", "code", "task", "cell-9a2", "read"])
 def test_a_cell_that_was_changed_since_the_release_differs(course: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine, models: notebooks)
     path = course / "release/plain" / NAME
     released = notebooks.read(path)
     cell(released, name).source += "\n# And so on."
@@ -212,7 +212,7 @@ def test_a_cell_that_was_changed_since_the_release_differs(course: Path, name: s
 
 
 def test_an_answer_that_is_no_python_as_released_is_remarked(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine, models: notebooks)
     path = course / "release/plain" / NAME
     released = notebooks.read(path)
     cell(released, "mean").source = "def mean(numbers):\n    # YOUR CODE HERE"
@@ -227,7 +227,7 @@ def test_an_answer_that_is_no_python_as_released_is_remarked(course: Path, monke
     ["return sum(numbers) / len(numbers)", "A mean says little of outliers.", "One point for the plot, one for what is said."],
 )
 def test_a_line_that_was_taken_out_is_not_to_be_seen(course: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine: notebooks)
+    monkeypatch.setattr(linter, "run_all", lambda notebooks, folder, examine, models: notebooks)
     path = course / "release/plain" / NAME
     released = notebooks.read(path)
     cell(released, "title").source += f"\n{line}"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autograder.replay import parsed
-from autograder.replay.run import FunctionInfo, NotebookWorkspace
+from autograder.replay.workspace import FunctionInfo, NotebookWorkspace
 from autograder.tape.cases import Case
 
 SOURCE = """\

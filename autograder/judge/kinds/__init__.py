@@ -8,11 +8,12 @@ from typing import Any
 from autograder.course.questions import Question
 from autograder.errors import NotReady
 from autograder.judge.judging import Kind
+from autograder.judge.kinds.asked import Asked
 from autograder.judge.kinds.backward_function import BackwardFunction
 from autograder.judge.kinds.gradient import Gradient
 from autograder.judge.session import Session
 
-KINDS: tuple[type[Kind[Any, Any]], ...] = (BackwardFunction, Gradient)
+KINDS: tuple[type[Kind[Any, Any]], ...] = (Asked, BackwardFunction, Gradient)
 """The first that claims a question judges it."""
 
 
@@ -24,6 +25,9 @@ def claim(session: Session, question: Question) -> Kind[Any, Any]:
     for kind in KINDS:
         if claimed := kind.claim(session, question):
             return claimed
+    if session.asks:
+        known = ", ".join(f"`{each}`" for each in session.asks)
+        raise NotReady(f"nothing asks for `{name}`. Here {known} can be checked, once the `%%ask` cells have run.")
     raise NotReady(f"`{name}` is not the name of a gradient: that is `d` and the name of a variable.")
 
 

@@ -26,7 +26,8 @@ from autograder.judge.kinds.gradient_answer import GradientAnswer, compare, down
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, notes
 from autograder.replay.parsed import ParsedCell, from_tree, parse_tree
-from autograder.replay.run import MISSING, AutogradOff, FunctionInfo, Replay, ScriptOff, Workspace
+from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
+from autograder.replay.workspace import FunctionInfo, Workspace
 from autograder.tape.cases import Case, Reference, whole_cases, whole_references
 from autograder.tape.tape import State, Tape
 from autograder.verdict import Cause, Mistake, Outcome, Verdict

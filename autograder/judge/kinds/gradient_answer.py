@@ -21,7 +21,8 @@ from autograder.judge import comparison
 from autograder.judge.comparison import Difference, Words
 from autograder.judge.wording import GRAD
 from autograder.replay.parsed import ParsedCell, parse_tree
-from autograder.replay.run import AutogradOff, Replay, Workspace
+from autograder.replay.run import AutogradOff, Replay
+from autograder.replay.workspace import Workspace
 from autograder.tape.cases import Case, Reference, step_reference, whole_references
 from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake

@@ -1,0 +1,197 @@
+"""An `%%ask` cell, read: what is asked for, and a signature that says what its inputs look like.
+
+    %%ask
+    def nll(x: index[n, v], y: index[n, v], P: probs[v, v])
+    without: F.nll_loss
+
+`NAME(input: kind[dims])` asks for a value: the cell of that name is run again with other inputs. `def NAME(…)` asks for a
+function, which is called by keyword. Lines below derive inputs (`itos = …`), add cases (`case:`), switch functions off
+(`without:`), and say how an answer is judged that is random (`random:`, `certain:`, `often:`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+
+from autograder.asks.inputs import KINDS, Input
+from autograder.errors import AskError
+
+RANDOM = ("names", "rows", "normal")
+"""What an answer may draw: names, rows of its inputs, or tensors of normal numbers."""
+DIRECTIVE = re.compile(r"(case|without|random|certain|often):\s*(.*)")
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+SIGNATURE = "It is `NAME(input: kind[dims], …)` for a value, or `def NAME(parameter: kind[dims], …)` for a function."
+A_KIND = f"A kind is one of {', '.join(KINDS)}, with its sizes in brackets."
+
+
+@dataclass(frozen=True)
+class Line:
+    """`name = expression` in an ask."""
+
+    name: str
+    source: str
+    code: CodeType = field(repr=False, compare=False)
+
+
+Lines = tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for under `name`, by a cell with this `source`.
+
+    `parameters` are its inputs in their order; `drawn` are those of a kind, and `derived` are computed from them, for the
+    other parameters and for names of the notebook that the answer may read. `cases` are values that stand in place of drawn
+    ones in a case of their own. `without` are functions that the answer may not use. `random` is one of RANDOM for an answer
+    that draws; then `certain` are cases in which it has no choice, and `often` is the one in which what it draws is counted.
+    """
+
+    source: str
+    name: str
+    is_function: bool
+    parameters: tuple[str, ...]
+    drawn: tuple[Input, ...]
+    derived: Lines = ()
+    cases: tuple[Lines, ...] = ()
+    without: tuple[str, ...] = ()
+    random: str = ""
+    certain: tuple[Lines, ...] = ()
+    often: tuple[Lines, ...] = ()
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names that stand in place of the notebook's, beside the parameters of a function."""
+        derived = (line.name for line in self.derived)
+        return tuple(name for name in derived if name not in self.parameters)
+
+
+def parse_ask(source: str) -> Ask:
+    """The ask with this source, without the line of the magic. Raises AskError, which names the line."""
+    lines = [(number, line.strip()) for number, line in enumerate(source.split("\n"), 1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise AskError(0, "", "it is empty.", f"Its first line is a signature. {SIGNATURE}")
+    name, is_function, parameters, drawn = _signature(*lines[0])
+    found: dict[str, list[tuple[int, str]]] = {"case": [], "without": [], "random": [], "certain": [], "often": []}
+    derived: list[Line] = []
+    for number, line in lines[1:]:
+        if match := DIRECTIVE.fullmatch(line):
+            found[match[1]].append((number, match[2]))
+        else:
+            derived.append(_derived(number, line, {name, *(each.name for each in drawn), *(each.name for each in derived)}))
+    known = {each.name for each in drawn} | {each.name for each in derived}
+    for parameter in parameters:
+        if parameter not in known:
+            raise AskError(
+                *lines[0], f"`{parameter}` has no kind.", f"{A_KIND} Or derive it in a line below, `{parameter} = …`."
+            )
+    cases, certain, often = (
+        tuple(_special(number, key, text, known) for number, text in found[key]) for key in ("case", "certain", "often")
+    )
+    without = tuple(path for number, text in found["without"] for path in _without(number, text))
+    ask = Ask(source, name, is_function, parameters, drawn, tuple(derived), cases, without, "", certain, often)
+    return _random(ask, found["random"], lines[0])
+
+
+def _signature(number: int, line: str) -> tuple[str, bool, tuple[str, ...], tuple[Input, ...]]:
+    is_function = line.startswith("def ")
+    text = line.removeprefix("def ").strip().removesuffix(":")
+    try:
+        node = ast.parse(f"def {text}: ...").body[0]
+    except SyntaxError:
+        raise AskError(number, line, "it is no signature.", SIGNATURE) from None
+    if not isinstance(node, ast.FunctionDef):
+        raise AskError(number, line, "it is no signature.", SIGNATURE)
+    its = node.args
+    if its.vararg or its.kwarg or its.defaults or its.kw_defaults or its.posonlyargs or not its.args:
+        raise AskError(number, line, "its inputs are no plain names.", f"Give each a name and a kind. {SIGNATURE}")
+    drawn = [_input(number, line, each.arg, each.annotation) for each in its.args if each.annotation is not None]
+    return node.name, is_function, tuple(each.arg for each in its.args), tuple(drawn)
+
+
+def _input(number: int, line: str, name: str, node: ast.expr) -> Input:
+    """An input of a kind, such as `counts[v, v]`."""
+    kind, sizes = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, ast.Tuple([], ast.Load()))
+    if not isinstance(kind, ast.Name) or kind.id not in KINDS:
+        raise AskError(number, line, f"`{ast.unparse(kind)}` is no kind of input.", A_KIND)
+    items = sizes.elts if isinstance(sizes, ast.Tuple) else [sizes]
+    dims: list[str | float] = []
+    for item in items:
+        match item:
+            case ast.Name(id=dim):
+                dims.append(dim)
+            case ast.Constant(value=int() | float() as value):
+                dims.append(value)
+            case _:
+                raise AskError(
+                    number, line, f"`{ast.unparse(item)}` is no size.", "A size is a name, such as `n`, or a number."
+                )
+    if problem := KINDS[kind.id].problem(dims):
+        raise AskError(number, line, f"`{name}: {ast.unparse(node)}`: {problem}", f"For example `{KINDS[kind.id].example}`.")
+    return Input(name, kind.id, tuple(dims))
+
+
+def _derived(number: int, line: str, known: set[str]) -> Line:
+    match _parsed(line):
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            if name in known:
+                raise AskError(number, line, f"`{name}` has a value already.", "Each input gets its value once.")
+            return _line(name, value)
+    words = ", ".join(f"`{word}:`" for word in ("case", "without", "random", "certain", "often"))
+    raise AskError(
+        number, line, "it is nothing that an ask knows.", f"Write `name = expression`, or begin with one of {words}."
+    )
+
+
+def _special(number: int, key: str, text: str, known: set[str]) -> Lines:
+    """The values of a case: `name = expression, name = expression`."""
+    match _parsed(f"_({text})"):
+        case ast.Expr(value=ast.Call(args=[], keywords=[_, *_] as keywords)) if all(each.arg for each in keywords):
+            for each in keywords:
+                if each.arg not in known:
+                    remedy = f"There are {', '.join(sorted(known))}."
+                    raise AskError(number, f"{key}: {text}", f"`{each.arg}` is no input of the ask.", remedy)
+            return tuple(_line(str(each.arg), each.value) for each in keywords)
+    raise AskError(number, f"{key}: {text}", "it gives no values.", f"Write `{key}: name = expression, name = expression`.")
+
+
+def _without(number: int, text: str) -> Iterator[str]:
+    for path in map(str.strip, text.split(",")):
+        if not DOTTED.fullmatch(path):
+            raise AskError(
+                number, f"without: {text}", f"`{path}` is no name.", "Write names of functions, such as `F.cross_entropy`."
+            )
+        yield path
+
+
+def _random(ask: Ask, found: Sequence[tuple[int, str]], first: tuple[int, str]) -> Ask:
+    """The ask, with what is drawn in it. Raises AskError where its lines on random answers do not go together."""
+    if not found:
+        if ask.certain or ask.often:
+            raise AskError(*first, "`certain:` and `often:` are for random answers.", f"Add `random: {'` or `'.join(RANDOM)}`.")
+        return ask
+    number, what = found[-1]
+    if what not in RANDOM:
+        raise AskError(number, f"random: {what}", f"`{what}` is nothing that is drawn.", f"Write one of {', '.join(RANDOM)}.")
+    generators = [each.name for each in ask.drawn if each.kind == "generator"]
+    if not ask.is_function or len(generators) != 1 or len(ask.often) != 1:
+        remedy = "It asks for a function with one input of the kind `generator`, and has one line `often: …`."
+        raise AskError(number, f"random: {what}", "it cannot be judged.", remedy)
+    return Ask(**{**vars(ask), "random": what})
+
+
+def _parsed(text: str) -> ast.stmt | None:
+    try:
+        return ast.parse(text).body[0]
+    except (SyntaxError, ValueError, IndexError):
+        return None
+
+
+def _line(name: str, value: ast.expr) -> Line:
+    text = ast.unparse(value)
+    return Line(name, text, compile(text, f"<ask, {name}>", "eval"))

@@ -1,0 +1,112 @@
+"""The instructor's own answer to an ask, run on the same inputs: in float64 for the numbers, in float32 for how they round."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.asks.inputs import nudged, promoted
+from autograder.asks.observing import AskCase, Mode
+from autograder.errors import ContentError
+from autograder.replay.answer import Call, run_answer
+from autograder.replay.parsed import parse_cell
+from autograder.replay.run import MISSING
+from autograder.tape.cases import Reference
+
+NUDGES = 2
+"""How often the inputs are nudged by a unit in the last place."""
+NUDGE_FACTOR = 4
+"""How much further than nudged inputs move the result a right answer may be off."""
+MODEL_DRAWS = 3
+"""How many times as often as an answer the model draws, to be counted: its own chance then hardly matters."""
+
+
+@dataclass(frozen=True)
+class Expected(Reference):
+    """A tensor that an answer is compared with. `allowed` is how far off it may be for the inputs' own rounding."""
+
+    allowed: float = 0.0
+
+    @property
+    def tolerance(self) -> float:
+        return max(super().tolerance, self.allowed)
+
+
+def outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
+    """What is right on a case, by a model answer with this code: a value in which every float tensor is an Expected.
+
+    Raises ContentError if the model answer stops.
+    """
+    call = case.call()
+    if case.mode is Mode.OFTEN:
+        call = replace(call, repeat=call.repeat * MODEL_DRAWS)
+    rounded = case.observed(_result(call, code, namespace))
+    if case.mode is not Mode.VALUE:
+        return rounded
+    changed = [_changed(call, promoted)]
+    for number in range(NUDGES):
+        rng = random.Random(number)
+        changed.append(_changed(call, lambda value, rng=rng: nudged(value, rng)))
+    try:
+        exact, *others = (case.observed(_result(each, code, namespace)) for each in changed)
+    except ContentError:  # a model answer that fixes its dtype cannot be run in float64
+        return expected(rounded, rounded, [])
+    return expected(exact, rounded, others)
+
+
+def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
+    """What a wrong answer with this code comes to on a case. Raises ContentError if it stops."""
+    call = case.call()
+    if case.mode is Mode.OFTEN:
+        call = replace(call, repeat=call.repeat * MODEL_DRAWS)
+    return case.observed(_result(call, code, namespace))
+
+
+def _changed(call: Call, change: Any) -> Call:
+    arguments, given = ({name: change(value) for name, value in part.items()} for part in (call.arguments, call.given))
+    return replace(call, arguments=arguments, given=given)
+
+
+def _result(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
+    cell = parse_cell(code)
+    names = dict(namespace)
+    if call.is_function:
+        try:
+            for statement in cell.statements:
+                exec(statement.code, names)
+        except Exception as error:
+            raise ContentError(f"the model answer for `{call.name}` stops: {type(error).__name__}: {error}") from None
+        if call.name not in names:
+            raise ContentError(f"the model answer for `{call.name}` defines no function of that name")
+    replay = run_answer(replace(call, without=()), cell, names)
+    if replay.answer is MISSING:
+        raise ContentError(f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}")
+    return replay.answer
+
+
+def expected(exact: Any, rounded: Any, others: Sequence[Any]) -> Any:
+    """A value of the same form as `rounded`, in which every float tensor is an Expected. `others` are by nudged inputs."""
+    match rounded:
+        case Tensor() if rounded.is_floating_point():
+            if not isinstance(exact, Tensor) or exact.shape != rounded.shape:
+                exact, others = rounded, []
+            exact = exact.double()
+            moved = [float((other.double() - exact).abs().nan_to_num().max()) for other in others if exact.numel()]
+            return Expected(exact, rounded, NUDGE_FACTOR * max(moved, default=0.0))
+        case list() | tuple():
+            parts = [exact, *others]
+            if any(not isinstance(part, list | tuple) or len(part) != len(rounded) for part in parts):
+                exact, others = rounded, []
+            return [expected(exact[place], item, [other[place] for other in others]) for place, item in enumerate(rounded)]
+        case dict():
+            if any(not isinstance(part, dict) or part.keys() != rounded.keys() for part in (exact, *others)):
+                exact, others = rounded, []
+            return {key: expected(exact[key], item, [other[key] for other in others]) for key, item in rounded.items()}
+        case torch.Size():
+            return list(rounded)
+    return rounded

@@ -1,0 +1,309 @@
+"""The kinds of questions whose answers are no gradients: a value, or a function, that an `%%ask` cell asks for.
+
+An answer is run on drawn inputs, smallest first, and held against the instructor's own: run beside it where that is at hand,
+or as it was recorded for the release. A wrong answer is named by agreement: it gives what a planted mistake gives, on every
+recorded case.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+from autograder.asks import recorded
+from autograder.asks.ask import Ask
+from autograder.asks.inputs import in_words
+from autograder.asks.model import outcome
+from autograder.asks.observing import PRACTICE_SEED, AskCase, Mode, cases_of
+from autograder.asks.recorded import FILE, STOPS, Planted, Recorded
+from autograder.course.lesson import ask_hints
+from autograder.course.questions import Question
+from autograder.errors import AskError, ContentError, NotReady
+from autograder.judge import wording
+from autograder.judge.comparison import Difference
+from autograder.judge.judging import Attempt, Effort, missing
+from autograder.judge.session import Session
+from autograder.judge.slips import SLIPS, slips
+from autograder.judge.values import agrees, first_place, observed_difference
+from autograder.judge.wording import first_line
+from autograder.replay.answer import SwitchedOff, TooSlow
+from autograder.replay.parsed import ParsedCell, parse_tree
+from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
+from autograder.verdict import Mistake, Outcome, Verdict
+
+BY_HAND = "Work out by hand what comes for the smallest inputs that you can think of."
+MAX_EXAMPLE = 160
+"""Characters of the inputs of a case that is shown."""
+MAX_NAME = 12
+"""Characters of a name in a case that is shown."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answer that an `%%ask` cell asks for, in the session that has both."""
+
+    session: Session
+    question: Question
+    ask: Ask
+    once: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def claim(cls, session: Session, question: Question) -> Asked | None:
+        ask = session.asks.get(question.name)
+        return None if ask is None or question.by else cls(session, question, ask)
+
+    @classmethod
+    def offers(cls, session: Session, specification: str) -> Iterator[Question]:
+        return (Question(name) for name, ask in session.asks.items() if ask.source == specification)
+
+    @property
+    def specification(self) -> str:
+        """The source of the ask."""
+        return self.ask.source
+
+    @property
+    def name(self) -> str:
+        return self.question.name
+
+    @property
+    def cell(self) -> ParsedCell:
+        run = self.session.answering(self.name)
+        return run.cell if run else ParsedCell("", ())
+
+    @cached_property
+    def recorded(self) -> Recorded | None:
+        """What is recorded of this ask; None where nothing is."""
+        try:
+            return recorded.read(self.session.workspace.folder / FILE).get(self.name)
+        except ContentError:
+            return None
+
+    def missing(self) -> Verdict | None:
+        known = {*self.session.asks, *(name for ask in self.session.asks.values() for name in ask.parameters)}
+        if verdict := missing(self.session, self.question, known, is_replayed=not self.ask.is_function):
+            return verdict
+        if not self.session.answering(self.name):
+            return wording.unseen(self.name)
+        if not self.ask.is_function:
+            return None
+        function = self.session.workspace.function(self.name)
+        if function.kind:
+            diagnosis = f"It is of the type `{function.kind}`, and should be a function."
+            step = f"Write `def {self.name}({', '.join(self.ask.parameters)}):`, and the lines of it below."
+            return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
+        return wording.not_attempted(self.name, has_run=False) if function.is_blank and self._is_stub() else None
+
+    def _is_stub(self) -> bool:
+        """Whether the function has nothing in it but a docstring, as it was released."""
+        for node in ast.walk(parse_tree(self.cell.source)):
+            if isinstance(node, ast.FunctionDef) and node.name == self.name:
+                return all(
+                    isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+                    for each in node.body
+                )
+        return False
+
+    def cases(self, effort: Effort) -> Sequence[AskCase]:
+        if self.name in self.session.models:
+            return cases_of(self.ask, effort.seed)
+        found = self._practice()
+        if self.recorded is None or len(self.recorded.right) != len(found):
+            raise NotReady(
+                f"nothing is recorded for `{self.name}`, so nothing can be compared: {FILE} belongs beside the notebook, "
+                "of the same release. `autograder new NAME` makes a folder with both. An instructor writes it by "
+                "`autograder record`."
+            )
+        return found
+
+    def _practice(self) -> list[AskCase]:
+        return _practice(self.ask)
+
+    def run(self, case: AskCase) -> Attempt[AskCase]:
+        replay = self.session.workspace.answer(case.call(), self.cell)
+        if replay.answer is MISSING:
+            return Attempt(case, replay, MISSING)
+        try:
+            return Attempt(case, replay, case.observed(replay.answer))
+        except Exception as error:  # what it returned is nothing that can be counted
+            return Attempt(case, replace(replay, error=error), MISSING)
+
+    def stopped(self, attempt: Attempt[AskCase]) -> Verdict | None:
+        replay, case = attempt.replay, attempt.case
+        if attempt.answer is MISSING or replay.unfinished:
+            return self._stopped(replay, case)
+        if replay.changed:
+            changed = replay.changed[0]
+            diagnosis = f"It changes `{changed}` in place, which it was only lent."
+            step = f"Work on a copy: `{changed}.clone()` of a tensor, or `list({changed})`."
+            return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.OPERATION)
+        return None
+
+    def _stopped(self, replay: Replay, case: AskCase) -> Verdict:
+        error = replay.error
+        if isinstance(error, NotImplementedError):
+            return wording.not_attempted(self.name)
+        seen = "no error, and no value either" if error is None else first_line(error)
+        run = self.session.answering(self.name)
+        kept = Mistake.STOPS
+        if isinstance(error, TooSlow) or (error is not None and type(error).__name__ == "TooSlow"):
+            diagnosis, step = (
+                "It does not end.",
+                "Look at the condition under which the loop ends, and whether what it reads changes.",
+            )
+        elif isinstance(error, SwitchedOff) or "is switched off while the answer is judged: it is what" in seen:
+            diagnosis, step = seen.partition(": ")[2] + ".", "Write the formula yourself."
+            kept = Mistake.OPERATION
+        elif isinstance(error, AutogradOff | ScriptOff):
+            diagnosis, step = "It uses autograd, which is switched off while an answer is judged.", "Derive it by hand."
+            kept = Mistake.AUTOGRAD
+        elif planted := self._agreeing():
+            return self._named(planted, case, None, MISSING)
+        elif run and run.error and not self.ask.is_function:
+            return wording.failed(self.name, run.error)
+        else:
+            diagnosis = f"It stops with {seen}." if self.ask.is_function else "It stops on other inputs than the notebook's."
+            step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
+        return Verdict(self.name, Outcome.WRONG, diagnosis, seen, next_step=step, mistake=kept, example=self._shown(case))
+
+    def reference(self, case: AskCase) -> Any:
+        if code := self.session.models.get(self.name):
+            try:
+                return outcome(case, code, self.session.namespace)
+            except (ContentError, AskError) as error:
+                raise NotReady(str(error)) from None
+        assert self.recorded is not None
+        return self.recorded.right[self._practice().index(case)]
+
+    def compare(self, answer: Any, reference: Any) -> Difference | None:
+        mode = Mode.VALUE
+        if isinstance(reference, dict) and reference.keys() == {"again", "other"}:
+            mode = Mode.SEEDS
+        elif self.ask.random and self._is_statistic(reference):
+            mode = Mode.OFTEN
+        return observed_difference(mode, answer, reference)
+
+    @staticmethod
+    def _is_statistic(reference: Any) -> bool:
+        if isinstance(reference, dict):
+            return all(isinstance(key, str) and isinstance(value, int) for key, value in reference.items())
+        return (
+            isinstance(reference, list)
+            and bool(reference)
+            and all(isinstance(each, dict) and "kurtosis" in each for each in reference)
+        )
+
+    def wrong(self, attempt: Attempt[AskCase], difference: Difference) -> Verdict:
+        if planted := self._agreeing():
+            return self._named(planted, attempt.case, difference, attempt.answer)
+        case = attempt.case
+        step = difference.next_step
+        diagnosis = difference.diagnosis
+        if own := self._own_inputs():
+            diagnosis = f"The cell gives `{own}` a value itself, so it does not work on any other."
+            step = f"Take `{own}` as it is: it stands above."
+        elif diagnosis == "The values are wrong in 1 of 1 entries.":
+            diagnosis = "The number is wrong."
+        if not step:
+            step = BY_HAND if case.mode is Mode.VALUE else "Read again what is asked for."
+        return self._verdict(diagnosis, difference, step, case, attempt.answer, difference.mistake)
+
+    def _named(self, planted: Planted, case: AskCase, difference: Difference | None, answer: Any) -> Verdict:
+        found = difference or Difference("stops", "", "", "")
+        mistake = SLIPS.get(planted.sentence, Mistake.LESSON)
+        return self._verdict(planted.sentence, found, planted.next_step, case, answer, mistake)
+
+    def _verdict(self, diagnosis: str, found: Difference, step: str, case: AskCase, answer: Any, mistake: Mistake) -> Verdict:
+        seen, expected = (found.seen, found.expected) if found.kind != "values" else ("", "")
+        return Verdict(
+            self.name, Outcome.WRONG, diagnosis, seen, expected, step, mistake=mistake, example=self._shown(case, answer)
+        )
+
+    def _own_inputs(self) -> str:
+        """An input that the cell of a value binds itself."""
+        if self.ask.is_function:
+            return ""
+        made = frozenset[str]().union(*(statement.makes for statement in self.cell.statements))
+        return next((name for name in (*self.ask.parameters, *self.ask.given) if name in made), "")
+
+    def _agreeing(self) -> Planted | None:
+        """The planted mistake, or the slip, that comes to the same as the answer on every recorded case."""
+        known = self.recorded
+        cases = self._practice()
+        if known is None or len(known.right) != len(cases):
+            return None
+        left = [*known.mistakes, *slips(known.right, cases)]
+        for place, case in enumerate(cases):
+            if not left:
+                return None
+            attempt = self.run(case)
+            stops = attempt.answer is MISSING
+            left = [
+                each
+                for each in left
+                if (each.outcomes[place] == STOPS) == stops
+                and (stops or agrees(case.mode, attempt.answer, each.outcomes[place], known.right[place]))
+            ]
+        return left[0] if left else None
+
+    def _inputs(self, case: AskCase) -> str:
+        """The inputs of a case in words."""
+        return ", ".join(f"`{name} = {_shortened(value)}`" for name, value in case.inputs.items())
+
+    def _shown(self, case: AskCase, answer: Any = MISSING) -> str:
+        """The case in one line, with the first entry that is wrong; nothing where it is too long, or where that is not said."""
+        if self.name in self.session.models or case.mode is not Mode.VALUE:
+            return ""
+        inputs = self._inputs(case)
+        if len(inputs) > MAX_EXAMPLE:
+            inputs = f"inputs of size {max((value for value in case.values.values() if type(value) is int), default=0)}"
+        if answer is MISSING:
+            return f"For {inputs}."
+        right = self.reference(case)
+        path = self.name if not self.ask.is_function else "the result"
+        place = first_place(answer, right, self._labels(case), path)
+        if place is None:
+            return f"For {inputs}."
+        where = f"`{place.path}`" if not place.path.startswith("the") else place.path.replace("the result[", "entry [")
+        return f"For {inputs}, {where} is {place.seen}, and should be {place.expected}."
+
+    def _labels(self, case: AskCase) -> dict[int, list[str]]:
+        """The characters of a vocabulary, for axes that are as long as it is."""
+        found = [
+            value for value in case.values.values() if isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        ]
+        return {len(value): list(value) for value in found}
+
+    def right(self, agreed: Sequence[tuple[Attempt[AskCase], Any]], with_remarks: bool) -> Verdict:
+        sizes = len(agreed)
+        what = "function" if self.ask.is_function else "cell"
+        praise = f"The {what} gives what it should on {sizes} other inputs too, small ones and large ones."
+        if self.ask.random:
+            praise = "It does what it has to where it has no choice, draws as often as it should, and from its generator."
+        return Verdict(self.name, Outcome.RIGHT, praise)
+
+    def hints(self) -> Sequence[str]:
+        words = ask_hints(self.session.workspace.folder, self.name)
+        names = ", ".join(f"`{name}`" for name in self.ask.parameters)
+        return words or (f"It is to work for any {names}. Begin with the smallest that you can think of.",)
+
+    def accepts_zeros(self) -> bool:
+        return False  # what is right is told by cases, and an untouched notebook is linted
+
+
+_practices: dict[str, list[AskCase]] = {}
+
+
+def _practice(ask: Ask) -> list[AskCase]:
+    """The recorded cases of an ask: always the same objects."""
+    if ask.source not in _practices:
+        _practices[ask.source] = cases_of(ask, PRACTICE_SEED)
+    return _practices[ask.source]
+
+
+def _shortened(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        value = [item if len(item) <= MAX_NAME else f"{item[:3]}… ({len(item)} letters)" for item in value]
+    return in_words(value)

@@ -1,0 +1,81 @@
+"""Slips that any value may have: turned over, moved by one, the wrong sign, times or over a size, some rows only.
+
+Each says what the answer would be on every case if that were the mistake. An answer that agrees on all of them gets its
+sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.asks.model import Expected
+from autograder.asks.observing import AskCase, Mode
+from autograder.asks.recorded import Planted
+from autograder.verdict import Mistake
+
+Change = Callable[[Tensor, Mapping[str, int]], Tensor | None]
+"""What a slip makes of the right tensor, in a case with these sizes; None where it makes nothing of it."""
+
+
+def _turned(right: Tensor, sizes: Mapping[str, int]) -> Tensor | None:
+    return right.T if right.dim() == 2 else None
+
+
+def _moved(right: Tensor, sizes: Mapping[str, int]) -> Tensor | None:
+    return right.roll(1, -1) if right.dim() else None
+
+
+def _moved_back(right: Tensor, sizes: Mapping[str, int]) -> Tensor | None:
+    return right.roll(-1, -1) if right.dim() else None
+
+
+def _first_row(right: Tensor, sizes: Mapping[str, int]) -> Tensor | None:
+    if right.dim() < 2:
+        return None
+    kept = torch.zeros_like(right)
+    kept[0] = right[0]
+    return kept
+
+
+def _scaled(name: str, power: int) -> Change:
+    return lambda right, sizes: right * float(sizes[name]) ** power
+
+
+FIXED: Mapping[str, tuple[Mistake, str, Change]] = {
+    "The sign is wrong everywhere.": (Mistake.SIGN, "Take the negative.", lambda right, sizes: -right),
+    "Rows and columns are the wrong way round.": (Mistake.AXIS, "Which of the two comes first?", _turned),
+    "Everything stands one place too far on.": (Mistake.PLACES, "Where does the first entry belong?", _moved),
+    "Everything stands one place too early.": (Mistake.PLACES, "Where does the first entry belong?", _moved_back),
+    "Only the first row is right, all others are zero.": (Mistake.ROWS, "Do the same for every row.", _first_row),
+    "Every entry is one too large.": (Mistake.CONSTANT, "Where is one added?", lambda right, sizes: right + 1),
+    "Every entry is one too small.": (Mistake.CONSTANT, "Where is one taken off?", lambda right, sizes: right - 1),
+}
+"""Slips by what is said of them: what they are, the next step, and what they make of what is right."""
+
+SLIPS: Mapping[str, Mistake] = {sentence: mistake for sentence, (mistake, _, _) in FIXED.items()}
+
+
+def slips(right: Sequence[Any], cases: Sequence[AskCase]) -> Iterator[Planted]:
+    """The slips for an ask whose answer is a tensor. `right` is what is right on each of the cases."""
+    tensors = [each.exact if isinstance(each, Expected) else each for each in right]
+    if not all(isinstance(each, Tensor) for each in tensors) or any(case.mode is not Mode.VALUE for case in cases):
+        return
+    sizes = [{name: value for name, value in case.values.items() if type(value) is int} for case in cases]
+    changes = [(sentence, step, change) for sentence, (_, step, change) in FIXED.items()]
+    for name in sizes[0]:
+        changes.append((f"It is `{name}` times what it should be.", "A sum, or a mean?", _scaled(name, 1)))
+        changes.append((f"It is what it should be, over `{name}`.", "A sum, or a mean?", _scaled(name, -1)))
+    for sentence, step, change in changes:
+        outcomes = [change(each, its) for each, its in zip(tensors, sizes, strict=True)]
+        if all(isinstance(each, Tensor) for each in outcomes):
+            yield Planted(sentence, step, tuple(_as_answered(one, other) for one, other in zip(outcomes, right, strict=True)))
+
+
+def _as_answered(outcome: Tensor | None, right: Any) -> Any:
+    """A tensor in the dtype that an answer has."""
+    assert outcome is not None
+    return outcome.float() if isinstance(right, Expected) or outcome.is_floating_point() else outcome

@@ -1,0 +1,241 @@
+"""Recording what is right on the cases of an assignment's asks, and what each planted mistake gives there.
+
+The instructor's own cells run here, in this process: locked ones for the names that model answers read, then the model answers
+on the cases. `mistakes.toml` lies beside the notebooks in `source/` and is not handed out: each row is a change of a model
+answer, with the sentence that whoever makes the same mistake is to read.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.asks import recorded
+from autograder.asks.ask import Ask, parse_ask
+from autograder.asks.inputs import in_words
+from autograder.asks.model import outcome, raw_outcome
+from autograder.asks.observing import PRACTICE_SEED, AskCase, cases_of
+from autograder.asks.recorded import FILE, STOPS, Planted, Recorded
+from autograder.course import notebooks
+from autograder.course.cells import Cell, Role, body, cells_of, is_ask, is_forward
+from autograder.course.questions import models_of, parse_answer
+from autograder.errors import AskError, ContentError
+from autograder.judge.values import agrees, observed_difference
+from autograder.replay.answer import is_there
+from autograder.replay.parsed import parse_cell
+from autograder.tape.tape import parse_forward
+
+MISTAKES_FILE = "mistakes.toml"
+FIELDS = {"name", "instead", "write", "code", "sentence", "next"}
+SEEN_SEED = "other"
+"""The seed of cases that nobody is judged on: other forms of a model answer are tried on them too."""
+
+Fault = tuple[str, str, str]
+"""The notebook, the cell, and what is wrong."""
+
+
+@dataclass
+class Recording:
+    """What was recorded of an assignment, by the names of its asks, and what is wrong with the asks."""
+
+    asks: dict[str, Recorded] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def written(self) -> bytes:
+        return recorded.written(self.asks)
+
+    def is_that_of(self, path: Path) -> bool:
+        """Whether the file at a path says the same, but for rounding."""
+        try:
+            known = recorded.read(path)
+        except ContentError:
+            return False
+        return known.keys() == self.asks.keys() and all(_is_same(known[name], each) for name, each in self.asks.items())
+
+
+def record(source: Path) -> Recording:
+    """Records an assignment. Raises ContentError where a file of it cannot be read."""
+    found = Recording()
+    rows = _rows(source / MISTAKES_FILE)
+    known = set[str]()
+    for path in sorted(source.glob("*.ipynb")):
+        cells = list(cells_of(notebooks.normalised(notebooks.read(path))))
+        if not any(is_ask(cell.source) for cell in cells):
+            continue
+        namespace = _names(cells, found, path.name)
+        answers = {cell.id: parse_answer(cell.source) for cell in cells if cell.solves}
+        models = models_of(cells)
+        for cell in (cell for cell in cells if is_ask(cell.source)):
+            try:
+                ask = parse_ask(body(cell.source))
+            except AskError as error:
+                found.faults.append((path.name, cell.id, " ".join(str(error).split())))
+                continue
+            if ask.name in known:
+                found.faults.append((path.name, cell.id, f"`{ask.name}` is asked for twice in the assignment."))
+            known.add(ask.name)
+            if ask.name not in models:
+                found.faults.append((path.name, cell.id, f"there is no solution cell `{ask.name}`."))
+                continue
+            found.faults += (
+                (path.name, cell.id, f"there is no `{each}` to switch off.") for each in ask.without if not is_there(each)
+            )
+            mine = [row for row in rows if row["name"] == ask.name]
+            forms = [code for _, code in answers[ask.name].others]
+            found.faults += (
+                (path.name, *fault) for fault in _recorded(ask, models[ask.name], forms, mine, namespace, found.asks)
+            )
+    found.faults += ((MISTAKES_FILE, str(row["name"]), "no ask has this name.") for row in rows if row["name"] not in known)
+    return found
+
+
+def _recorded(
+    ask: Ask,
+    code: str,
+    forms: Sequence[str],
+    rows: Sequence[Mapping[str, str]],
+    namespace: Mapping[str, Any],
+    into: dict[str, Recorded],
+) -> Iterator[tuple[str, str]]:
+    """Records an ask, and gives its faults: the cell, and what is wrong."""
+    try:
+        cases = cases_of(ask, PRACTICE_SEED)
+        right = tuple(outcome(case, code, namespace) for case in cases)
+        others = [(case, outcome(case, code, namespace)) for case in cases_of(ask, SEEN_SEED)]
+    except (AskError, ContentError) as error:
+        yield f"ask-{ask.name}", " ".join(str(error).split())
+        return
+    if len(forms) < 1:
+        yield ask.name, "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
+    for place, form in enumerate(forms, 2):
+        for case, truth in (*zip(cases, right, strict=True), *others):
+            if problem := _unlike(case, form, namespace, truth):
+                yield ask.name, f"form {place} of its model answer is not accepted: {problem}"
+                break
+    planted: list[Planted] = []
+    for row in rows:
+        try:
+            wrong = _patched(row, code)
+        except ContentError as error:
+            yield ask.name, str(error)
+            continue
+        outcomes = tuple(_outcome(case, wrong, namespace) for case in cases)
+        if all(_is_right(*each) for each in zip(cases, outcomes, right, strict=True)):
+            yield ask.name, f"the planted mistake “{row['sentence']}” is right on all cases."
+            continue
+        for each in planted:
+            if all(
+                (one == STOPS) == (two == STOPS) and (one == STOPS or agrees(case.mode, one, two, truth))
+                for case, one, two, truth in zip(cases, outcomes, each.outcomes, right, strict=True)
+            ):
+                yield ask.name, f"two planted mistakes give the same on all cases: “{each.sentence}”, “{row['sentence']}”"
+        planted.append(Planted(row["sentence"], row["next"], outcomes))
+    into[ask.name] = Recorded(right, tuple(planted))
+
+
+def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) -> str:
+    """How another form of a model answer differs on a case; nothing where it does not."""
+    try:
+        found = observed_difference(case.mode, raw_outcome(case, code, namespace), truth)
+    except ContentError as error:
+        return str(error)
+    inputs = ", ".join(f"`{name} = {in_words(value)[:80]}`" for name, value in case.inputs.items())
+    return f"for {inputs}: {found.diagnosis} Seen {found.seen}, expected {found.expected}." if found else ""
+
+
+def _outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
+    try:
+        found = raw_outcome(case, code, namespace)
+        recorded.written({"": Recorded((found,))})  # what cannot be recorded counts as a stop
+    except ContentError:
+        return STOPS
+    return found
+
+
+def _is_right(case: AskCase, found: Any, truth: Any) -> bool:
+    return found != STOPS and observed_difference(case.mode, found, truth) is None
+
+
+def _patched(row: Mapping[str, str], code: str) -> str:
+    """The wrong answer that a row stands for. Raises ContentError where the row does not fit the model answer."""
+    if "code" in row:
+        return row["code"]
+    if row["instead"] not in code:
+        raise ContentError(f"`{row['instead']}` does not stand in the model answer: {MISTAKES_FILE} cannot change it.")
+    return code.replace(row["instead"], row["write"])
+
+
+def _names(cells: Sequence[Cell], found: Recording, notebook: str) -> dict[str, Any]:
+    """The names that the locked cells of a notebook bind, which model answers may read."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in (cell for cell in cells if cell.role is Role.LOCKED and not is_ask(cell.source)):
+        with suppress(NameError):  # a locked cell that reads an answer, such as a plot
+            try:
+                _run(cell.source, names)
+            except NameError:
+                raise
+            except Exception as error:
+                found.faults.append(
+                    (notebook, cell.id, f"it stops where answers are recorded: {type(error).__name__}: {error}")
+                )
+    return names
+
+
+def _run(source: str, names: dict[str, Any]) -> None:
+    if is_forward(source):
+        for step in parse_forward(body(source)):
+            names[step.name] = eval(step.code, names)
+        return
+    for statement in parse_cell(source).statements:
+        exec(statement.code, names)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The planted mistakes of a file. Raises ContentError for a file that cannot be read, or a row that is none."""
+    if not path.is_file():
+        return []
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("mistake", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ContentError(f"{path}: {error}.") from None
+    for row in rows:
+        is_patch = {"instead", "write"} <= row.keys()
+        if not ({"name", "sentence", "next"} <= row.keys() <= FIELDS and is_patch != ("code" in row)):
+            raise ContentError(
+                f"{path}: a [[mistake]] has name, sentence, next, and `instead` and `write`, or else `code`. "
+                f"This one has {sorted(row)}."
+            )
+    return list(rows)
+
+
+def _is_same(one: Recorded, other: Recorded) -> bool:
+    def alike(first: Any, second: Any) -> bool:
+        return bool(recorded.same(first, second))
+
+    if len(one.right) != len(other.right) or len(one.mistakes) != len(other.mistakes):
+        return False
+    if not all(map(alike, one.right, other.right)):
+        return False
+    return all(
+        (mine.sentence, mine.next_step) == (theirs.sentence, theirs.next_step)
+        and all(map(alike, mine.outcomes, theirs.outcomes))
+        for mine, theirs in zip(one.mistakes, other.mistakes, strict=True)
+    )
+
+
+def write(source: Path, release: Path) -> Path:
+    """Records an assignment, and writes the file beside its notebooks. Raises ContentError where something is wrong with it."""
+    found = record(source)
+    if found.faults:
+        raise ContentError("\n".join(f"{notebook}, cell `{cell}`: {problem}" for notebook, cell, problem in found.faults))
+    if not found.asks:
+        raise ContentError(f"no notebook in {source} has an `%%ask` cell, so there is nothing to record.")
+    for folder in (source, release):
+        if folder.is_dir():
+            (folder / FILE).write_bytes(found.written)
+    return source / FILE

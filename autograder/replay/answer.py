@@ -1,0 +1,173 @@
+"""Calls of an answer that is no gradient: a cell that is run again on other inputs, or a function that is called with them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autograder.errors import AutograderError
+from autograder.replay.parsed import ParsedCell
+from autograder.replay.run import MISSING, Replay, Scratch, attempt, original, run_cell
+from autograder.tape.cases import Case
+from autograder.tape.tape import private
+
+CALL_SECONDS = 2.0
+"""Seconds that a call may take. An answer that never ends must not cost a learner a minute."""
+DRAW_SECONDS = 10.0
+"""Seconds that all calls together may take in which random answers are counted."""
+
+
+class SwitchedOff(AutograderError, RuntimeError):
+    """Raised where an answer calls a function that it may not use."""
+
+
+class TooSlow(BaseException):
+    """Raised in an answer whose time is up. It is no Exception, so that an answer does not catch it by accident."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """How an answer is run: `name` is what it is called.
+
+    For a value, `given` stands in place of the notebook's names while its cell is run. A function is called by keyword with
+    `arguments`, and `given` are names that it may read. Its parameter `generator` gets a new generator for each of `seeds`,
+    with which it is called `repeat` times: the result is then a list of results for each seed. `without` are functions that
+    it may not use, by their paths.
+    """
+
+    name: str
+    is_function: bool
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    generator: str = ""
+    seeds: Sequence[int] = ()
+    repeat: int = 1
+
+
+def run_answer(call: Call, cell: ParsedCell, namespace: Mapping[str, Any]) -> Replay:
+    """What an answer comes to: the value that its cell gives the name, or what the function of this name returns."""
+    seconds = DRAW_SECONDS if call.repeat > 1 else CALL_SECONDS
+    with _without(call.without) as refused, _ended_after(seconds):
+        names = {name: refused.get(id(value), value) for name, value in namespace.items()}
+        return _called(call, names, namespace) if call.is_function else _run(call, cell, names)
+
+
+def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any]) -> Replay:
+    given = deepcopy(dict(call.given))
+    replay = run_cell(cell, call.name, Case(given, {}), names)
+    return Replay(replay.answer, replay.error, tuple({*replay.changed, *_changed(call.given, given)}), replay.unfinished)
+
+
+def _called(call: Call, names: Mapping[str, Any], namespace: Mapping[str, Any]) -> Replay:
+    scratch = Scratch(namespace, call.given.keys())
+    scratch.names.update({**names, **deepcopy(dict(call.given))})
+    function = scratch.copied(original(namespace.get(call.name)))
+    scratch.names.update(deepcopy(dict(call.given)))
+    handed = {name: private(value) if isinstance(value, Tensor) else deepcopy(value) for name, value in call.arguments.items()}
+    answers: list[Any] = []
+
+    def run() -> None:
+        if not call.generator:
+            answers.append(function(**handed))
+            return
+        for seed in call.seeds:
+            generator = torch.Generator().manual_seed(seed)
+            answers.append([function(**handed, **{call.generator: generator}) for _ in range(call.repeat)])
+
+    error = attempt(run)
+    answer: Any = MISSING if error is not None else answers if call.generator else answers[0]
+    return Replay(answer, error, _changed(call.arguments, handed))
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name, value in before.items() if name in after and not _same(value, after[name]))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor):
+        return isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict):
+        return type(one) is type(other) and list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+    return type(one) is type(other) and bool(one == other)
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """Raises TooSlow in this thread after so many seconds. Where there is no such timer nothing ends it."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise TooSlow(f"it does not end within {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.signal(signal.SIGALRM, before)
+
+
+ROOTS: Mapping[str, Any] = {"F": F, "torch": torch}
+
+
+@contextmanager
+def _without(paths: Sequence[str]) -> Iterator[dict[int, Callable[..., Any]]]:
+    """Switches functions off. Gives what stands in the place of each, by the id of the function."""
+    refused: dict[int, Callable[..., Any]] = {}
+    with ExitStack() as restore:
+        for path in paths:
+            for owner, name in _places(path):
+                function = getattr(owner, name)
+                refusal = refused.setdefault(id(function), _refusal(path))
+                setattr(owner, name, refusal)
+                restore.callback(setattr, owner, name, function)
+        yield refused
+
+
+def _places(path: str) -> list[tuple[Any, str]]:
+    """Where a function is to be found: the module or class that has it, and its name there. Raises LookupError."""
+    *parents, name = path.split(".")
+    if not parents:  # a function of the course's
+        return [(sys.modules[f"autograder.course.{module}"], name) for module in ("dataset",) if _has(module, name)]
+    owner = ROOTS[parents[0]]
+    for parent in parents[1:]:
+        owner = getattr(owner, parent)
+    return [(owner, name)] if hasattr(owner, name) else []
+
+
+def _has(module: str, name: str) -> bool:
+    return hasattr(import_module(f"autograder.course.{module}"), name)
+
+
+def _refusal(path: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise SwitchedOff(f"`{path}` is switched off while the answer is judged: it is what you are to write yourself")
+
+    return refuse
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a function of this path, such as `F.cross_entropy`."""
+    try:
+        places = _places(path)
+    except (LookupError, AttributeError):
+        return False
+    return bool(places) and not isinstance(getattr(*places[0]), ModuleType)
