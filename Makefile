@@ -29,7 +29,7 @@ help:
 install: $(VENV)/installed
 
 learn: $(VENV)/learner
-	@[ -d my-backprop ] || $(BIN)/autograder new my-backprop >/dev/null
+	@[ -d my-backprop ] || $(BIN)/autograder new my-backprop --assignment backprop >/dev/null
 	@echo "To work:               $(BIN)/jupyter lab my-backprop"
 	@echo "In a second terminal:  $(BIN)/autograder watch"
 
@@ -66,7 +66,7 @@ lint: install
 	$(BIN)/autograder lint
 
 release: install
-	$(BIN)/nbgrader generate_assignment backprop --force
+	for each in source/*/; do $(BIN)/nbgrader generate_assignment "$$(basename "$$each")" --force || exit 1; done
 
 quality: install
 	$(BIN)/python -m benchmarks.quality

@@ -28,8 +28,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What hidden tests say in feedback: the "diagnosis", or the "outcome" alone. Expected numbers they never say.
 os.environ["HIDDEN_TESTS_SAY"] = "diagnosis"
 
-# The notes on a learner's progress are no part of an assignment.
-c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json"]
+# The notes on a learner's progress are no part of an assignment, and planted mistakes are for the instructor.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json", "mistakes.toml"]
 
 # Students' cells run in rooms, and tests where no student's code ever is; docs/security.md says what that holds.
 c.Autograde.exporter_class = "autograder.grading.salvage.LenientExporter"

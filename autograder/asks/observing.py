@@ -98,10 +98,18 @@ def _values(ask: Ask, seed: str, place: int, size: int, special: Lines = ()) -> 
     values = drawn(ask.drawn, f"{seed}/{ask.name}", place, size)
     fixed = {line.name: _evaluated(line.name, line.source, line.code, values) for line in special}
     values.update(fixed)
+    values.update(_sizes_of(ask, fixed))
     for line in ask.derived:
         if line.name not in fixed:
             values[line.name] = _evaluated(line.name, line.source, line.code, values)
     return values
+
+
+def _sizes_of(ask: Ask, fixed: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes by their names, of tensors that stand in place of drawn ones."""
+    tensors = ((each, fixed[each.name]) for each in ask.drawn if isinstance(fixed.get(each.name), Tensor))
+    sizes = ((dim, size) for each, tensor in tensors for dim, size in zip(each.dims, tensor.shape, strict=False))
+    return {dim: size for dim, size in sizes if isinstance(dim, str)}
 
 
 def _evaluated(name: str, source: str, code: Any, values: Mapping[str, Any]) -> Any:

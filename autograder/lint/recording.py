@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 from autograder.asks import recorded
 from autograder.asks.ask import Ask, parse_ask
@@ -173,6 +175,12 @@ def _patched(row: Mapping[str, str], code: str) -> str:
 def _names(cells: Sequence[Cell], found: Recording, notebook: str) -> dict[str, Any]:
     """The names that the locked cells of a notebook bind, which model answers may read."""
     names: dict[str, Any] = {"__name__": "__main__"}
+    with redirect_stdout(StringIO()), catch_warnings(action="ignore"):
+        _bind(cells, names, found, notebook)
+    return names
+
+
+def _bind(cells: Sequence[Cell], names: dict[str, Any], found: Recording, notebook: str) -> None:
     for cell in (cell for cell in cells if cell.role is Role.LOCKED and not is_ask(cell.source)):
         with suppress(NameError):  # a locked cell that reads an answer, such as a plot
             try:

@@ -1,0 +1,53 @@
+"""Every ask accepts right answers in other styles and rejects wrong ones, by what is recorded and beside the model answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from autograder.course.questions import parse_answer
+from autograder.verdict import Mistake, Outcome
+from tests.support.asked import Form, asked, forms, models, verdict
+
+ASSIGNMENTS = ("bigrams", "mlp")
+ALL = [form for assignment in ASSIGNMENTS for form in forms(assignment)]
+
+
+@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+@pytest.mark.parametrize("form", [form for form in ALL if form.right], ids=str)
+def test_right_answers_in_other_styles_are_accepted(form: Form, exam: bool) -> None:
+    found = verdict(form.assignment, form.name, form.code, exam)
+    assert found.outcome is Outcome.RIGHT, found
+
+
+@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+@pytest.mark.parametrize("form", [form for form in ALL if not form.right], ids=str)
+def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
+    found = verdict(form.assignment, form.name, form.code, exam)
+    assert found.outcome in (Outcome.WRONG, Outcome.COULD_NOT_TELL, Outcome.NOT_ATTEMPTED), found
+    assert found.diagnosis
+    if exam:
+        assert not found.example, "an exam shows no numbers of its cases"
+
+
+def test_four_of_five_mistakes_are_named() -> None:
+    wrong = [form for form in ALL if not form.right]
+    generic = ("The values are wrong", "The number is wrong", "The value is wrong")
+    unnamed = [form for form in wrong if verdict(form.assignment, form.name, form.code).diagnosis.startswith(generic)]
+    assert len(unnamed) <= 0.2 * len(wrong), "\n".join(map(str, unnamed))
+
+
+@pytest.mark.parametrize("form", [form for form in ALL if form.named], ids=str)
+def test_mistakes_in_another_spelling_get_the_sentence_of_the_planted_one(form: Form) -> None:
+    found = verdict(form.assignment, form.name, form.code)
+    assert found.mistake is Mistake.LESSON, found
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_every_ask_has_enough_of_both(assignment: str) -> None:
+    for name in asked(assignment):
+        mine = [form for form in ALL if (form.assignment, form.name) == (assignment, name)]
+        assert sum(form.right for form in mine) >= 5, name
+        assert sum(not form.right for form in mine) >= 10, name
+        answer = parse_answer(models(assignment, name).source)
+        assert len(answer.others) >= 1, name
+        assert len(answer.others) + 1 + sum(form.right for form in mine) >= 3

@@ -1,0 +1,128 @@
+"""Answers to the asks of an assignment, judged as in a notebook, by what is recorded, or as in an exam, beside the model answer."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from autograder.asks.recorded import FILE
+from autograder.course.cells import Cell, Role, body, is_ask, is_forward, read_cells
+from autograder.course.questions import Question, models_of
+from autograder.judge.judging import EXAM, PRACTICE, judge
+from autograder.judge.kinds import claim
+from autograder.judge.session import Session
+from autograder.notebook.extension import LocalBackend
+from autograder.replay.parsed import parse_cell
+from autograder.replay.workspace import NotebookWorkspace
+from autograder.tape.tape import parse_forward
+from autograder.verdict import Verdict
+from scripts.submissions import ROOT
+
+FORMS = Path(__file__).parent / "asks"
+
+
+@dataclass(frozen=True)
+class Form:
+    """An answer to an ask in a style of somebody's: `named` where a planted mistake is to name it."""
+
+    assignment: str
+    name: str
+    code: str
+    right: bool
+    about: str
+    named: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.assignment}-{self.name}-{self.about}".replace(" ", "_")[:60]
+
+
+def forms(file: str) -> list[Form]:
+    """The answers in a file of this folder, `ASSIGNMENT.toml` or `ASSIGNMENT-blind.toml`."""
+    path = FORMS / f"{file}.toml"
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["form"] if path.is_file() else []
+    return [
+        Form(
+            file.partition("-")[0],
+            row["name"],
+            row["code"],
+            row["right"],
+            row.get("about", str(place)),
+            row.get("named", False),
+        )
+        for place, row in enumerate(rows)
+    ]
+
+
+class _Shell:
+    """As much of IPython as a session needs."""
+
+    def __init__(self) -> None:
+        self.user_ns: dict[str, object] = {}
+
+
+@cache
+def _notebooks(assignment: str) -> dict[str, tuple[Cell, ...]]:
+    return {path.stem: tuple(read_cells(path)) for path in sorted((ROOT / "source" / assignment).glob("*.ipynb"))}
+
+
+@cache
+def _given(assignment: str, notebook: str) -> dict[str, object]:
+    """The names that the locked cells of a notebook bind."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    for cell in _notebooks(assignment)[notebook]:
+        if cell.role is Role.LOCKED and not is_ask(cell.source):
+            try:
+                if is_forward(cell.source):
+                    for step in parse_forward(body(cell.source)):
+                        names[step.name] = eval(step.code, names)
+                    continue
+                for statement in parse_cell(cell.source).statements:
+                    exec(statement.code, names)
+            except NameError:  # it reads an answer
+                continue
+    return names
+
+
+def notebook_of(assignment: str, name: str) -> str:
+    """The notebook that asks for a name."""
+    found = (stem for stem, cells in _notebooks(assignment).items() if name in models_of(cells))
+    return next(found)
+
+
+def asked(assignment: str) -> list[str]:
+    """The names of all asks of an assignment."""
+    return [name for cells in _notebooks(assignment).values() for name in models_of(cells)]
+
+
+def models(assignment: str, name: str) -> Cell:
+    """The solution cell of an ask."""
+    return next(cell for cells in _notebooks(assignment).values() for cell in cells if cell.solves and cell.id == name)
+
+
+def verdict(assignment: str, name: str, code: str, exam: bool = False) -> Verdict:
+    """The verdict on an answer with this code, by what is recorded, or as in an exam."""
+    notebook = notebook_of(assignment, name)
+    cells = _notebooks(assignment)[notebook]
+    shell = _Shell()
+    shell.user_ns.update(_given(assignment, notebook))
+    session = Session(shell, LocalBackend())  # type: ignore[arg-type]
+    session.workspace = NotebookWorkspace(shell.user_ns, ROOT / "source" / assignment)
+    for cell in cells:
+        if is_ask(cell.source):
+            session.ask(body(cell.source))
+    if exam:
+        session.models = models_of(cells)
+    error = ""
+    try:
+        exec(compile(code, "<answer>", "exec"), shell.user_ns)
+    except Exception as stop:
+        error = f"{type(stop).__name__}: {stop}"
+    session.note(code, name, error)
+    effort = replace(EXAM, seed="some secret") if exam else PRACTICE
+    return judge(claim(session, Question(name)), effort)
+
+
+def is_recorded(assignment: str) -> bool:
+    return (ROOT / "source" / assignment / FILE).is_file()
