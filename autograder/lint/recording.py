@@ -191,7 +191,6 @@ def _bind(cells: Sequence[Cell], names: dict[str, Any], found: Recording, notebo
                 found.faults.append(
                     (notebook, cell.id, f"it stops where answers are recorded: {type(error).__name__}: {error}")
                 )
-    return names
 
 
 def _run(source: str, names: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Answers to the asks of an assignment, judged as in a notebook, by what is recorded, or as in an exam, beside the model answer."""
+"""Answers to the asks of an assignment, judged as in a notebook, by what is recorded, or as in an exam, by the model answer."""
 
 from __future__ import annotations
 
