@@ -95,12 +95,13 @@ class ExamRunner:
         seed: str = "seed",
         plain: bool = False,
         autograd: bool = False,
+        models: Mapping[str, str] | None = None,
         **limits: Any,
     ) -> Examined:
         """With `plain` the tests that ask no question run in the room."""
         named = [Cell(f"cell-{number}", *list(vars(task).values())[1:]) for number, task in enumerate(tasks)]
         in_room = plain_tests(named) if plain else frozenset[str]()
-        exam = Exam(named, imports or {}, seed, Limits(**{"cell_seconds": 20, **limits}), in_room, autograd)
+        exam = Exam(named, imports or {}, seed, Limits(**{"cell_seconds": 20, **limits}), in_room, autograd, models or {})
         return examined(self.grader, exam, self.folder, self.environment)
 
 

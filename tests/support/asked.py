@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from autograder.asks.recorded import FILE
 from autograder.course.cells import Cell, Role, body, is_ask, is_forward, read_cells
 from autograder.course.questions import Question, models_of
 from autograder.judge.judging import EXAM, PRACTICE, judge
@@ -101,28 +101,30 @@ def models(assignment: str, name: str) -> Cell:
     return next(cell for cells in _notebooks(assignment).values() for cell in cells if cell.solves and cell.id == name)
 
 
-def verdict(assignment: str, name: str, code: str, exam: bool = False) -> Verdict:
-    """The verdict on an answer with this code, by what is recorded, or as in an exam."""
-    notebook = notebook_of(assignment, name)
-    cells = _notebooks(assignment)[notebook]
+def in_session(asks: Mapping[str, str], code: str, names: Mapping[str, object], folder: Path = Path()) -> Session:
+    """A notebook in which asks and one cell with an answer have run. `asks` are their sources by name."""
     shell = _Shell()
-    shell.user_ns.update(_given(assignment, notebook))
+    shell.user_ns.update(names)
     session = Session(shell, LocalBackend())  # type: ignore[arg-type]
-    session.workspace = NotebookWorkspace(shell.user_ns, ROOT / "source" / assignment)
-    for cell in cells:
-        if is_ask(cell.source):
-            session.ask(body(cell.source))
-    if exam:
-        session.models = models_of(cells)
+    session.workspace = NotebookWorkspace(shell.user_ns, folder)
+    for source in asks.values():
+        session.ask(source)
     error = ""
     try:
         exec(compile(code, "<answer>", "exec"), shell.user_ns)
     except Exception as stop:
         error = f"{type(stop).__name__}: {stop}"
-    session.note(code, name, error)
+    session.note(code, None, error)
+    return session
+
+
+def verdict(assignment: str, name: str, code: str, exam: bool = False) -> Verdict:
+    """The verdict on an answer with this code, by what is recorded, or as in an exam."""
+    notebook = notebook_of(assignment, name)
+    cells = _notebooks(assignment)[notebook]
+    asks = {cell.id: body(cell.source) for cell in cells if is_ask(cell.source)}
+    session = in_session(asks, code, _given(assignment, notebook), ROOT / "source" / assignment)
+    if exam:
+        session.models = models_of(cells)
     effort = replace(EXAM, seed="some secret") if exam else PRACTICE
     return judge(claim(session, Question(name)), effort)
-
-
-def is_recorded(assignment: str) -> bool:
-    return (ROOT / "source" / assignment / FILE).is_file()

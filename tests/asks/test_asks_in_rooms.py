@@ -1,0 +1,148 @@
+"""Asks in an exam: answers run in a room, on cases that nobody has seen, beside the model answer.
+
+None of these tricks earns a mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from autograder.asks.ask import parse_ask
+from autograder.asks.observing import PRACTICE_SEED, cases_of
+from autograder.course.questions import Question
+from autograder.judge.judging import PRACTICE, judge
+from autograder.judge.kinds import claim
+from tests.examiner.test_examiner import Examined, ExamRunner, kinds, locked, student, test
+from tests.support.asked import in_session
+from tests.support.rooms import linux
+
+pytestmark = linux
+
+SETUP = "%load_ext autograder\nimport torch\nimport torch.nn.functional as F\nfrom autograder import check, grade, progress"
+VALUE = "P(N: counts[v, v])"
+FUNCTION = "def total(x: real[n, c])\nwithout: torch.sum"
+SAMPLE = (
+    "def sample(P: probs[v, v], g: generator)\nrandom: names\nitos = {i: '.abcdefgh'[i] for i in range(len(P))}\n"
+    "certain: P = torch.eye(3)[[1, 2, 0]]\noften: P = torch.tensor([[0.0, 0.7, 0.3], [0.5, 0.2, 0.3], [0.6, 0.3, 0.1]])"
+)
+MODELS = {
+    "P": "P = (N + 1) / (N + 1).sum(1, keepdim=True)",
+    "total": "def total(x):\n    return x.sum(0)",
+    "sample": (
+        "def sample(P, g):\n    index, name = 0, ''\n    while True:\n"
+        "        index = torch.multinomial(P[index], 1, generator=g).item()\n"
+        "        if index == 0:\n            return name\n        name += itos[index]"
+    ),
+}
+ASKS = {"P": VALUE, "total": FUNCTION, "sample": SAMPLE}
+RIGHT = {
+    "P": MODELS["P"],
+    "total": "def total(x):\n    return torch.ones(len(x)) @ x",
+    "sample": MODELS["sample"],
+}
+
+
+@pytest.fixture(scope="module")
+def examine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExamRunner]:
+    runner = ExamRunner(tmp_path_factory.mktemp("submission"))
+    yield runner
+    runner.grader.close()
+
+
+def answered(examine: ExamRunner, name: str, answer: str, seconds: float = 20) -> Examined:
+    return examine(
+        locked(SETUP),
+        locked("N = torch.tensor([[0, 2], [1, 0]])\nitos = {0: '.', 1: 'a'}\nx = torch.ones(2, 3)"),
+        locked(f"%%ask\n{ASKS[name]}"),
+        student(answer, name),
+        test(f"grade({name!r})"),
+        student("progress()"),
+        models=MODELS,
+        cell_seconds=seconds,
+    )
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_answer_is_right(name: str, examine: ExamRunner) -> None:
+    told = answered(examine, name, RIGHT[name])
+    assert told.errors() == [""] * 6
+    assert "1 of 1 right" in told.outputs[5][0]["data"]["text/plain"]
+
+
+def _recorded() -> str:
+    """An answer that knows what is right on all cases of `check`, and nothing else."""
+    known = []
+    for case in cases_of(parse_ask(VALUE), PRACTICE_SEED):
+        N = case.values["N"]
+        known.append((N.tolist(), ((N + 1) / (N + 1).sum(1, keepdim=True)).tolist()))
+    return (
+        f"known = {known}\nP = next((torch.tensor(right) for seen, right in known if seen == N.tolist()), torch.zeros(N.shape))"
+    )
+
+
+TRICKS = {
+    "what is recorded": ("P", _recorded()),
+    "the notebook's own numbers": ("P", "P = torch.tensor([[0.25, 0.75], [2 / 3, 1 / 3]])"),
+    "an object that is equal to all": (
+        "P",
+        "class Equal:\n    shape = N.shape\n    dtype = torch.float32\n    def __eq__(self, other): return True\n"
+        "    def __sub__(self, other): return 0\nP = Equal()",
+    ),
+    "a tensor that is near to all": (
+        "P",
+        "class Near(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, function, types, args=(), kwargs=None):\n"
+        "        return torch.zeros(())\nP = torch.zeros(N.shape).as_subclass(Near)",
+    ),
+    "a function that remembers": (
+        "total",
+        "def total(x, calls=[]):\n    calls.append(x)\n    return torch.ones(len(x)) @ x if len(calls) < 2 else calls[0][0]",
+    ),
+    "what is switched off": ("total", "def total(x):\n    return torch.sum(x, 0)"),
+    "an input changed": ("total", "def total(x):\n    y = torch.ones(len(x)) @ x\n    x.zero_()\n    return y"),
+    "a name that is equal to all": (
+        "sample",
+        "class Name(str):\n    def __eq__(self, other): return True\n    def __hash__(self): return 0\n"
+        "def sample(P, g):\n    return Name('b')",
+    ),
+    "one that never ends": ("sample", "def sample(P, g):\n    while True:\n        pass"),
+    "the likeliest": (
+        "sample",
+        "def sample(P, g):\n    index, name = 0, ''\n    while True:\n        index = P[index].argmax().item()\n"
+        "        if index == 0:\n            return name\n        name += itos[index]",
+    ),
+    "a generator of its own": (
+        "sample",
+        MODELS["sample"].replace("index, name = 0, ''", "index, name = 0, ''\n    g = torch.Generator().manual_seed(1)"),
+    ),
+    "no generator": ("sample", MODELS["sample"].replace(", generator=g", "")),
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_it_earns_nothing(trick: str, examine: ExamRunner) -> None:
+    name, answer = TRICKS[trick]
+    told = answered(examine, name, answer)
+    assert kinds(told)[4] == "NotRight", told.errors()
+    (verdict,) = told.verdicts[4]
+    assert not verdict.example
+    assert not verdict.expected
+
+
+def test_what_is_recorded_is_right_in_check_alone() -> None:
+    """The same answer is right on the recorded cases: the trick above is a real one."""
+    session = in_session({"P": VALUE}, _recorded(), {"N": torch.ones(2, 2), "torch": torch})
+    session.models = {"P": MODELS["P"]}
+    assert judge(claim(session, Question("P")), PRACTICE).outcome == "right"
+
+
+def test_one_that_cannot_be_interrupted_costs_its_own_mark_alone(examine: ExamRunner) -> None:
+    endless = (
+        "def sample(P, g):\n    while True:\n        try:\n            while True:\n                pass\n"
+        "        except BaseException:\n            pass"
+    )
+    told = answered(examine, "sample", endless, seconds=3)
+    assert kinds(told)[4] == "NotRight"
+    assert kinds(told)[:4] == [""] * 4
