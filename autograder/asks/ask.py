@@ -65,9 +65,9 @@ class Ask:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The names that stand in place of the notebook's, beside the parameters of a function."""
-        derived = (line.name for line in self.derived)
-        return tuple(name for name in derived if name not in self.parameters)
+        """The names that stand in place of the notebook's, beside the parameters of a function. Not every case has all."""
+        lines = (*self.derived, *(line for case in (*self.certain, *self.often) for line in case))
+        return tuple(dict.fromkeys(line.name for line in lines if line.name not in self.parameters))
 
 
 def parse_ask(source: str) -> Ask:
@@ -125,7 +125,9 @@ def _input(number: int, line: str, name: str, node: ast.expr) -> Input:
         match item:
             case ast.Name(id=dim):
                 dims.append(dim)
-            case ast.Constant(value=int() | float() as value):
+            case ast.Constant() | ast.UnaryOp(operand=ast.Constant()) if isinstance(
+                value := ast.literal_eval(item), int | float
+            ):
                 dims.append(value)
             case _:
                 raise AskError(
@@ -153,7 +155,7 @@ def _special(number: int, key: str, text: str, known: set[str]) -> Lines:
     match _parsed(f"_({text})"):
         case ast.Expr(value=ast.Call(args=[], keywords=[_, *_] as keywords)) if all(each.arg for each in keywords):
             for each in keywords:
-                if each.arg not in known:
+                if each.arg not in known and key == "case":
                     remedy = f"There are {', '.join(sorted(known))}."
                     raise AskError(number, f"{key}: {text}", f"`{each.arg}` is no input of the ask.", remedy)
             return tuple(_line(str(each.arg), each.value) for each in keywords)

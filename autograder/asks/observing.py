@@ -57,7 +57,7 @@ class AskCase:
     def call(self, repeat: int = 0) -> Call:
         """The call of the answer on this case."""
         ask, values = self.ask, self.values
-        given = {name: values[name] for name in ask.given}
+        given = {name: values[name] for name in ask.given if name in values}
         if not ask.is_function:
             return Call(ask.name, False, given={**self.inputs, **given}, without=ask.without)
         generator = next((name for name in ask.parameters if isinstance(values[name], Seed)), "")
@@ -132,9 +132,15 @@ def plain(value: Any) -> Any:
 
 
 def frequencies(what: str, results: Sequence[Any]) -> dict[str, int]:
-    """How often each result came: each name, or each row."""
-    found: Iterator[Any] = (row for result in results for row in rows(result)) if what == "rows" else iter(results)
-    return dict(sorted(Counter(repr(plain(each)) for each in found).items()))
+    """How often each result came: each name, or each row, and whether all rows of a draw were the same."""
+    if what == "names":
+        return dict(sorted(Counter(map(repr, results)).items()))
+    draws = list(map(rows, results))
+    found: Iterator[Any] = (row for draw in draws for row in draw)
+    alike = Counter(
+        "rows that are all the same" if len(draw) > 1 and len(set(map(repr, draw))) == 1 else "rows" for draw in draws
+    )
+    return dict(sorted((Counter(map(repr, found)) + alike).items()))
 
 
 def rows(result: Any) -> list[Any]:
