@@ -251,9 +251,9 @@ class TestHelp:
         assert learner.source("dlogits") == "dlogits = 1"
 
     def test_new_makes_a_folder_once(self, learner: Learner) -> None:
-        assert autograder("new", "other").exit_code == 0
+        assert autograder("new", "other", "--assignment", "backprop").exit_code == 0
         assert sorted(path.name for path in Path("other").glob("*.ipynb")) == [f"{name}.ipynb" for name in NOTEBOOKS]
-        result = autograder("new", "other")
+        result = autograder("new", "other", "--assignment", "backprop")
         assert result.exit_code == 2 and "other is there already" in result.stderr
 
     @pytest.mark.parametrize("verb", sorted(main.commands))
@@ -331,7 +331,7 @@ def test_from_a_clone_to_44_of_44(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for part in ("autograder", "data", "release", "source"):
         shutil.copytree(ROOT / part, tmp_path / "course" / part, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path / "course")
-    assert autograder("new").exit_code == 0
+    assert autograder("new", "--assignment", "backprop").exit_code == 0
     me = Learner.__new__(Learner)
     me.folder = Path("my-backprop")
 

@@ -35,7 +35,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ContentError, match=r"cannot be made .Not a directory.. Give another name"):
-        catalogue.copy(tmp_path / "file/mine")
+        catalogue.copy(tmp_path / "file/mine", name="backprop")
 
 
 def test_cells_have_nbgraders_names_roles_and_points() -> None:

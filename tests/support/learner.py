@@ -34,7 +34,7 @@ def lines(result: Result) -> list[str]:
 class Learner:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        catalogue.copy(folder)
+        catalogue.copy(folder, name="backprop")
 
     def notebook(self, stem: str = NOTEBOOKS[0]) -> Path:
         return self.folder / f"{stem}.ipynb"

@@ -58,7 +58,10 @@ hints = ["The probabilities, and one of them less 1."]
 def make_series(folder: Path) -> Path:
     """The checkout's assignment and the small one, in a folder that has `source/` and `release/`."""
     demo.make_course(folder, {})
-    shutil.copytree(ROOT / "release", folder / "release")
+    for other in (folder / "source").iterdir():
+        if other.name != "backprop":
+            shutil.rmtree(other)
+    shutil.copytree(ROOT / "release/backprop", folder / "release/backprop")
     small = folder / "source/small"
     small.mkdir()
     common = {cell.id: cell.source for cell in read_cells(SOURCE / "2-cross-entropy.ipynb")}
