@@ -107,8 +107,8 @@ class Draw:
             drawn[-1] = drawn[0]
         return [*drawn, letters[0] * LONG] if self.size == LONG else drawn
 
-    def number(self, dims: Sequence[str | float]) -> float:
-        return float(dims[self.place % len(dims)])
+    def number(self, dims: Sequence[str | float]) -> str | float:
+        return dims[self.place % len(dims)]
 
     def generator(self, dims: Sequence[str | float]) -> Seed:
         return Seed(self.rng.getrandbits(31))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -28,8 +28,12 @@ KNOWN: Mapping[str, Any] = {"F": F, "build_dataset": build_dataset, "math": math
 PRACTICE_SEED = "check"
 """The seed of the cases that are recorded, and that `check` judges on where the model answer is not at hand."""
 
-OFTEN, TRIED, NORMAL_DRAWS = 600, 12, 10
-"""How often an answer draws: to be counted, to see which generator it uses, and where it draws tensors of normal numbers."""
+OFTEN, NORMAL_DRAWS, TRIED = 600, 10, 12
+"""How often an answer draws: to be counted, where it draws tensors of normal numbers, and in all other cases."""
+FIRST_ROWS = 4
+"""So many rows in their order are no chance."""
+UNDECIDED = "different results, where there is no choice"
+"""What an answer comes to that gives different results in a case that is certain."""
 
 
 class Mode(StrEnum):
@@ -61,7 +65,11 @@ class AskCase:
         if not ask.is_function:
             return Call(ask.name, False, given={**self.inputs, **given}, without=ask.without)
         generator = next((name for name in ask.parameters if isinstance(values[name], Seed)), "")
-        times = {Mode.VALUE: 1, Mode.OFTEN: NORMAL_DRAWS if ask.random == "normal" else OFTEN, Mode.SEEDS: TRIED}
+        times = {
+            Mode.VALUE: TRIED if generator else 1,
+            Mode.OFTEN: NORMAL_DRAWS if ask.random == "normal" else OFTEN,
+            Mode.SEEDS: TRIED,
+        }
         seeds = self.seeds or ((values[generator].number,) if generator else ())
         return Call(ask.name, True, self.inputs, given, ask.without, generator, seeds, repeat or times[self.mode])
 
@@ -71,7 +79,8 @@ class AskCase:
             return results
         match self.mode:
             case Mode.VALUE:
-                return results[0][0]
+                first, *others = results[0]
+                return first if all(plain(each) == plain(first) for each in others) else UNDECIDED
             case Mode.OFTEN:
                 return moments(results[0]) if self.ask.random == "normal" else frequencies(self.ask.random, results[0])
             case Mode.SEEDS:
@@ -135,12 +144,14 @@ def frequencies(what: str, results: Sequence[Any]) -> dict[str, int]:
     """How often each result came: each name, or each row, and whether all rows of a draw were the same."""
     if what == "names":
         return dict(sorted(Counter(map(repr, results)).items()))
-    draws = list(map(rows, results))
-    found: Iterator[Any] = (row for draw in draws for row in draw)
-    alike = Counter(
-        "rows that are all the same" if len(draw) > 1 and len(set(map(repr, draw))) == 1 else "rows" for draw in draws
-    )
-    return dict(sorted((Counter(map(repr, found)) + alike).items()))
+    draws = [list(map(repr, rows(result))) for result in results]
+    if all(draw == draws[0] for draw in draws):
+        first = draws[0][:FIRST_ROWS]
+        return {"the first rows" if first == sorted(set(first)) else "the same draw": len(draws)}
+    alike = Counter("a draw of one row only" if len(draw) > 1 and len(set(draw)) == 1 else "a draw" for draw in draws)
+    if "a draw" not in alike:
+        return dict(alike)
+    return dict(sorted((Counter(row for draw in draws for row in draw) + alike).items()))
 
 
 def rows(result: Any) -> list[Any]:

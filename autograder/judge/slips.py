@@ -64,9 +64,10 @@ def slips(right: Sequence[Any], cases: Sequence[AskCase]) -> Iterator[Planted]:
     tensors = [each.exact if isinstance(each, Expected) else each for each in right]
     if not all(isinstance(each, Tensor) for each in tensors) or any(case.mode is not Mode.VALUE for case in cases):
         return
-    sizes = [{name: value for name, value in case.values.items() if type(value) is int} for case in cases]
+    named = {dim for each in cases[0].ask.drawn for dim in (*each.dims, each.name) if isinstance(dim, str)}
+    sizes = [{name: value for name, value in case.values.items() if name in named and type(value) is int} for case in cases]
     changes = [(sentence, step, change) for sentence, (_, step, change) in FIXED.items()]
-    for name in sizes[0]:
+    for name in (name for name in sizes[0] if all(its.get(name, 0) > 0 for its in sizes)):
         changes.append((f"It is `{name}` times what it should be.", "A sum, or a mean?", _scaled(name, 1)))
         changes.append((f"It is what it should be, over `{name}`.", "A sum, or a mean?", _scaled(name, -1)))
     for sentence, step, change in changes:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from autograder.asks.model import Expected
-from autograder.asks.observing import Mode, moments_off, surprise
+from autograder.asks.observing import UNDECIDED, Mode, moments_off, surprise
 from autograder.judge.comparison import Difference, Words, compare
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
@@ -37,6 +37,10 @@ class Place:
 
 def difference(answer: Any, right: Any, path: str = "") -> Difference | None:
     """How an answer differs from what is right; None where it does not. `path` is where in the whole answer this stands."""
+    if answer is UNDECIDED or (isinstance(answer, str) and answer == UNDECIDED):
+        diagnosis = "It gives different results where it has no choice."
+        step = "In this case one result alone has a probability: does it look at all that it is given?"
+        return None if right == UNDECIDED else Difference("undecided", diagnosis, UNDECIDED, "the same each time", step)
     match right:
         case Expected():
             found = compare(answer, right, WORDS)
@@ -202,6 +206,13 @@ def agrees(mode: Mode, answer: Any, mistake: Any, right: Any) -> bool:
     if mode is Mode.OFTEN:
         return observed_difference(mode, answer, mistake) is None
     return difference(_finite(answer), _as_expected(mistake, right)) is None
+
+
+def distance(mode: Mode, answer: Any, mistake: Any) -> float:
+    """How far apart two samples are, of all that agree; 0 for what is no sample."""
+    return (
+        surprise(answer, mistake)[0] if mode is Mode.OFTEN and isinstance(answer, dict) and isinstance(mistake, dict) else 0.0
+    )
 
 
 def _finite(value: Any) -> Any:

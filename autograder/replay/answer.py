@@ -25,8 +25,8 @@ from autograder.tape.tape import private
 
 CALL_SECONDS = 2.0
 """Seconds that a call may take. An answer that never ends must not cost a learner a minute."""
-DRAW_SECONDS = 10.0
-"""Seconds that all calls together may take in which random answers are counted."""
+DRAW_SECONDS, FEW = 10.0, 12
+"""Seconds that all calls together may take in which random answers are counted, which are more than a few."""
 
 
 class SwitchedOff(AutograderError, RuntimeError):
@@ -59,23 +59,22 @@ class Call:
 
 def run_answer(call: Call, cell: ParsedCell, namespace: Mapping[str, Any]) -> Replay:
     """What an answer comes to: the value that its cell gives the name, or what the function of this name returns."""
-    seconds = DRAW_SECONDS if call.repeat > 1 else CALL_SECONDS
+    seconds = CALL_SECONDS if call.repeat <= FEW else DRAW_SECONDS
     with _without(call.without) as refused, _ended_after(seconds):
-        names = {name: refused.get(id(value), value) for name, value in namespace.items()}
-        return _called(call, names, namespace) if call.is_function else _run(call, cell, names)
+        off = {name: refused[id(value)] for name, value in namespace.items() if id(value) in refused}
+        return _called(call, namespace, off) if call.is_function else _run(call, cell, namespace, off)
 
 
-def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any]) -> Replay:
+def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any], off: Mapping[str, Any]) -> Replay:
     given = deepcopy(dict(call.given))
-    replay = run_cell(cell, call.name, Case(given, {}), names)
+    replay = run_cell(cell, call.name, Case(given, {}), names, off)
     return Replay(replay.answer, replay.error, tuple({*replay.changed, *_changed(call.given, given)}), replay.unfinished)
 
 
-def _called(call: Call, names: Mapping[str, Any], namespace: Mapping[str, Any]) -> Replay:
+def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any]) -> Replay:
     scratch = Scratch(namespace, call.given.keys())
-    scratch.names.update({**names, **deepcopy(dict(call.given))})
     function = scratch.copied(original(namespace.get(call.name)))
-    scratch.names.update(deepcopy(dict(call.given)))
+    scratch.names.update({**off, **deepcopy(dict(call.given))})
     handed = {name: private(value) if isinstance(value, Tensor) else deepcopy(value) for name, value in call.arguments.items()}
     answers: list[Any] = []
 

@@ -167,13 +167,17 @@ class Replay:
     lines: Mapping[str, int] = field(default_factory=dict)
 
 
-def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, Any]) -> Replay:
+NOTHING: Mapping[str, Any] = {}
+
+
+def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, Any], off: Mapping[str, Any] = NOTHING) -> Replay:
     """What the cell computes for `name` if the notebook has the values of the case.
 
     Forward variables, batch and sizes come from the case, and so do the gradients of the consumers. If the cell computes one of
     these too, the case's value is put back after each statement that changes it: a cell with several gradients is judged one
     gradient at a time, and a mistake in one must not count against the next. `name` is unbound until the cell binds it. All
-    other values are copies of the notebook's. Assertions of the cell do not run: they may hold for the notebook's numbers only.
+    other values are copies of the notebook's, but for those in whose place `off` has something. Assertions of the cell do not
+    run: they may hold for the notebook's numbers only.
     """
     fixed, others = ({f"d{key}": value for key, value in part.items()} for part in (case.incoming, case.others))
     values = {**case.state, **others, **fixed}
@@ -182,7 +186,7 @@ def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, An
     is_read = values.keys() if scratch.read & REFLECTION else scratch.read
     given = _Given({key: value for key, value in values.items() if key in is_read})
     names = scratch.names
-    names.update(given.values)
+    names.update({**off, **given.values})
     names.pop(name, None)
     waiting = list(cell.statements)
     made = set[str]()

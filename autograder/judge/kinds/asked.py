@@ -27,7 +27,7 @@ from autograder.judge.comparison import Difference
 from autograder.judge.judging import Attempt, Effort, missing
 from autograder.judge.session import Session
 from autograder.judge.slips import SLIPS, slips
-from autograder.judge.values import agrees, first_place, observed_difference
+from autograder.judge.values import agrees, distance, first_place, observed_difference
 from autograder.judge.wording import first_line
 from autograder.replay.answer import SwitchedOff, TooSlow
 from autograder.replay.parsed import ParsedCell, parse_tree
@@ -234,19 +234,19 @@ class Asked:
         cases = self._practice()
         if known is None or len(known.right) != len(cases):
             return None
-        left = [*known.mistakes, *slips(known.right, cases)]
+        left = [(each, 0.0) for each in (*known.mistakes, *slips(known.right, cases))]
         for place, case in enumerate(cases):
             if not left:
                 return None
             attempt = self.run(case)
             stops = attempt.answer is MISSING
             left = [
-                each
-                for each in left
+                (each, far + (0.0 if stops else distance(case.mode, attempt.answer, each.outcomes[place])))
+                for each, far in left
                 if (each.outcomes[place] == STOPS) == stops
                 and (stops or agrees(case.mode, attempt.answer, each.outcomes[place], known.right[place]))
             ]
-        return left[0] if left else None
+        return min(left, key=lambda each: each[1])[0] if left else None
 
     def _inputs(self, case: AskCase) -> str:
         """The inputs of a case in words."""
