@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autograder.asks.model import Expected
 from autograder.asks.observing import UNDECIDED, Mode, moments_off, surprise
-from autograder.judge.comparison import Difference, Words, compare
+from autograder.judge.comparison import COARSEST, Difference, Words, compare
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
 
@@ -87,6 +87,9 @@ def _whole_numbers(answer: Any, right: Tensor) -> Difference | None:
         why = "an index has to be int64" if right.dtype == torch.int64 else "it is to be counted with"
         diagnosis = f"It is of {dtype_name(answer.dtype)}, and should be of {wanted}: {why}."
         return Difference("dtype", diagnosis, f"a tensor of {answer.dtype}", wanted, "", Mistake.DTYPE)
+    if answer.is_floating_point() and torch.finfo(answer.dtype).eps > COARSEST:
+        diagnosis = f"It is of {dtype_name(answer.dtype)}, which has too few digits: larger numbers stop growing."
+        return Difference("dtype", diagnosis, f"a tensor of {answer.dtype}", "int64 or float32", "", Mistake.DTYPE)
     values = answer.detach().as_subclass(Tensor).double()
     wrong = values != right.double()
     if not bool(wrong.any()):

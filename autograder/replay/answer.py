@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, NoReturn
 
 import torch
@@ -31,10 +29,6 @@ DRAW_SECONDS, FEW = 10.0, 12
 
 class SwitchedOff(AutograderError, RuntimeError):
     """Raised where an answer calls a function that it may not use."""
-
-
-class TooSlow(BaseException):
-    """Raised in an answer whose time is up. It is no Exception, so that an answer does not catch it by accident."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +54,18 @@ class Call:
 def run_answer(call: Call, cell: ParsedCell, namespace: Mapping[str, Any]) -> Replay:
     """What an answer comes to: the value that its cell gives the name, or what the function of this name returns."""
     seconds = CALL_SECONDS if call.repeat <= FEW else DRAW_SECONDS
-    with _without(call.without) as refused, _ended_after(seconds):
+    with _without(call.without) as refused:
         off = {name: refused[id(value)] for name, value in namespace.items() if id(value) in refused}
-        return _called(call, namespace, off) if call.is_function else _run(call, cell, namespace, off)
+        return _called(call, namespace, off, seconds) if call.is_function else _run(call, cell, namespace, off, seconds)
 
 
-def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any], off: Mapping[str, Any]) -> Replay:
+def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
     given = deepcopy(dict(call.given))
-    replay = run_cell(cell, call.name, Case(given, {}), names, off)
+    replay = run_cell(cell, call.name, Case(given, {}), names, off, seconds)
     return Replay(replay.answer, replay.error, tuple({*replay.changed, *_changed(call.given, given)}), replay.unfinished)
 
 
-def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any]) -> Replay:
+def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
     scratch = Scratch(namespace, call.given.keys())
     function = scratch.copied(original(namespace.get(call.name)))
     scratch.names.update({**off, **deepcopy(dict(call.given))})
@@ -86,7 +80,7 @@ def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any]) ->
             generator = torch.Generator().manual_seed(seed)
             answers.append([function(**handed, **{call.generator: generator}) for _ in range(call.repeat)])
 
-    error = attempt(run)
+    error = attempt(run, seconds)
     answer: Any = MISSING if error is not None else answers if call.generator else answers[0]
     return Replay(answer, error, _changed(call.arguments, handed))
 
@@ -103,25 +97,6 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return type(one) is type(other) and list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
     return type(one) is type(other) and bool(one == other)
-
-
-@contextmanager
-def _ended_after(seconds: float) -> Iterator[None]:
-    """Raises TooSlow in this thread after so many seconds. Where there is no such timer nothing ends it."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise TooSlow(f"it does not end within {seconds:g} seconds")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, left)
-        signal.signal(signal.SIGALRM, before)
 
 
 ROOTS: Mapping[str, Any] = {"F": F, "torch": torch}

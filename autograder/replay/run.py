@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import os
 import random
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections import deque
@@ -14,7 +16,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from types import CellType, FunctionType
+from types import CellType, FrameType, FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -170,14 +172,21 @@ class Replay:
 NOTHING: Mapping[str, Any] = {}
 
 
-def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, Any], off: Mapping[str, Any] = NOTHING) -> Replay:
+def run_cell(
+    cell: ParsedCell,
+    name: str,
+    case: Case,
+    namespace: Mapping[str, Any],
+    off: Mapping[str, Any] = NOTHING,
+    seconds: float = 0,
+) -> Replay:
     """What the cell computes for `name` if the notebook has the values of the case.
 
     Forward variables, batch and sizes come from the case, and so do the gradients of the consumers. If the cell computes one of
     these too, the case's value is put back after each statement that changes it: a cell with several gradients is judged one
     gradient at a time, and a mistake in one must not count against the next. `name` is unbound until the cell binds it. All
     other values are copies of the notebook's, but for those in whose place `off` has something. Assertions of the cell do not
-    run: they may hold for the notebook's numbers only.
+    run: they may hold for the notebook's numbers only. It may take so many `seconds`; 0 is any number.
     """
     fixed, others = ({f"d{key}": value for key, value in part.items()} for part in (case.incoming, case.others))
     values = {**case.state, **others, **fixed}
@@ -199,7 +208,7 @@ def run_cell(cell: ParsedCell, name: str, case: Case, namespace: Mapping[str, An
             for key in statement.touches & made:
                 names[key] = fixed[key].clone()
 
-    error = attempt(run)
+    error = attempt(run, seconds)
     unfinished = bool(waiting) and name in waiting[0].touches
     return Replay(names.get(name, MISSING), error, given.changed(), unfinished)
 
@@ -271,12 +280,39 @@ def under_way() -> bool:
     return _under_way
 
 
-def attempt(run: Callable[[], object]) -> BaseException | None:
-    """Runs a student's code with autograd off and apart from the notebook. Gives its error, but raises KeyboardInterrupt."""
+class TooSlow(BaseException):
+    """Raised in an answer whose time is up. It is no Exception, so that an answer does not catch it by accident."""
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Raises TooSlow in this thread after so many seconds; never for 0, nor where there is no such timer."""
+    if not seconds or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise TooSlow(f"it does not end within {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.signal(signal.SIGALRM, before)
+
+
+def attempt(run: Callable[[], object], seconds: float = 0) -> BaseException | None:
+    """Runs a student's code with autograd off and apart from the notebook, for so many `seconds` at most; 0 is any number.
+
+    Gives its error, but raises KeyboardInterrupt.
+    """
     global _under_way
     _under_way = True
     try:
-        with _undisturbed(), autograd_off(), _as_plain_python():
+        # the deadline is the innermost: it must not come while what is outside is put back
+        with _undisturbed(), autograd_off(), _as_plain_python(), ended_after(seconds):
             run()
     except KeyboardInterrupt:
         raise

@@ -29,9 +29,9 @@ from autograder.judge.session import Session
 from autograder.judge.slips import SLIPS, slips
 from autograder.judge.values import agrees, distance, first_place, observed_difference
 from autograder.judge.wording import first_line
-from autograder.replay.answer import SwitchedOff, TooSlow
+from autograder.replay.answer import SwitchedOff
 from autograder.replay.parsed import ParsedCell, parse_tree
-from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
+from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
 
 BY_HAND = "Work out by hand what comes for the smallest inputs that you can think of."
