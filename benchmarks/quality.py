@@ -11,7 +11,7 @@ from rich.progress import track
 from torch import Tensor
 
 from autograder.verdict import Outcome
-from benchmarks import blast
+from benchmarks import asks, blast
 from scripts.submissions import ROOT, model_answers
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 from tests.support.lesson import Lesson
@@ -93,6 +93,7 @@ def main() -> None:
         seeds=SEEDS,
         rows="\n".join(f"| {title} | {accepts} | {rejects} |" for title, accepts, rejects in rows),
         torch=torch.__version__.split("+")[0],
+        asks=asks.report(),
         blast=blast.report(),
     )
     (ROOT / "docs" / "quality.md").write_text(text, encoding="utf-8")
@@ -122,7 +123,7 @@ A comparison with the true gradient gives the same every time.
 The forms are those of the suite: they were collected to be hard, and the tolerance was chosen with them at hand.
 Measured with torch {torch} on a CPU.
 
-{blast}"""
+{asks}{blast}"""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from queue import LifoQueue
+from threading import Lock
 
 from nbformat import NotebookNode
 
@@ -27,6 +28,8 @@ from autograder.grading.master import master_from
 from autograder.grading.salvage import NOTES
 from autograder.sandbox.room import unavailable
 
+PARSING = Lock()
+"""Held by the thread that parses cells: Python 3.11 may stop with a SystemError where two threads do so at a time."""
 SEED = "lint"
 """The seed of the cases. A course's own is a secret, and differs from student to student."""
 
@@ -74,7 +77,8 @@ def run_one(
     """A copy of a notebook with its outputs, and with notes and failures in its metadata as a record has them."""
     copy = deepcopy(nb)
     given = {cell.id: cell for cell, node in zip(cells_of(copy), code_cells(copy), strict=True) if settings(node)}
-    exam, places = examine.exam(copy, replace(master_from(given), models=models), SEED)
+    with PARSING:
+        exam, places = examine.exam(copy, replace(master_from(given), models=models), SEED)
     job = Job(exam, folder, folder, {**os.environ, "NBGRADER_EXECUTION": "autograde"}, [])
 
     def run() -> ExamResult:

@@ -85,6 +85,16 @@ def _given(assignment: str, notebook: str) -> dict[str, object]:
     return names
 
 
+def notebook_cells(assignment: str, name: str) -> tuple[Cell, ...]:
+    """The cells of the notebook that asks for a name."""
+    return _notebooks(assignment)[notebook_of(assignment, name)]
+
+
+def given(assignment: str, name: str) -> dict[str, object]:
+    """The names that the locked cells of that notebook bind."""
+    return _given(assignment, notebook_of(assignment, name))
+
+
 def notebook_of(assignment: str, name: str) -> str:
     """The notebook that asks for a name."""
     found = (stem for stem, cells in _notebooks(assignment).items() if name in models_of(cells))

@@ -1,0 +1,103 @@
+"""How often asks are wrong about answers: those of the suite, and a list that was made without knowing how they are judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.asks.ask import parse_ask
+from autograder.asks.model import outcome
+from autograder.asks.observing import cases_of
+from autograder.course.cells import body, is_ask
+from autograder.course.questions import models_of
+from autograder.replay.answer import run_answer
+from autograder.replay.parsed import parse_cell
+from autograder.verdict import Mistake, Outcome
+from tests.support import asked
+from tests.support.asked import Form, forms, verdict
+
+EXAMPLE = 2
+"""The place of the case that is the one example of a usual test: of size 3."""
+
+PAGE = """## Answers that are no gradients
+
+The asks of `bigrams` and `mlp`, {suite} answers of the suite (`tests/support/asks/`), and {blind} of a list that was made on
+2026-11-27 from the released text alone, without the cases, the planted mistakes or the code.
+
+| answers | grader | wrong accepted | right rejected | mistake named |
+|---|---|---|---|---|
+{rows}
+
+At its first run, on the day it was made, the judge accepted 4 of the 60 wrong answers of that list: counts in half
+precision, a name cut off after 20 letters, a number that had been a float32, the mean of the means of unequal chunks.
+It refused none of the 30 right ones, and named 46 mistakes in some way, 30 by a planted mistake. Another attempt before
+had ended in an error of the judge's own: a deadline that came after the answer had ended. Three of the four, and the
+deadline, were mended then; the row has today's figures. The third is left: the numbers are equal to the last digit of a
+float32.
+
+Of the suite's answers 1 of 127 right ones was refused and 2 of 298 wrong ones were accepted when they were run for the
+first time. The usual test runs an answer on one example and compares by `allclose`; random answers are left out there.
+
+"""
+
+
+def report() -> str:
+    rows = []
+    lists = {"the suite's": ("bigrams", "mlp"), "the blind list's": ("bigrams-blind", "mlp-blind")}
+    counts = []
+    for title, files in lists.items():
+        found = [form for file in files for form in forms(file)]
+        counts.append(len(found))
+        verdicts = [verdict(form.assignment, form.name, form.code) for form in found]
+        accepted = [each.outcome is Outcome.RIGHT for each in verdicts]
+        named = [each.mistake is not Mistake.UNKNOWN for each in verdicts]
+        rows.append(_row(title, "backprop-ninja", found, accepted, named))
+        rest = [form for form in found if not _ask(form).random]
+        rows.append(_row(title, "one example, `allclose`", rest, [_usual(form) for form in rest], []))
+    return PAGE.format(suite=counts[0], blind=counts[1], rows="\n".join(rows))
+
+
+def _row(title: str, grader: str, found: list[Form], accepted: list[bool], named: list[bool]) -> str:
+    wrong = sum(not form.right for form in found)
+    bad = sum(ok and not form.right for form, ok in zip(found, accepted, strict=True))
+    refused = sum(form.right and not ok for form, ok in zip(found, accepted, strict=True))
+    said = sum(is_named and not form.right for form, is_named in zip(found, named, strict=False)) if named else None
+    share = f"{said} of {wrong}" if said is not None else ""
+    return f"| {title} | {grader} | {bad} of {wrong} | {refused} of {len(found) - wrong} | {share} |"
+
+
+def _ask(form: Form) -> Any:
+    cells = asked.notebook_cells(form.assignment, form.name)
+    return parse_ask(next(body(cell.source) for cell in cells if is_ask(cell.source) and cell.id == f"ask-{form.name}"))
+
+
+def _usual(form: Form) -> bool:
+    """Whether a test would accept an answer that compares one example by `allclose`."""
+    cells = asked.notebook_cells(form.assignment, form.name)
+    names = dict(asked.given(form.assignment, form.name))
+    case = cases_of(_ask(form), "usual")[EXAMPLE]
+    right = outcome(case, models_of(cells)[form.name], dict(names))
+    try:
+        exec(compile(form.code, "<answer>", "exec"), names)
+    except Exception:
+        return False
+    found = run_answer(case.call(), parse_cell(form.code), names).answer
+    return _near(found, getattr(right, "rounded", right))
+
+
+def _near(one: Any, other: Any) -> bool:
+    other = getattr(other, "rounded", other)
+    try:
+        if isinstance(other, Tensor):
+            return bool(torch.allclose(torch.as_tensor(one).double(), other.double(), rtol=1e-4, atol=1e-5))
+        if isinstance(other, list | tuple):
+            return len(one) == len(other) and all(map(_near, one, other))
+        return bool(one == other) or abs(one - other) < 1e-5
+    except Exception:
+        return False
+
+
+if __name__ == "__main__":
+    print(report())
