@@ -42,9 +42,7 @@ def outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
 
     Raises ContentError if the model answer stops.
     """
-    call = case.call()
-    if case.mode is Mode.OFTEN:
-        call = replace(call, repeat=call.repeat * MODEL_DRAWS)
+    call = _call(case)
     rounded = case.observed(_result(call, code, namespace))
     if case.mode is not Mode.VALUE:
         return rounded
@@ -61,10 +59,13 @@ def outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
 
 def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
     """What a wrong answer with this code comes to on a case. Raises ContentError if it stops."""
+    return case.observed(_result(_call(case), code, namespace))
+
+
+def _call(case: AskCase) -> Call:
+    """The call of a model answer on a case."""
     call = case.call()
-    if case.mode is Mode.OFTEN:
-        call = replace(call, repeat=call.repeat * MODEL_DRAWS)
-    return case.observed(_result(call, code, namespace))
+    return replace(call, repeat=call.repeat * MODEL_DRAWS) if case.mode is Mode.OFTEN else call
 
 
 def _changed(call: Call, change: Any) -> Call:

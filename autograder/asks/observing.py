@@ -58,7 +58,7 @@ class AskCase:
         """The inputs in the order of the signature, but for a generator."""
         return {name: self.values[name] for name in self.ask.parameters if not isinstance(self.values[name], Seed)}
 
-    def call(self, repeat: int = 0) -> Call:
+    def call(self) -> Call:
         """The call of the answer on this case."""
         ask, values = self.ask, self.values
         given = {name: values[name] for name in ask.given if name in values}
@@ -71,7 +71,7 @@ class AskCase:
             Mode.SEEDS: TRIED,
         }
         seeds = self.seeds or ((values[generator].number,) if generator else ())
-        return Call(ask.name, True, self.inputs, given, ask.without, generator, seeds, repeat or times[self.mode])
+        return Call(ask.name, True, self.inputs, given, ask.without, generator, seeds, times[self.mode])
 
     def observed(self, results: Any) -> Any:
         """What counts of the results of a call."""

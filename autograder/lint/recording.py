@@ -132,7 +132,7 @@ def _recorded(
             continue
         for each in planted:
             if all(
-                (one == STOPS) == (two == STOPS) and (one == STOPS or agrees(case.mode, one, two, truth))
+                agrees(case.mode, one, two, truth)
                 for case, one, two, truth in zip(cases, outcomes, each.outcomes, right, strict=True)
             ):
                 yield ask.name, f"two planted mistakes give the same on all cases: “{each.sentence}”, “{row['sentence']}”"

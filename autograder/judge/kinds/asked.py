@@ -94,7 +94,7 @@ class Asked:
             diagnosis = f"It is of the type `{function.kind}`, and should be a function."
             step = f"Write `def {self.name}({', '.join(self.ask.parameters)}):`, and the lines of it below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
-        return wording.not_attempted(self.name, has_run=False) if function.is_blank and self._is_stub() else None
+        return wording.not_attempted(self.name) if function.is_blank and self._is_stub() else None
 
     def _is_stub(self) -> bool:
         """Whether the function has nothing in it but a docstring, as it was released."""
@@ -168,7 +168,11 @@ class Asked:
             step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
         return Verdict(self.name, Outcome.WRONG, diagnosis, seen, next_step=step, mistake=kept, example=self._shown(case))
 
-    def reference(self, case: AskCase) -> Any:
+    def reference(self, case: AskCase) -> tuple[Mode, Any]:
+        return case.mode, self._right(case)
+
+    def _right(self, case: AskCase) -> Any:
+        """What is right on a case, by the model answer where it is at hand, and else as it was recorded."""
         if code := self.session.models.get(self.name):
             try:
                 return outcome(case, code, self.session.namespace)
@@ -177,23 +181,9 @@ class Asked:
         assert self.recorded is not None
         return self.recorded.right[self._practice().index(case)]
 
-    def compare(self, answer: Any, reference: Any) -> Difference | None:
-        mode = Mode.VALUE
-        if isinstance(reference, dict) and reference.keys() == {"again", "other"}:
-            mode = Mode.SEEDS
-        elif self.ask.random and self._is_statistic(reference):
-            mode = Mode.OFTEN
-        return observed_difference(mode, answer, reference)
-
-    @staticmethod
-    def _is_statistic(reference: Any) -> bool:
-        if isinstance(reference, dict):
-            return all(isinstance(key, str) and isinstance(value, int) for key, value in reference.items())
-        return (
-            isinstance(reference, list)
-            and bool(reference)
-            and all(isinstance(each, dict) and "kurtosis" in each for each in reference)
-        )
+    def compare(self, answer: Any, reference: tuple[Mode, Any]) -> Difference | None:
+        mode, right = reference
+        return observed_difference(mode, answer, right)
 
     def wrong(self, attempt: Attempt[AskCase], difference: Difference) -> Verdict:
         if planted := self._agreeing():
@@ -243,8 +233,7 @@ class Asked:
             left = [
                 (each, far + (0.0 if stops else distance(case.mode, attempt.answer, each.outcomes[place])))
                 for each, far in left
-                if (each.outcomes[place] == STOPS) == stops
-                and (stops or agrees(case.mode, attempt.answer, each.outcomes[place], known.right[place]))
+                if agrees(case.mode, STOPS if stops else attempt.answer, each.outcomes[place], known.right[place])
             ]
         return min(left, key=lambda each: each[1])[0] if left else None
 
@@ -261,7 +250,7 @@ class Asked:
             inputs = f"inputs of size {max((value for value in case.values.values() if type(value) is int), default=0)}"
         if answer is MISSING:
             return f"For {inputs}."
-        right = self.reference(case)
+        right = self._right(case)
         path = self.name if not self.ask.is_function else "the result"
         place = first_place(answer, right, self._labels(case), path)
         if place is None:
