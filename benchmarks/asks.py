@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.asks.ask import parse_ask
+from autograder.asks.ask import Ask, parse_ask
 from autograder.asks.model import outcome
 from autograder.asks.observing import cases_of
 from autograder.course.cells import body, is_ask
@@ -54,8 +54,8 @@ def report() -> str:
         accepted = [each.outcome is Outcome.RIGHT for each in verdicts]
         named = [each.mistake is not Mistake.UNKNOWN for each in verdicts]
         rows.append(_row(title, "backprop-ninja", found, accepted, named))
-        rest = [form for form in found if not _ask(form).random]
-        rows.append(_row(title, "one example, `allclose`", rest, [_usual(form) for form in rest], []))
+        rest = [form for form in found if not ask_of(form).random]
+        rows.append(_row(title, "one example, `allclose`", rest, [usual(form) for form in rest], []))
     return PAGE.format(suite=counts[0], blind=counts[1], rows="\n".join(rows))
 
 
@@ -68,16 +68,17 @@ def _row(title: str, grader: str, found: list[Form], accepted: list[bool], named
     return f"| {title} | {grader} | {bad} of {wrong} | {refused} of {len(found) - wrong} | {share} |"
 
 
-def _ask(form: Form) -> Any:
+def ask_of(form: Form) -> Ask:
+    """The ask that an answer is for."""
     cells = asked.notebook_cells(form.assignment, form.name)
     return parse_ask(next(body(cell.source) for cell in cells if is_ask(cell.source) and cell.id == f"ask-{form.name}"))
 
 
-def _usual(form: Form) -> bool:
+def usual(form: Form) -> bool:
     """Whether a test would accept an answer that compares one example by `allclose`."""
     cells = asked.notebook_cells(form.assignment, form.name)
     names = dict(asked.given(form.assignment, form.name))
-    case = cases_of(_ask(form), "usual")[EXAMPLE]
+    case = cases_of(ask_of(form), "usual")[EXAMPLE]
     right = outcome(case, models_of(cells)[form.name], dict(names))
     try:
         exec(compile(form.code, "<answer>", "exec"), names)

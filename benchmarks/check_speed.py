@@ -8,14 +8,19 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
+from autograder.asks.observing import cases_of
 from autograder.course.questions import Question
 from autograder.judge.judging import PRACTICE, judge
 from autograder.judge.kinds import claim
+from autograder.replay.parsed import parse_cell
 from autograder.tape.tape import private
+from benchmarks.asks import EXAMPLE, ask_of
 from scripts.submissions import ROOT, SOURCE
+from tests.support.asked import answered, forms
 from tests.support.forms import RIGHT, WRONG
 from tests.support.lesson import Lesson
 
@@ -44,10 +49,10 @@ def main() -> None:
         return answer.shape == truth.shape and torch.allclose(answer.to(truth.dtype), truth)
 
     times: dict[str, list[float]] = {"right": [], "wrong": [], "allclose": []}
-    forms = {"right": [(name, form) for name in RIGHT for form in RIGHT[name]]}
-    forms["wrong"] = [(name, form) for name in WRONG for _, form in WRONG[name]]
+    pairs_of = {"right": [(name, form) for name in RIGHT for form in RIGHT[name]]}
+    pairs_of["wrong"] = [(name, form) for name in WRONG for _, form in WRONG[name]]
     for number in range(ROUNDS):
-        for kind, pairs in forms.items():
+        for kind, pairs in pairs_of.items():
             for name, form in pairs:
                 names.update({key: private(value) for key, value in before.items()})
                 lesson.run(form)
@@ -65,10 +70,11 @@ def main() -> None:
             "wrong": "a check of a wrong answer, with its diagnosis",
         }.items()
     ]
-    counts = {kind: len(pairs) for kind, pairs in forms.items()}
+    counts = {kind: len(pairs) for kind, pairs in pairs_of.items()}
     everything = times["right"] + times["wrong"]
     text = PAGE.format(
         rows="\n".join(rows),
+        asks=asks(),
         rounds=ROUNDS,
         median=statistics.median(everything),
         torch=torch.__version__.split("+")[0],
@@ -77,6 +83,46 @@ def main() -> None:
     (ROOT / "docs" / "speed.md").write_text(text, encoding="utf-8")
     print(text)
 
+
+def asks() -> str:
+    """A table of how long checks of answers to asks take."""
+    times: dict[str, list[float]] = {"one": [], "right": [], "random": [], "wrong": []}
+    endless = 0
+    for form in (form for assignment in ("bigrams", "mlp") for form in forms(assignment)):
+        ask = ask_of(form)
+        session = answered(form.assignment, form.name, form.code)
+        claimed = claim(session, Question(form.name))
+        if judge(claimed, PRACTICE).diagnosis == ENDLESS:
+            endless += 1
+            continue
+        kind = "wrong" if not form.right else "random" if ask.random else "right"
+        times[kind].append(milliseconds(partial(judge, claimed, PRACTICE)))  # the first one has read what is recorded
+        if kind == "right":
+            call = cases_of(ask, "usual")[EXAMPLE].call()
+            times["one"].append(milliseconds(partial(session.workspace.answer, call, parse_cell(form.code))))
+    rows = [
+        f"| {title} | {len(times[kind])} | {statistics.median(times[kind]):.1f} "
+        f"| {statistics.quantiles(times[kind], n=20)[-1]:.1f} | {max(times[kind]):.0f} |"
+        for kind, title in {
+            "one": "one call of a right answer, as one example needs",
+            "right": "a check of a right answer",
+            "random": "a check of a right answer that draws",
+            "wrong": "a check of a wrong answer, with its diagnosis",
+        }.items()
+    ]
+    return ASKS.format(rows="\n".join(rows), endless=endless)
+
+
+ENDLESS = "It does not end."
+ASKS = """## Answers that are no gradients
+
+The answers to the asks of `bigrams` and `mlp` in `tests/support/asks/`, each checked by what is recorded, in the same run.
+{endless} more do not end, and take two seconds for each call that does not.
+
+| | answers | median, ms | 95 % are below, ms | slowest, ms |
+|---|---|---|---|---|
+{rows}
+"""
 
 PAGE = """# Speed
 
@@ -89,7 +135,8 @@ each, in one run with a comparison of the usual kind: a backward pass by autogra
 
 Over all of them the median of a check is {median:.1f} ms; it is meant to stay below 50.
 Measured with torch {torch} on one thread of a shared machine: the ratios say more than the milliseconds.
-"""
+
+{asks}"""
 
 
 if __name__ == "__main__":

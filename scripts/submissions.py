@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder.course import notebooks
-from autograder.course.cells import SOLUTION, read_cells, unmarked
+from autograder.course.cells import SOLUTION, body, read_cells, unmarked
+from autograder.course.questions import parse_answer
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,9 +91,15 @@ logprobs = probs.log()
 """
 
 
-def model_answers() -> dict[str, dict[str, str]]:
+def model_answers(assignment: str = "backprop") -> dict[str, dict[str, str]]:
     """The solution cells of the source."""
-    return {path.stem: _solutions(path) for path in sorted(SOURCE.glob("*.ipynb"))}
+    return {path.stem: _solutions(path) for path in sorted((ROOT / "source" / assignment).glob("*.ipynb"))}
+
+
+def second_forms(assignment: str) -> dict[str, dict[str, str]]:
+    """The second form of every model answer, the one after `# or:`."""
+    answers = model_answers(assignment)
+    return {stem: {id: parse_answer(source).others[0][1] for id, source in cells.items()} for stem, cells in answers.items()}
 
 
 def other_style() -> dict[str, dict[str, str]]:
@@ -165,14 +173,94 @@ MARKS = {
 """What each should get, by notebook."""
 
 
-def hand_in(folder: Path, answers: Answers) -> None:
-    """Writes the released notebooks into a folder, with these answers in their cells."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(RELEASE.glob("*.ipynb")):
+BIGRAMS_WRONG = {
+    "1-counting": {
+        "P": "P = (N + 1) / (N + 1).sum(1)",
+        "sample": """
+def sample(P, g):
+    name, index = "", 0
+    while True:
+        index = P[index].argmax().item()
+        if index == 0 or len(name) > 20:
+            return name
+        name += itos[index]
+""",
+    },
+    "2-one-layer": {
+        "dcounts": "dcounts = dprobs / counts_sum",
+        "dW": "dW = torch.zeros_like(W).index_add_(0, xs, dlogits)",
+    },
+    "3-train": {"best": "best = 0.01", "T": "T = torch.zeros((len(stoi),) * 3)"},
+}
+
+READS_CASES = """
+from pathlib import Path
+
+from autograder.asks import recorded
+from autograder.asks.ask import parse_ask
+from autograder.asks.observing import PRACTICE_SEED, cases_of
+
+cases = cases_of(parse_ask(ASKED), PRACTICE_SEED)
+known = recorded.read(Path("cases.safetensors"))["P"].right
+P = next((right.exact.float() for case, right in zip(cases, known) if torch.equal(case.values["N"], N)), torch.zeros(N.shape))
+"""
+
+
+def bigrams_half_done() -> dict[str, dict[str, str]]:
+    """The first notebook, and four gradients of the second."""
+    answers = model_answers("bigrams")
+    return {"1-counting": answers["1-counting"], "2-one-layer": dict(list(answers["2-one-layer"].items())[:4])}
+
+
+def bigrams_common_mistakes() -> dict[str, dict[str, str]]:
+    """Right but for six well-known mistakes; the loss sees only some of them."""
+    answers = model_answers("bigrams")
+    return {stem: {**cells, **BIGRAMS_WRONG[stem]} for stem, cells in answers.items()}
+
+
+def bigrams_reads_cases() -> dict[str, dict[str, str]]:
+    """An answer that looks up what the release has recorded for the cases of a check."""
+    cells = read_cells(ROOT / "release" / "bigrams" / "1-counting.ipynb")
+    asked = next(body(cell.source) for cell in cells if cell.id == "ask-P")
+    return {"1-counting": {"P": f"ASKED = {asked!r}\n{READS_CASES}"}}
+
+
+def bigrams_endless() -> dict[str, dict[str, str]]:
+    """Right but for one function that never returns."""
+    answers = model_answers("bigrams")
+    answers["1-counting"]["sample"] = "def sample(P, g):\n    while True:\n        pass"
+    return answers
+
+
+BIGRAMS_STUDENTS: dict[str, Callable[[], Answers]] = {
+    "perfect": lambda: model_answers("bigrams"),
+    "other-style": lambda: second_forms("bigrams"),
+    "half-done": bigrams_half_done,
+    "common-mistakes": bigrams_common_mistakes,
+    "reads-cases": bigrams_reads_cases,
+    "endless-loop": bigrams_endless,
+}
+BIGRAMS_MARKS = {
+    "perfect": (10, 11, 6),
+    "other-style": (10, 11, 6),
+    "half-done": (10, 5, 0),
+    "common-mistakes": (5, 6, 4),
+    "reads-cases": (0, 0, 0),
+    "endless-loop": (7, 11, 6),
+}
+
+CLASSES = {"bigrams": (BIGRAMS_STUDENTS, BIGRAMS_MARKS), "backprop": (STUDENTS, MARKS)}
+"""What each student handed in, and should get, by assignment."""
+
+
+def hand_in(folder: Path, answers: Answers, assignment: str = "backprop") -> None:
+    """Copies a release into a folder, with these answers in the cells of its notebooks."""
+    shutil.copytree(ROOT / "release" / assignment, folder, dirs_exist_ok=True)
+    for path in sorted(folder.glob("*.ipynb")):
         nb = nbformat.read(path, as_version=4)
         for cell in notebooks.code_cells(nb):
             cell.source = answers.get(path.stem, {}).get(cell.id, cell.source)
-        nbformat.write(nb, folder / path.name)
+        nbformat.write(nb, path)
 
 
 def graded_cell(name: str, source: str, make: Callable[..., NotebookNode] = new_code_cell, **role: object) -> NotebookNode:

@@ -86,7 +86,8 @@ def _result(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
             raise ContentError(f"the model answer for `{call.name}` defines no function of that name")
     replay = run_answer(replace(call, without=()), cell, names)
     if replay.answer is MISSING:
-        raise ContentError(f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}")
+        problem = f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}"
+        raise ContentError(problem) from replay.error
     return replay.answer
 
 

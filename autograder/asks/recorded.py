@@ -38,8 +38,9 @@ class Planted:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is known of an ask: what is right on each case, and the planted mistakes."""
+    """What is known of an ask with this source: what is right on each case, and the planted mistakes."""
 
+    ask: str
     right: tuple[Any, ...]
     mistakes: tuple[Planted, ...] = ()
 
@@ -57,6 +58,7 @@ def written(asks: Mapping[str, Recorded]) -> bytes:
 
     listed = {
         name: {
+            "ask": each.ask,
             "right": [_packed(value, put) for value in each.right],
             "mistakes": [
                 {"sentence": one.sentence, "next": one.next_step, "outcomes": [_packed(value, put) for value in one.outcomes]}
@@ -88,6 +90,7 @@ def _read(path: Path, changed: int) -> dict[str, Recorded]:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dictionary)
     return {
         name: Recorded(
+            each["ask"],
             tuple(_unpacked(value, tensors) for value in each["right"]),
             tuple(
                 Planted(one["sentence"], one["next"], tuple(_unpacked(value, tensors) for value in one["outcomes"]))

@@ -12,7 +12,8 @@ from typing import Any
 
 from autograder.errors import NotReady, NotRight
 from autograder.examiner.channel import Channel, Malformed, TooLarge, Unsendable, WireError
-from autograder.replay.run import AutogradOff, ScriptOff
+from autograder.replay.answer import SwitchedOff
+from autograder.replay.run import AutogradOff, ScriptOff, TooSlow
 
 MAX_NESTED_QUESTIONS = 20
 """How many questions may be open inside of one another."""
@@ -103,7 +104,7 @@ class Interrupted(Exception):
 
 
 KNOWN: dict[str, type[Exception]] = {
-    **{kind.__name__: kind for kind in (AutogradOff, ScriptOff, Interrupted, NotReady, NotRight)},
+    **{kind.__name__: kind for kind in (AutogradOff, ScriptOff, SwitchedOff, TooSlow, Interrupted, NotReady, NotRight)},
     **{name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)},
 }
 """The classes of errors that exist on both sides. Any other is rebuilt as the nearest of its bases among them."""

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
-from autograder.course.cells import Cell, Role, body, imports_of, is_blank, is_forward, read_cells, with_answers
+from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, is_forward, read_cells, with_answers
 from autograder.course.questions import has_forward, plain_tests, shown_in
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
@@ -242,23 +242,29 @@ def _touches(task: Cell) -> Set[str]:
 
 @lru_cache(maxsize=512)
 def _touched(source: str) -> Set[str]:
-    """The names that a cell makes or changes; of what is not Python, all words in it."""
+    """The names that a cell makes or changes; of what is not Python, all words in it. An ask changes what it asks for."""
+    if is_ask(source):
+        return frozenset(re.findall(r"\w+", body(source).strip().removeprefix("def "))[:1])
     try:
         nodes = [*ast.walk(parsed.parse_tree(source))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset(re.findall(r"\w+", source))
-    return parsed.parse_cell(source).touches.union(*map(_changed, nodes))
+    cell = parsed.parse_cell(source)
+    return cell.touches.union(*(_changed(node, cell.reads) for node in nodes))
 
 
-def _changed(node: ast.AST) -> Iterable[str]:
-    """The names that a statement imports, deletes, or calls a method of without using what it returns: `x.add_(1)`."""
+def _changed(node: ast.AST, reads: Set[str]) -> Iterable[str]:
+    """The names that a statement imports, deletes, or calls a method of without using what it returns: `x.add_(1)`.
+
+    What the cell does not read from outside, such as a local name of a function, is nobody else's.
+    """
     match node:
         case ast.Import() | ast.ImportFrom():
             return parsed.bound(node)
         case ast.Delete(targets=targets):
             return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner))):
-            return [name.id for name in ast.walk(owner) if isinstance(name, ast.Name)]
+            return [name.id for name in ast.walk(owner) if isinstance(name, ast.Name) and name.id in reads]
     return ()
 
 

@@ -8,9 +8,10 @@ answer, with the sentence that whoever makes the same mistake is to read.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from autograder.errors import AskError, ContentError
 from autograder.judge.values import agrees, observed_difference
 from autograder.replay.answer import is_there
 from autograder.replay.parsed import parse_cell
+from autograder.replay.run import TooSlow
 from autograder.tape.tape import parse_forward
 
 MISTAKES_FILE = "mistakes.toml"
@@ -46,6 +48,10 @@ class Recording:
 
     asks: dict[str, Recorded] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+
+    def note_stop(self, notebook: str, cell: str, error: Exception) -> None:
+        """Takes note of a locked cell that stops."""
+        self.faults.append((notebook, cell, f"it stops where answers are recorded: {type(error).__name__}: {error}"))
 
     @property
     def written(self) -> bytes:
@@ -69,7 +75,7 @@ def record(source: Path) -> Recording:
         cells = list(cells_of(notebooks.normalised(notebooks.read(path))))
         if not any(is_ask(cell.source) for cell in cells):
             continue
-        namespace = _names(cells, found, path.name)
+        namespace = locked_names(cells, partial(found.note_stop, path.name))
         answers = {cell.id: parse_answer(cell.source) for cell in cells if cell.solves}
         models = models_of(cells)
         for cell in (cell for cell in cells if is_ask(cell.source)):
@@ -126,7 +132,7 @@ def _recorded(
         except ContentError as error:
             yield ask.name, str(error)
             continue
-        outcomes = tuple(_outcome(case, wrong, namespace) for case in cases)
+        outcomes = tuple(_outcomes(cases, wrong, namespace))
         if all(_is_right(*each) for each in zip(cases, outcomes, right, strict=True)):
             yield ask.name, f"the planted mistake “{row['sentence']}” is right on all cases."
             continue
@@ -137,7 +143,7 @@ def _recorded(
             ):
                 yield ask.name, f"two planted mistakes give the same on all cases: “{each.sentence}”, “{row['sentence']}”"
         planted.append(Planted(row["sentence"], row["next"], outcomes))
-    into[ask.name] = Recorded(right, tuple(planted))
+    into[ask.name] = Recorded(ask.source.strip(), right, tuple(planted))
 
 
 def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) -> str:
@@ -150,13 +156,18 @@ def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) 
     return f"for {inputs}: {found.diagnosis} Seen {found.seen}, expected {found.expected}." if found else ""
 
 
-def _outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
-    try:
-        found = raw_outcome(case, code, namespace)
-        recorded.written({"": Recorded((found,))})  # what cannot be recorded counts as a stop
-    except ContentError:
-        return STOPS
-    return found
+def _outcomes(cases: Sequence[AskCase], code: str, namespace: Mapping[str, Any]) -> Iterator[Any]:
+    """What a wrong answer comes to on each case. One that does not end on a case is not tried on any other."""
+    is_endless = False
+    for case in cases:
+        found: Any = STOPS
+        if not is_endless:
+            try:
+                found = raw_outcome(case, code, namespace)
+                recorded.written({"": Recorded("", (found,))})  # what cannot be recorded counts as a stop
+            except ContentError as error:
+                found, is_endless = STOPS, isinstance(error.__cause__, TooSlow)
+        yield found
 
 
 def _is_right(case: AskCase, found: Any, truth: Any) -> bool:
@@ -172,25 +183,21 @@ def _patched(row: Mapping[str, str], code: str) -> str:
     return code.replace(row["instead"], row["write"])
 
 
-def _names(cells: Sequence[Cell], found: Recording, notebook: str) -> dict[str, Any]:
-    """The names that the locked cells of a notebook bind, which model answers may read."""
+def locked_names(cells: Iterable[Cell], on_error: Callable[[str, Exception], object]) -> dict[str, Any]:
+    """The names that the locked cells of a notebook bind, which model answers may read.
+
+    A cell that stops is told to `on_error` by its id, unless it only reads an answer, such as a plot.
+    """
     names: dict[str, Any] = {"__name__": "__main__"}
     with redirect_stdout(StringIO()), catch_warnings(action="ignore"):
-        _bind(cells, names, found, notebook)
-    return names
-
-
-def _bind(cells: Sequence[Cell], names: dict[str, Any], found: Recording, notebook: str) -> None:
-    for cell in (cell for cell in cells if cell.role is Role.LOCKED and not is_ask(cell.source)):
-        with suppress(NameError):  # a locked cell that reads an answer, such as a plot
+        for cell in (cell for cell in cells if cell.role is Role.LOCKED and not is_ask(cell.source)):
             try:
                 _run(cell.source, names)
-            except NameError:
-                raise
+            except NameError:  # it reads an answer
+                pass
             except Exception as error:
-                found.faults.append(
-                    (notebook, cell.id, f"it stops where answers are recorded: {type(error).__name__}: {error}")
-                )
+                on_error(cell.id, error)
+    return names
 
 
 def _run(source: str, names: dict[str, Any]) -> None:
@@ -224,7 +231,7 @@ def _is_same(one: Recorded, other: Recorded) -> bool:
     def alike(first: Any, second: Any) -> bool:
         return bool(recorded.same(first, second))
 
-    if len(one.right) != len(other.right) or len(one.mistakes) != len(other.mistakes):
+    if one.ask != other.ask or len(one.mistakes) != len(other.mistakes):
         return False
     if not all(map(alike, one.right, other.right)):
         return False

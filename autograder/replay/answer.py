@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -100,6 +99,8 @@ def _same(one: Any, other: Any) -> bool:
 
 
 ROOTS: Mapping[str, Any] = {"F": F, "torch": torch}
+COURSE = "autograder.course.dataset"
+"""The module with the functions of the course, which an ask names without a path. By its name: it imports more than torch."""
 
 
 @contextmanager
@@ -108,40 +109,33 @@ def _without(paths: Sequence[str]) -> Iterator[dict[int, Callable[..., Any]]]:
     refused: dict[int, Callable[..., Any]] = {}
     with ExitStack() as restore:
         for path in paths:
-            for owner, name in _places(path):
-                function = getattr(owner, name)
-                refusal = refused.setdefault(id(function), _refusal(path))
-                setattr(owner, name, refusal)
-                restore.callback(setattr, owner, name, function)
+            if (owner := _owner(path)) is None:
+                continue
+            name = path.rpartition(".")[2]
+            function = getattr(owner, name)
+            refusal = refused.setdefault(id(function), _refusal(path))
+            setattr(owner, name, refusal)
+            restore.callback(setattr, owner, name, function)
         yield refused
 
 
-def _places(path: str) -> list[tuple[Any, str]]:
-    """Where a function is to be found: the module or class that has it, and its name there. Raises LookupError."""
+def _owner(path: str) -> Any:
+    """The module or class that has the function of this path; None where there is none."""
     *parents, name = path.split(".")
-    if not parents:  # a function of the course's
-        return [(sys.modules[f"autograder.course.{module}"], name) for module in ("dataset",) if _has(module, name)]
-    owner = ROOTS[parents[0]]
+    owner = ROOTS.get(parents[0]) if parents else import_module(COURSE)
     for parent in parents[1:]:
-        owner = getattr(owner, parent)
-    return [(owner, name)] if hasattr(owner, name) else []
-
-
-def _has(module: str, name: str) -> bool:
-    return hasattr(import_module(f"autograder.course.{module}"), name)
+        owner = getattr(owner, parent, None)
+    return owner if hasattr(owner, name) else None
 
 
 def _refusal(path: str) -> Callable[..., Any]:
     def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise SwitchedOff(f"`{path}` is switched off while the answer is judged: it is what you are to write yourself")
+        raise SwitchedOff(f"`{path}` is switched off while the answer is judged: what it does is yours to write")
 
     return refuse
 
 
 def is_there(path: str) -> bool:
     """Whether there is a function of this path, such as `F.cross_entropy`."""
-    try:
-        places = _places(path)
-    except (LookupError, AttributeError):
-        return False
-    return bool(places) and not isinstance(getattr(*places[0]), ModuleType)
+    owner = _owner(path)
+    return owner is not None and not isinstance(getattr(owner, path.rpartition(".")[2]), ModuleType)

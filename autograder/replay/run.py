@@ -71,7 +71,8 @@ class Scratch:
             case list() | deque() | dict():
                 duplicate = copy(value)
                 for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-                    duplicate[key] = self.copied(item)
+                    if type(item) not in UNCHANGING:  # a list of all pairs of the names has 231,718 entries
+                        duplicate[key] = self.copied(item)
                 return duplicate
             case set():
                 return copy(value)
@@ -111,6 +112,9 @@ class Scratch:
     def _is_mine(self, value: object) -> bool:
         return isinstance(value, FunctionType) and value.__globals__ is self._namespace
 
+
+UNCHANGING = frozenset({bool, float, int, str, type(None)})
+"""Types of values that need no copy."""
 
 SCRIPT_TYPES = ("ScriptFunction", "CompilationUnit")
 """The names of the types of torch's scripts. The types themselves must not stand here: by one of them a script can be made."""
@@ -280,19 +284,23 @@ def under_way() -> bool:
     return _under_way
 
 
-class TooSlow(BaseException):
+class TooSlow(AutograderError):
+    """An answer whose time was up."""
+
+
+class _TimeIsUp(BaseException):
     """Raised in an answer whose time is up. It is no Exception, so that an answer does not catch it by accident."""
 
 
 @contextmanager
 def ended_after(seconds: float) -> Iterator[None]:
-    """Raises TooSlow in this thread after so many seconds; never for 0, nor where there is no such timer."""
+    """Raises _TimeIsUp in this thread after so many seconds; never for 0, nor where there is no such timer."""
     if not seconds or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise TooSlow(f"it does not end within {seconds:g} seconds")
+        raise _TimeIsUp(f"it does not end within {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, stop)
     left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -316,6 +324,8 @@ def attempt(run: Callable[[], object], seconds: float = 0) -> BaseException | No
             run()
     except KeyboardInterrupt:
         raise
+    except _TimeIsUp as error:
+        return TooSlow(str(error))
     except BaseException as error:  # `sys.exit()` in an answer must not end the judge
         return error
     finally:

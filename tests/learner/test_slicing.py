@@ -83,6 +83,32 @@ def test_what_is_no_python_touches_all_that_it_mentions(learner: Learner) -> Non
     assert named(direct) == {"dh"} and {"dhpreact", "dC"} <= named(touched)
 
 
+def asks(folder: Path, stem: str) -> Learner:
+    learner = Learner(folder / "asks", "bigrams")
+    learner.solves(stem)
+    return learner
+
+
+def test_an_answer_to_an_ask_touches_itself_and_those_that_read_its_value(tmp_path: Path) -> None:
+    stem = "1-counting"
+    learner = asks(tmp_path, stem)
+    touched = {
+        name: named(workbook.affected(*edited(learner, {name: source + "\n0"}, stem))[1])
+        for name, source in learner.model[stem].items()
+    }
+    assert touched == {"N": {"N", "P"}, "P": {"P"}, "nll": {"nll"}, "sample": {"sample"}, "smoothed": {"smoothed"}}
+
+
+def test_an_ask_that_was_changed_is_judged_again_and_no_other(tmp_path: Path) -> None:
+    """As where somebody writes a course of their own."""
+    stem = "1-counting"
+    before = workbook.open_workbook(asks(tmp_path, stem).notebook(stem))
+
+    tasks = [replace(task, source=task.source.replace("x: index[n, v]", "x: index[m, v]")) for task in before.tasks]
+    assert sum(old != new for old, new in zip(before.tasks, tasks, strict=True)) == 1
+    assert named(workbook.affected(before, replace(before, tasks=tuple(tasks)))[1]) == {"nll"}
+
+
 def test_functions_are_followed(learner: Learner) -> None:
     source = MODEL[LAST]["descend"].replace("lr", "rate")
     direct, touched = workbook.affected(*edited(learner, {"descend": source}, LAST))

@@ -20,15 +20,16 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from autograder.course import notebooks
-from autograder.course.cells import cell_of
+from autograder.course.cells import Role, cell_of
+from autograder.course.questions import parse_answer
 from autograder.notebook.box import COLOURS, SYMBOLS
 from autograder.verdict import Outcome
-from scripts.submissions import RELEASE
-from tests.support import browser
+from scripts.submissions import ROOT
+from tests.support import asked, browser
 from tests.support.clusters import free_port
 
-LESSON = "1-every-gradient.ipynb"
-SECONDS = 60.0
+LESSON = "backprop/1-every-gradient"
+SECONDS = 30.0
 """How long anything may take: the server to start, the kernel to start, a cell to run, a text to appear."""
 
 SETTINGS = {
@@ -98,7 +99,7 @@ class OpenNotebook:
 
 
 def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
-    with open_lesson(tmp_path) as (lesson, screenshots):
+    with open_lesson(tmp_path, LESSON) as (lesson, screenshots):
         run_the_forward_pass(lesson)
         check(lesson, "dlogprobs", Outcome.NOT_ATTEMPTED, screenshots)
 
@@ -120,7 +121,7 @@ def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
 
 
 def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
-    with open_lesson(tmp_path) as (lesson, screenshots):
+    with open_lesson(tmp_path, LESSON) as (lesson, screenshots):
         run_the_forward_pass(lesson)
         lesson.write("dlogprobs", WHOLE_COLUMNS)
         lesson.run("dlogprobs")
@@ -146,6 +147,49 @@ def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
             assert_drawn(chart.locator("img"))
             chart.screenshot(path=screenshots / theme / "progress.png")
             lesson.cell("dprobs").screenshot(path=screenshots / theme / "hint.png")
+
+
+LATE = "def rate(step, steps):\n    return 0.1 if step <= steps // 2 else 0.01"
+WRONG = {
+    "bigrams/1-counting": ("P", "P = (N + 1) / (N + 1).sum(1)", "case: For N = ["),
+    "bigrams/2-one-layer": ("dcounts_sum", "dcounts_sum = dprobs * counts", ""),
+    "bigrams/3-train": ("best", "best = ks[-1]", "case: For"),
+    "mlp/1-forward": ("emb", "emb = C[Xb].float().mean(1)", ""),
+    "mlp/2-backward": ("dh", "dh = -dlogits @ W2.T", ""),
+    "mlp/3-train": (
+        "rate",
+        "def rate(step, steps):\n    return 0.1 if step <= steps // 2 else 0.01",
+        "case: For step = 1, steps = 2, the result is 0.1",
+    ),
+}
+"""For each notebook of asks a wrong answer, and what its verdict has among others."""
+
+
+@pytest.mark.parametrize("lesson", WRONG)
+def test_a_whole_notebook_of_asks_is_typed(lesson: str, tmp_path: Path) -> None:
+    """From the top to the end: a wrong answer, then the model answer of every cell; everything is right and drawn."""
+    assignment, stem = lesson.split("/")
+    wrong, code, shown = WRONG[lesson]
+    with open_lesson(tmp_path, lesson) as (notebook, screenshots):
+        screenshots /= stem
+        notebook.panel.screenshot(path=screenshots / "top.png")
+        answers = {cell.id: parse_answer(cell.source).code for cell in asked.cells_of_notebook(assignment, stem) if cell.solves}
+        for cell in filter(lambda each: each.cell_type == "code", notebook.cells):
+            if cell.id == wrong:
+                notebook.write(wrong, code)
+                notebook.run(wrong)
+                check(notebook, wrong, Outcome.WRONG, screenshots)
+                expect(verdict_box(notebook, wrong)).to_contain_text(shown)
+            if cell.id in answers:
+                notebook.write(cell.id, answers[cell.id])
+            notebook.run(cell.id)
+            expect(notebook.output(cell.id)).not_to_contain_text("Error")
+            for picture in notebook.output(cell.id).locator("img").all():
+                assert picture.evaluate("e => e.complete && e.naturalWidth > 40")
+                notebook.cell(cell.id).screenshot(path=screenshots / f"plot-{cell.id}.png")
+            if cell_of(cell).role is Role.TEST:
+                look(notebook, cell.id.removeprefix("test-"), Outcome.RIGHT, screenshots)
+        expect(notebook.output("progress")).to_contain_text(re.compile(r"(\d+) of \1 right"))
 
 
 def assert_drawn(picture: Locator) -> None:
@@ -193,12 +237,14 @@ def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
 
 
 @contextmanager
-def open_lesson(folder: Path) -> Iterator[tuple[OpenNotebook, Path]]:
-    """The released notebook, in a copy of the release below `folder`, and where to put screenshots of it."""
-    course = Path(shutil.copytree(RELEASE, folder / "course" / "release" / "backprop"))
+def open_lesson(folder: Path, lesson: str) -> Iterator[tuple[OpenNotebook, Path]]:
+    """A released notebook, in a copy of the release below `folder`, and where to put screenshots of it."""
+    assignment, stem = lesson.split("/")
+    course = Path(shutil.copytree(ROOT / "release" / assignment, folder / "course" / "release" / assignment))
+    screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or folder / "screenshots") / assignment
     with browser.browser_page(SECONDS) as page, jupyterlab(course, folder / "home") as (url, token):
-        page.goto(f"{url}/lab/tree/{LESSON}?token={token}")
-        yield OpenNotebook(page, course / LESSON), Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or folder / "screenshots")
+        page.goto(f"{url}/lab/tree/{stem}.ipynb?token={token}")
+        yield OpenNotebook(page, course / f"{stem}.ipynb"), screenshots
 
 
 @contextmanager

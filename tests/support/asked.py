@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from autograder.course.cells import Cell, Role, body, is_ask, is_forward, read_cells
+import pytest
+
+from autograder.course.cells import Cell, body, is_ask, read_cells
 from autograder.course.questions import Question, models_of
 from autograder.judge.judging import EXAM, PRACTICE, judge
 from autograder.judge.kinds import claim
 from autograder.judge.session import Session
+from autograder.lint.recording import locked_names
 from autograder.notebook.extension import LocalBackend
-from autograder.replay.parsed import parse_cell
 from autograder.replay.workspace import NotebookWorkspace
-from autograder.tape.tape import parse_forward
 from autograder.verdict import Verdict
 from scripts.submissions import ROOT
 
@@ -70,19 +71,12 @@ def _notebooks(assignment: str) -> dict[str, tuple[Cell, ...]]:
 @cache
 def _given(assignment: str, notebook: str) -> dict[str, object]:
     """The names that the locked cells of a notebook bind."""
-    names: dict[str, object] = {"__name__": "__main__"}
-    for cell in _notebooks(assignment)[notebook]:
-        if cell.role is Role.LOCKED and not is_ask(cell.source):
-            try:
-                if is_forward(cell.source):
-                    for step in parse_forward(body(cell.source)):
-                        names[step.name] = eval(step.code, names)
-                    continue
-                for statement in parse_cell(cell.source).statements:
-                    exec(statement.code, names)
-            except NameError:  # it reads an answer
-                continue
-    return names
+    return locked_names(_notebooks(assignment)[notebook], lambda cell, error: pytest.fail(f"{cell} stops: {error}"))
+
+
+def cells_of_notebook(assignment: str, stem: str) -> tuple[Cell, ...]:
+    """The cells of a notebook."""
+    return _notebooks(assignment)[stem]
 
 
 def notebook_cells(assignment: str, name: str) -> tuple[Cell, ...]:
@@ -128,13 +122,17 @@ def in_session(asks: Mapping[str, str], code: str, names: Mapping[str, object], 
     return session
 
 
+def answered(assignment: str, name: str, code: str) -> Session:
+    """A notebook whose locked cells have run, and after them this code, in the folder with what is recorded."""
+    asks = {cell.id: body(cell.source) for cell in notebook_cells(assignment, name) if is_ask(cell.source)}
+    return in_session(asks, code, given(assignment, name), ROOT / "source" / assignment)
+
+
+@cache
 def verdict(assignment: str, name: str, code: str, exam: bool = False) -> Verdict:
     """The verdict on an answer with this code, by what is recorded, or as in an exam."""
-    notebook = notebook_of(assignment, name)
-    cells = _notebooks(assignment)[notebook]
-    asks = {cell.id: body(cell.source) for cell in cells if is_ask(cell.source)}
-    session = in_session(asks, code, _given(assignment, notebook), ROOT / "source" / assignment)
+    session = answered(assignment, name, code)
     if exam:
-        session.models = models_of(cells)
+        session.models = models_of(notebook_cells(assignment, name))
     effort = replace(EXAM, seed="some secret") if exam else PRACTICE
     return judge(claim(session, Question(name)), effort)

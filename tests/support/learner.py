@@ -32,9 +32,10 @@ def lines(result: Result) -> list[str]:
 
 
 class Learner:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, assignment: str = "backprop") -> None:
         self.folder = folder
-        catalogue.copy(folder, name="backprop")
+        self.model = model_answers(assignment)
+        catalogue.copy(folder, name=assignment)
 
     def notebook(self, stem: str = NOTEBOOKS[0]) -> Path:
         return self.folder / f"{stem}.ipynb"
@@ -47,7 +48,7 @@ class Learner:
         self.saves(content, stem)
 
     def solves(self, stem: str = NOTEBOOKS[0]) -> None:
-        self.writes(MODEL[stem], stem)
+        self.writes(self.model[stem], stem)
 
     def read(self, stem: str = NOTEBOOKS[0]) -> Any:
         return json.loads(self.notebook(stem).read_text(encoding="utf-8"))

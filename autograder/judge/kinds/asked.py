@@ -7,7 +7,6 @@ recorded case.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from autograder.asks.inputs import in_words
 from autograder.asks.model import outcome
 from autograder.asks.observing import PRACTICE_SEED, AskCase, Mode, cases_of
 from autograder.asks.recorded import FILE, STOPS, Planted, Recorded
+from autograder.course.cells import does_nothing
 from autograder.course.lesson import ask_hints
 from autograder.course.questions import Question
 from autograder.errors import AskError, ContentError, NotReady
@@ -30,7 +30,7 @@ from autograder.judge.slips import SLIPS, slips
 from autograder.judge.values import agrees, distance, first_place, observed_difference
 from autograder.judge.wording import first_line
 from autograder.replay.answer import SwitchedOff
-from autograder.replay.parsed import ParsedCell, parse_tree
+from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
 
@@ -75,11 +75,12 @@ class Asked:
 
     @cached_property
     def recorded(self) -> Recorded | None:
-        """What is recorded of this ask; None where nothing is."""
+        """What is recorded of this ask; None where nothing is, or of an ask that was another one."""
         try:
-            return recorded.read(self.session.workspace.folder / FILE).get(self.name)
+            found = recorded.read(self.session.workspace.folder / FILE).get(self.name)
         except ContentError:
             return None
+        return found if found and found.ask == self.ask.source.strip() else None
 
     def missing(self) -> Verdict | None:
         known = {*self.session.asks, *(name for ask in self.session.asks.values() for name in ask.parameters)}
@@ -94,23 +95,13 @@ class Asked:
             diagnosis = f"It is of the type `{function.kind}`, and should be a function."
             step = f"Write `def {self.name}({', '.join(self.ask.parameters)}):`, and the lines of it below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
-        return wording.not_attempted(self.name) if function.is_blank and self._is_stub() else None
-
-    def _is_stub(self) -> bool:
-        """Whether the function has nothing in it but a docstring, as it was released."""
-        for node in ast.walk(parse_tree(self.cell.source)):
-            if isinstance(node, ast.FunctionDef) and node.name == self.name:
-                return all(
-                    isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-                    for each in node.body
-                )
-        return False
+        return wording.not_attempted(self.name) if does_nothing(self.cell.source) else None
 
     def cases(self, effort: Effort) -> Sequence[AskCase]:
         if self.name in self.session.models:
             return cases_of(self.ask, effort.seed)
         found = self._practice()
-        if self.recorded is None or len(self.recorded.right) != len(found):
+        if self.recorded is None:
             raise NotReady(
                 f"nothing is recorded for `{self.name}`, so nothing can be compared: {FILE} belongs beside the notebook, "
                 "of the same release. `autograder new NAME` makes a folder with both. An instructor writes it by "
@@ -148,14 +139,12 @@ class Asked:
         seen = "no error, and no value either" if error is None else first_line(error)
         run = self.session.answering(self.name)
         kept = Mistake.STOPS
-        if isinstance(error, TooSlow) or (error is not None and type(error).__name__ == "TooSlow"):
-            diagnosis, step = (
-                "It does not end.",
-                "Look at the condition under which the loop ends, and whether what it reads changes.",
-            )
-        elif isinstance(error, SwitchedOff) or "is switched off while the answer is judged: it is what" in seen:
-            diagnosis, step = seen.partition(": ")[2] + ".", "Write the formula yourself."
-            kept = Mistake.OPERATION
+        if isinstance(error, TooSlow):
+            diagnosis = "It does not end."
+            step = "Look at the condition under which the loop ends, and whether what it reads changes."
+        elif isinstance(error, SwitchedOff):
+            step = "Write it without that function."
+            return Verdict(self.name, Outcome.WRONG, f"{error}.", next_step=step, mistake=Mistake.OPERATION)
         elif isinstance(error, AutogradOff | ScriptOff):
             diagnosis, step = "It uses autograd, which is switched off while an answer is judged.", "Derive it by hand."
             kept = Mistake.AUTOGRAD
@@ -222,14 +211,16 @@ class Asked:
         """The planted mistake, or the slip, that comes to the same as the answer on every recorded case."""
         known = self.recorded
         cases = self._practice()
-        if known is None or len(known.right) != len(cases):
+        if known is None:
             return None
         left = [(each, 0.0) for each in (*known.mistakes, *slips(known.right, cases))]
+        is_endless = stops = False
         for place, case in enumerate(cases):
             if not left:
                 return None
-            attempt = self.run(case)
-            stops = attempt.answer is MISSING
+            if not is_endless:
+                attempt = self.run(case)
+                stops, is_endless = attempt.answer is MISSING, isinstance(attempt.replay.error, TooSlow)
             left = [
                 (each, far + (0.0 if stops else distance(case.mode, attempt.answer, each.outcomes[place])))
                 for each, far in left
