@@ -10,7 +10,7 @@ NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or \
 
 help:
 	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
-	@echo "make demo      install, then grade a course of six submissions and show the marks"
+	@echo "make demo      install, then grade a class on two assignments and show the marks"
 	@echo "make test      install, then run the whole test suite"
 	@echo "make test-fast all tests that need no room, server or browser, in two minutes"
 	@echo "make install   the environment, in $(VENV)"

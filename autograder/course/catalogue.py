@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autograder import files
 from autograder.course.cells import Cell, cell_of, load, read_cells
+from autograder.course.lesson import in_course_order
 from autograder.errors import ContentError
 
 PACKAGE = files.PACKAGE
@@ -58,7 +59,7 @@ class Catalogue:
 
     @property
     def assignments(self) -> list[Assignment]:
-        """The assignments by their names. Raises ContentError where there are none."""
+        """The assignments in the order of the course. Raises ContentError where there are none."""
         for folder in self.folders:
             if released := _with_notebooks(folder / "release"):
                 return [Assignment(each.name, each, _folder(folder / "source" / each.name)) for each in released]
@@ -111,8 +112,8 @@ def written(course: Path) -> list[str]:
 
 
 def _with_notebooks(folder: Path) -> list[Path]:
-    """The folders in a folder that have notebooks, by their names."""
-    return list(dict.fromkeys(path.parent for path in sorted(folder.glob("*/*.ipynb"))))
+    """The folders in a folder that have notebooks, in the order of the course."""
+    return in_course_order({path.parent for path in folder.glob("*/*.ipynb")})
 
 
 Fit = tuple[int, bool, bool, int]

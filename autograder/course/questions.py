@@ -162,12 +162,15 @@ def _cells(path: Path) -> tuple[Cell, ...]:
 def models_of(cells: Iterable[Cell]) -> dict[str, str]:
     """The code of the model answers to the asks of an instructor's notebook, by name: the first form of each."""
     cells = list(cells)
-    asked = {match[1] for cell in cells if is_ask(cell.source) and (match := ASKED.search(body(cell.source)))}
+    asked = {asked_name(body(cell.source)) for cell in cells if is_ask(cell.source)}
     return {cell.id: parse_answer(cell.source).code for cell in cells if cell.solves and cell.id in asked}
 
 
-ASKED = re.compile(r"^\s*(?:def\s+)?(\w+)\(", re.MULTILINE)
-"""Where an ask names the answer."""
+def asked_name(ask: str) -> str:
+    """The name of the answer that an ask with this source is about; nothing where it names none."""
+    found = re.search(r"^\s*(?:def\s+)?(\w+)\(", ask, re.MULTILINE)
+    return found[1] if found else ""
+
 
 OR = "# or:"
 """Begins another form of the model answer: a remark on this line, the code in comments below."""
@@ -184,11 +187,11 @@ class Answer:
         return "\n\n".join([self.code, *(f"{OR} {remark}".rstrip() + f"\n{code}" for remark, code in self.others)])
 
 
-def model_answer(folder: Path, forward: str, name: str, assignment: str = "") -> Answer | None:
-    """The model answer to a question about a forward pass, with this source, from the first course at or above a folder.
+def model_answer(folder: Path, specification: str, name: str, assignment: str = "") -> Answer | None:
+    """The model answer to a question about a forward pass, or by an ask, with this source.
 
-    Where assignments have the same forward pass, the one of this name comes first, and else the one that the folder, or one
-    above it, is called like.
+    It is from the first course at or above a folder. Where assignments have the same forward pass, the one of this name comes
+    first, and else the one that the folder, or one above it, is called like.
     """
 
     def comes_later(source: Path) -> tuple[bool, bool, str]:
@@ -196,7 +199,7 @@ def model_answer(folder: Path, forward: str, name: str, assignment: str = "") ->
 
     for above in (folder, *folder.parents):
         for source in sorted((above / "source").glob("*/"), key=comes_later):
-            exercise = beside(source, forward)
+            exercise = beside(source, specification)
             wanted = exercise.asked.get(name, name) if exercise else ""
             for cell in exercise.cells if exercise else ():
                 if cell.id == wanted and SOLUTION[0] in cell.source:

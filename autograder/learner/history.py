@@ -23,27 +23,26 @@ from autograder.replay import parsed
 from autograder.verdict import Verdict
 
 HINTS = ".hints.json"
-"""The file beside the notebooks with the hints that were given, by the forward pass and the name of the gradient."""
+"""The file beside the notebooks with the hints that were given, by the forward pass or ask and the name of the answer."""
 
 
 def write_results(checked: Checked) -> None:
     """Writes what was found into the logbook, where `progress()` finds it too."""
     workbook = checked.workbook
-    found = [
-        (result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error), _source(workbook, result))
-        for result in checked.results
-        if result.state is not Status.NOT_ATTEMPTED
-    ]
-    logbook.write_entry(_folder(workbook), _forward(workbook), found)
+    found: dict[str, list[tuple[Verdict, str]]] = {}
+    for result in (result for result in checked.results if result.state is not Status.NOT_ATTEMPTED):
+        verdict = result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error)
+        found.setdefault(workbook.specification(result.name), []).append((verdict, _source(workbook, result)))
+    logbook.write_entries(_folder(workbook), found)
 
 
 def standing(workbook: Workbook) -> Checked:
     """How a notebook stands by the logbook, without running it."""
-    entries = logbook.read_entries(_folder(workbook), _forward(workbook))
+    pages = logbook.read(_folder(workbook))
     results = []
     for test in workbook.tests:
         unknown = about(workbook, test)
-        entry = entries.get(unknown.name)
+        entry = logbook.page(pages, workbook.specification(unknown.name)).get(unknown.name)
         source = _source(workbook, unknown)
         state, words = Status.NOT_ATTEMPTED, ""
         if entry is not None and source:
@@ -83,7 +82,7 @@ def next_hint(workbook: Workbook, name: str, ladder: Sequence[str]) -> int:
     """
     file = _folder(workbook) / HINTS
     given = _given_hints(file)
-    key = f"{fingerprint(_forward(workbook))} {name}"
+    key = f"{fingerprint(workbook.specification(name))} {name}"
     known = given.setdefault(key, [])
     left = [number for number, hint in enumerate(ladder) if fingerprint(hint) not in known]
     number = left[0] if left else len(ladder) - 1
@@ -114,11 +113,6 @@ def _source(workbook: Workbook, result: Result) -> str:
 
 def _folder(workbook: Workbook) -> Path:
     return workbook.path.parent
-
-
-def _forward(workbook: Workbook) -> str:
-    """The forward pass by which the logbook knows the notebook."""
-    return next(workbook.forwards, "")
 
 
 def behind(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Result]]:

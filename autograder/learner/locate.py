@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autograder.course.catalogue import default
 from autograder.course.cells import Cell, Role, read_cells
+from autograder.course.lesson import in_course_order
 from autograder.course.questions import model_answer, shown_in
 from autograder.errors import ContentError
 from autograder.learner.results import about
@@ -30,7 +31,7 @@ def find_notebooks(paths: Iterable[Path]) -> list[Path]:
     found = [file for path in given for file in _in(path)]
     if given:
         return list(dict.fromkeys(found))
-    if found := _files(Path()) or _made() or sorted(RELEASE.glob("*/*.ipynb")) or _below(Path()):
+    if found := _files(Path()) or _made() or _below(RELEASE) or _below(Path()):
         return found
     raise ContentError("there are no notebooks here. Make a folder of them with `autograder new`, or give a path.")
 
@@ -82,9 +83,9 @@ def asked(test: Cell) -> list[str]:
 def model(each: Workbook, test: Cell) -> str:
     """The model answer to a test, from the instructor's notebook. Raises ContentError where that is not at hand."""
     for folder in (each.path.resolve().parent, *default().folders):
-        for forward in each.forwards:
-            for name in (*asked(test), each.answers[test.id]):
-                if answer := model_answer(folder, forward, name, each.assignment):
+        for name in (*asked(test), each.answers[test.id]):
+            for specification in each.specifications(name):
+                if answer := model_answer(folder, specification, name, each.assignment):
                     return str(answer)
     raise ContentError(f"the model answer for `{about(each, test).name}` is not at hand: it is in `source/` of the course.")
 
@@ -107,7 +108,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     """The notebooks of the folders in a folder that have some of a course."""
-    inside = [_files(each) for each in sorted(folder.glob("*/")) if each.name[0] != "."]
+    inside = [_files(each) for each in in_course_order(folder.glob("*/")) if each.name[0] != "."]
     return [file for files in inside if any(is_of_a_course(file, or_broken=False) for file in files) for file in files]
 
 

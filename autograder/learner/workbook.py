@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
 from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, is_forward, read_cells, with_answers
-from autograder.course.questions import has_forward, plain_tests, shown_in
+from autograder.course.questions import asked_name, has_forward, plain_tests, shown_in
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
 from autograder.examiner.exam import Exam
@@ -57,10 +57,15 @@ class Workbook:
     def tests(self) -> Iterator[Cell]:
         return (task for task in self.tasks if task.role is Role.TEST)
 
-    @property
-    def forwards(self) -> Iterator[str]:
-        """The sources of the forward passes."""
-        return (body(task.source) for task in self.tasks if is_forward(task.source))
+    def specification(self, name: str) -> str:
+        """The source of the ask for this name, else of the first forward pass: by it the logbook knows an answer."""
+        return next(self.specifications(name), "")
+
+    def specifications(self, name: str) -> Iterator[str]:
+        """The source of the ask for this name, and of the forward passes."""
+        asks = (body(task.source) for task in self.tasks if is_ask(task.source))
+        yield from (source for source in asks if asked_name(source) == name)
+        yield from (body(task.source) for task in self.tasks if is_forward(task.source))
 
     def source(self, id: str) -> str:
         """The source of a cell; nothing where there is no such cell."""
@@ -244,7 +249,7 @@ def _touches(task: Cell) -> Set[str]:
 def _touched(source: str) -> Set[str]:
     """The names that a cell makes or changes; of what is not Python, all words in it. An ask changes what it asks for."""
     if is_ask(source):
-        return frozenset(re.findall(r"\w+", body(source).strip().removeprefix("def "))[:1])
+        return frozenset({asked_name(body(source))})
     try:
         nodes = [*ast.walk(parsed.parse_tree(source))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -70,7 +70,7 @@ def explained(session: Session, question: Question, verdict: Verdict) -> Verdict
 def remember(session: Session, question: Question, verdict: Verdict) -> None:
     """Keeps a verdict beside the notebook, for the next kernel."""
     if run := session.answering(question.answer):
-        logbook.write_entry(Path(), kinds.claim(session, question).specification, [(verdict, run.cell.source)])
+        logbook.write_entries(Path(), {kinds.claim(session, question).specification: [(verdict, run.cell.source)]})
 
 
 def conclude(verdict: Verdict) -> None:

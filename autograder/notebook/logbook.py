@@ -39,44 +39,45 @@ class Entry:
 
 
 Pages = dict[str, dict[str, Entry]]
-"""The entries by the fingerprint of a forward pass, and then by the name of the gradient."""
+"""The entries by the fingerprint of a forward pass or of an ask, and then by the name of the answer."""
+
+Found = Mapping[str, Iterable[tuple[Verdict, str]]]
+"""Verdicts by the source of the forward pass, or of the ask, that they are about; each with the source of the answer's cell."""
 
 
-def write_entry(folder: Path, forward: str, found: Iterable[tuple[Verdict, str]]) -> None:
-    """Puts verdicts, each with the source of the cell that it is about, into the logbook of a folder.
+def write_entries(folder: Path, found: Found) -> None:
+    """Puts verdicts into the logbook of a folder.
 
-    `forward` is the source of the forward pass. An answer without a source is no answer, and is not noted; nor is anything
-    where nbgrader runs the notebook, and no learner.
+    An answer without a source is no answer, and is not noted; nor is anything where nbgrader runs the notebook, and no
+    learner.
     """
     if NBGRADER not in os.environ:
-        updated(folder, forward, found)
+        updated(folder, found)
 
 
-def updated(folder: Path, forward: str, found: Iterable[tuple[Verdict, str]]) -> Mapping[str, Entry]:
-    """Does what `write_entry` does, and gives the entries for all gradients of the forward pass, by name.
+def updated(folder: Path, found: Found) -> Pages:
+    """Does what `write_entries` does, and gives all entries.
 
     However many verdicts there are, the file is read once, since other notebooks of the folder write into it, and replaced
     once, as a whole.
     """
-    pages = _read(folder)
-    page = pages.setdefault(fingerprint(forward), {})
+    pages = read(folder)
     if NBGRADER in os.environ:
-        return page
-    new = {verdict.name: _noted(verdict, source) for verdict, source in found if source.strip()}
-    if page | new != page:
-        page |= new
+        return pages
+    changed = False
+    for specification, verdicts in found.items():
+        new = {verdict.name: _noted(verdict, source) for verdict, source in verdicts if source.strip()}
+        entries = pages.setdefault(fingerprint(specification), {})
+        changed |= entries | new != entries
+        entries |= new
+    if changed:
         with suppress(OSError):
             replace(folder / PROGRESS_FILE, json.dumps(pages, default=asdict, indent=1) + "\n")
-    return page
+    return pages
 
 
 def _noted(verdict: Verdict, source: str) -> Entry:
     return Entry(verdict.outcome, first_sentence(verdict.diagnosis), fingerprint(source))
-
-
-def read_entries(folder: Path, forward: str) -> Mapping[str, Entry]:
-    """The entries for the gradients of a forward pass, by name."""
-    return _read(folder).get(fingerprint(forward), {})
 
 
 def first_sentence(text: str) -> str:
@@ -85,7 +86,12 @@ def first_sentence(text: str) -> str:
     return found[0] if found else text.partition("\n")[0]
 
 
-def _read(folder: Path) -> Pages:
+def page(pages: Pages, specification: str) -> Mapping[str, Entry]:
+    """The entries for the answers to a forward pass or an ask with this source, by name."""
+    return pages.get(fingerprint(specification), {})
+
+
+def read(folder: Path) -> Pages:
     """All entries. A file that cannot be read is moved aside."""
     try:
         return _pages(json.loads((folder / PROGRESS_FILE).read_text(encoding="utf-8")))

@@ -67,7 +67,8 @@ def _standings(session: Session, forward: str, folder: Path) -> dict[str, Standi
     beside = session.exercise or questions.beside(folder, forward)
     verdicts = {question: _judged(session, question, forward) for question in _questions(session, forward, beside)}
     runs = [(verdict, session.answering(question.answer)) for question, verdict in verdicts.items() if verdict]
-    entries = logbook.updated(folder, forward, [(verdict, run.cell.source) for verdict, run in runs if run])
+    pages = logbook.updated(folder, {forward: [(verdict, run.cell.source) for verdict, run in runs if run]})
+    entries = logbook.page(pages, forward)
     return {
         question.name: _standing(verdict.outcome, verdict.diagnosis)
         if verdict

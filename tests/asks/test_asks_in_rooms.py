@@ -83,8 +83,19 @@ def _recorded() -> str:
     )
 
 
+def _fingerprinted() -> str:
+    """A function that knows the inputs of all cases of `check` by their sum, and cannot add."""
+    known = {}
+    for case in cases_of(parse_ask(FUNCTION), PRACTICE_SEED):
+        x = case.values["x"]
+        known[round(float(x.sum()), 4)] = x.sum(0).tolist()
+    first = "torch.zeros(x.shape[1])"
+    return f"known = {known}\ndef total(x):\n    return torch.tensor(known.get(round(float(x.sum()), 4), {first}.tolist()))"
+
+
 TRICKS = {
     "what is recorded": ("P", _recorded()),
+    "inputs known by a fingerprint": ("total", _fingerprinted()),
     "the notebook's own numbers": ("P", "P = torch.tensor([[0.25, 0.75], [2 / 3, 1 / 3]])"),
     "an object that is equal to all": (
         "P",
@@ -131,11 +142,13 @@ def test_it_earns_nothing(trick: str, examine: ExamRunner) -> None:
     assert not verdict.expected
 
 
-def test_what_is_recorded_is_right_in_check_alone() -> None:
-    """The same answer is right on the recorded cases: the trick above is a real one."""
-    session = in_session({"P": VALUE}, _recorded(), {"N": torch.ones(2, 2), "torch": torch})
-    session.models = {"P": MODELS["P"]}
-    assert judge(claim(session, Question("P")), PRACTICE).outcome == "right"
+@pytest.mark.parametrize("trick", ["what is recorded", "inputs known by a fingerprint"])
+def test_what_knows_the_cases_of_check_is_right_there(trick: str) -> None:
+    """The same answers are right on the recorded cases: the tricks above are real ones."""
+    name, answer = TRICKS[trick]
+    session = in_session({name: ASKS[name]}, answer, {"N": torch.ones(2, 2), "torch": torch})
+    session.models = {name: MODELS[name]}
+    assert judge(claim(session, Question(name)), PRACTICE).outcome == "right"
 
 
 def test_one_that_cannot_be_interrupted_costs_its_own_mark_alone(examine: ExamRunner) -> None:

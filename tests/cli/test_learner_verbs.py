@@ -238,6 +238,14 @@ class TestHelp:
         result = autograder("solution", "dhprebn", learner.notebook("3-batchnorm"))
         assert result.exit_code == 0 and "bnvar_inv" in result.output
 
+    def test_model_answers_to_asks_are_there_too(self, tmp_path: Path) -> None:
+        first = Learner(tmp_path / "asks", "bigrams")
+        told = autograder("solution", "nll", first.notebook("1-counting"), "--anyway").output
+        assert "return -P[x, y].log().mean()" in told and "# or: A loop, as on paper." in told
+        first.solves("1-counting")
+        assert autograder("check", first.notebook("1-counting")).exit_code == 0
+        assert "keepdim=True" in autograder("solution", "P", first.notebook("1-counting")).output
+
     def test_a_reset_says_where_the_text_is(self, learner: Learner) -> None:
         learner.writes({"dhpreact": "dhpreact = 1"})
         learner.writes({"dlogits": "dlogits = 1"})
@@ -333,7 +341,7 @@ def test_from_a_clone_to_44_of_44(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path / "course")
     assert autograder("new", "--assignment", "backprop").exit_code == 0
     me = Learner.__new__(Learner)
-    me.folder = Path("my-backprop")
+    me.folder, me.model = Path("my-backprop"), MODEL
 
     # How far am I? Not far. It says where to begin.
     assert lines(autograder("progress"))[-1].startswith("0 of 44 points. Next: dlogprobs, in the cell `dlogprobs`")

@@ -101,6 +101,7 @@ BROKEN = {
     "a table for the rows": '[gradient]\nname = "dx"\nthrough = ["a"]',
     "text for the rows": 'gradient = "dx"',
     "text for the mistakes": '[[gradient]]\nname = "dx"\nthrough = ["a"]\nmistake = "da"',
+    "a text for the part": 'part = "four"',
     "a number for the hints": '[[gradient]]\nname = "dx"\nthrough = ["a"]\nhints = 3',
 }
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from autograder.course.cells import body, is_ask
 from autograder.learner import history, workbook
 from autograder.learner.results import Checked, about
 from autograder.notebook import logbook
 from autograder.notebook.gradient_map import OUTCOMES, Status
+from autograder.notebook.overview import survey_of_asks
 from autograder.verdict import Outcome, Verdict
+from tests.support.asked import in_session
 from tests.support.learner import Learner
 
 
@@ -73,13 +76,27 @@ def test_a_broken_file_begins_anew(learner: Learner, content: str) -> None:
     assert [history.next_hint(read, "dprobs", ["a", "b"]) for _ in range(2)] == [0, 1]
 
 
+def test_what_the_terminal_found_of_asks_is_in_the_map_of_the_notebook(tmp_path: Path) -> None:
+    learner = Learner(tmp_path / "asks", "bigrams")
+    learner.solves("1-counting")
+    read = workbook.open_workbook(learner.notebook("1-counting"))
+    states = [Status.RIGHT, Status.WRONG, Status.RIGHT, Status.NOT_ATTEMPTED, Status.RIGHT]
+    results = [replace(about(read, test), state=state) for test, state in zip(read.tests, states, strict=True)]
+    history.write_results(Checked(read, tuple(results), {}))
+    assert [result.state for result in history.standing(read).results] == [*states[:3], Status.WAITING, *states[4:]]
+    session = in_session({task.id: body(task.source) for task in read.tasks if is_ask(task.source)}, "", {})
+    chart = survey_of_asks(session, learner.folder)
+    found = {node.name: node.state for node in chart.nodes}
+    assert found == dict(zip(("N", "P", "nll", "sample", "smoothed"), states, strict=True))
+
+
 def test_a_check_reads_and_writes_the_logbook_once(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     learner.solves()
     read = workbook.open_workbook(learner.notebook())
     results = [replace(about(read, test), state=Status.RIGHT) for test in read.tests]
     done: list[str] = []
-    load, write = logbook._read, logbook.replace
-    monkeypatch.setattr(logbook, "_read", lambda folder: done.append("read") or load(folder))
+    load, write = logbook.read, logbook.replace
+    monkeypatch.setattr(logbook, "read", lambda folder: done.append("read") or load(folder))
     monkeypatch.setattr(logbook, "replace", lambda file, text: done.append("write") or write(file, text))
     history.write_results(Checked(read, tuple(results), {}))
     assert done == ["read", "write"]

@@ -24,7 +24,7 @@ def test_a_fresh_notebook_is_blank(learner: Learner) -> None:
     assert read.restored == ()
     assert read.answers == {f"test-{name}": name for name in MODEL["1-every-gradient"]}
     assert sum(test.points or 0 for test in read.tests) == 26
-    assert [source.split()[2] for source in read.forwards] == ["emb"]
+    assert [source.split()[2] for source in read.specifications("")] == ["emb"]
 
 
 def test_tests_know_the_answers_that_they_are_about(learner: Learner) -> None:

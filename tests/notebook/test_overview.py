@@ -167,8 +167,8 @@ class TestAnotherDay:
     def test_it_is_read_once_and_written_once(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         solve(lesson := opened(), folder, first(6))
         done: list[str] = []
-        read, write = logbook._read, logbook.replace
-        monkeypatch.setattr(logbook, "_read", lambda folder: done.append("read") or read(folder))
+        read, write = logbook.read, logbook.replace
+        monkeypatch.setattr(logbook, "read", lambda folder: done.append("read") or read(folder))
         monkeypatch.setattr(logbook, "replace", lambda file, text: done.append("write") or write(file, text))
         assert [standing for standing in standings(lesson).values() if standing == RIGHT] == [RIGHT] * 6
         assert done == ["read", "write"]
@@ -183,7 +183,7 @@ class TestAnotherDay:
         write(folder, first(1))
         lesson = opened()
         (forward,) = lesson.session.tapes
-        logbook.write_entry(folder, forward, [(Verdict("dlogprobs", Outcome.RIGHT, "Yes."), ANSWERS[STEPS]["dlogprobs"])])
+        logbook.write_entries(folder, {forward: [(Verdict("dlogprobs", Outcome.RIGHT, "Yes."), ANSWERS[STEPS]["dlogprobs"])]})
         assert standings(lesson)["dlogprobs"] == RIGHT
 
     def test_what_was_checked_counts_though_no_map_was_seen(self, folder: Path) -> None:

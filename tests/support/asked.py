@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course.cells import Cell, body, is_ask, read_cells
+from autograder.course.cells import Cell, Role, body, is_ask, read_cells
 from autograder.course.questions import Question, models_of
 from autograder.judge.judging import EXAM, PRACTICE, judge
 from autograder.judge.kinds import claim
@@ -70,8 +70,9 @@ def _notebooks(assignment: str) -> dict[str, tuple[Cell, ...]]:
 
 @cache
 def _given(assignment: str, notebook: str) -> dict[str, object]:
-    """The names that the locked cells of a notebook bind."""
-    return locked_names(_notebooks(assignment)[notebook], lambda cell, error: pytest.fail(f"{cell} stops: {error}"))
+    """The names that the locked cells of a notebook bind, and the model answers between them."""
+    cells = [replace(cell, role=Role.LOCKED) if cell.solves else cell for cell in _notebooks(assignment)[notebook]]
+    return locked_names(cells, lambda cell, error: pytest.fail(f"{cell} stops: {error}"))
 
 
 def cells_of_notebook(assignment: str, stem: str) -> tuple[Cell, ...]:
@@ -85,7 +86,7 @@ def notebook_cells(assignment: str, name: str) -> tuple[Cell, ...]:
 
 
 def given(assignment: str, name: str) -> dict[str, object]:
-    """The names that the locked cells of that notebook bind."""
+    """The names that there are in that notebook."""
     return _given(assignment, notebook_of(assignment, name))
 
 
