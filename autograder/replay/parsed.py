@@ -104,6 +104,15 @@ def names_in(code: CodeType) -> frozenset[str]:
     return frozenset(named).union(*inner)
 
 
+def numbers_in(source: str) -> list[float]:
+    """The numbers that are written into a cell, in their order; none of what is not Python."""
+    try:
+        constants = [node.value for node in ast.walk(parse_tree(source)) if isinstance(node, ast.Constant)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [constant for constant in constants if isinstance(constant, int | float)]
+
+
 def mentioned(node: ast.AST) -> set[str]:
     """All names that stand in a part of a tree, read or bound."""
     return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}

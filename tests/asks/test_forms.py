@@ -35,14 +35,21 @@ def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
 def test_four_of_five_mistakes_are_named() -> None:
     wrong = [form for form in ALL if not form.right]
     generic = ("The values are wrong", "The number is wrong", "The value is wrong")
-    unnamed = [form for form in wrong if verdict(form.assignment, form.name, form.code).diagnosis.startswith(generic)]
+    unnamed = [form for form in wrong if verdict(form.assignment, form.name, form.code, False).diagnosis.startswith(generic)]
     assert len(unnamed) <= 0.2 * len(wrong), "\n".join(map(str, unnamed))
 
 
 @pytest.mark.parametrize("form", [form for form in ALL if form.named], ids=str)
 def test_mistakes_in_another_spelling_get_the_sentence_of_the_planted_one(form: Form) -> None:
-    found = verdict(form.assignment, form.name, form.code)
+    found = verdict(form.assignment, form.name, form.code, False)
     assert found.mistake is Mistake.LESSON or found.diagnosis == "It does not end.", found
+
+
+@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+def test_a_size_of_the_notebook_that_is_written_in_is_named(exam: bool) -> None:
+    found = verdict("bigrams", "P", "P = (N + 1) / (N.sum(1, keepdim=True) + 27)", exam)
+    assert found.mistake is Mistake.BATCH
+    assert found.diagnosis == "`27` is written in: a size of the notebook's `N`, and other inputs have other sizes."
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)

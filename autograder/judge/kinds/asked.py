@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from autograder.asks import recorded
 from autograder.asks.ask import Ask
 from autograder.asks.inputs import in_words
@@ -30,11 +32,14 @@ from autograder.judge.slips import SLIPS, slips
 from autograder.judge.values import agrees, distance, first_place, observed_difference
 from autograder.judge.wording import first_line
 from autograder.replay.answer import SwitchedOff
-from autograder.replay.parsed import ParsedCell
+from autograder.replay.parsed import ParsedCell, numbers_in
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
 
 BY_HAND = "Work out by hand what comes for the smallest inputs that you can think of."
+BY_SIZE = "Take the size from what you are given, such as its `shape` or its `len`."
+LEAST_TELLING = 5
+"""The least number in an answer that is taken for a size: smaller ones stand there for many reasons."""
 MAX_EXAMPLE = 160
 """Characters of the inputs of a case that is shown."""
 MAX_NAME = 12
@@ -152,6 +157,8 @@ class Asked:
             return self._named(planted, case, None, MISSING)
         elif run and run.error and not self.ask.is_function:
             return wording.failed(self.name, run.error)
+        elif written := self._written_size():
+            diagnosis, step, kept = written, BY_SIZE, Mistake.BATCH
         else:
             diagnosis = f"It stops with {seen}." if self.ask.is_function else "It stops on other inputs than the notebook's."
             step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
@@ -183,6 +190,8 @@ class Asked:
         if own := self._own_inputs():
             diagnosis = f"The cell gives `{own}` a value itself, so it does not work on any other."
             step = f"Take `{own}` as it is: it stands above."
+        elif written := self._written_size():
+            return self._verdict(written, difference, BY_SIZE, case, attempt.answer, Mistake.BATCH)
         elif diagnosis == "The values are wrong in 1 of 1 entries.":
             diagnosis = "The number is wrong."
         if not step:
@@ -206,6 +215,19 @@ class Asked:
             return ""
         made = frozenset[str]().union(*(statement.makes for statement in self.cell.statements))
         return next((name for name in (*self.ask.parameters, *self.ask.given) if name in made), "")
+
+    def _written_size(self) -> str:
+        """What to say of a number in the cell that is a size of the notebook's own inputs; nothing where there is none."""
+        names, sizes = self.session.workspace.names, dict[int, str]()
+        for name in (*self.ask.parameters, *self.ask.given):
+            value = names.get(name)
+            found = value.shape if isinstance(value, Tensor) else (len(value),) if isinstance(value, list | dict) else ()
+            sizes |= {size: name for size in found if size >= LEAST_TELLING and size not in sizes}
+        number = next((int(number) for number in numbers_in(self.cell.source) if number in sizes), 0)
+        name = sizes.get(number, "")
+        return (
+            f"`{number}` is written in: a size of the notebook's `{name}`, and other inputs have other sizes." if name else ""
+        )
 
     def _agreeing(self) -> Planted | None:
         """The planted mistake, or the slip, that comes to the same as the answer on every recorded case."""

@@ -23,7 +23,7 @@ from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, 
 from autograder.judge.kinds.gradient_hints import generic_hints
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, listed, notes
-from autograder.replay.parsed import ParsedCell
+from autograder.replay.parsed import ParsedCell, numbers_in
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.tape.cases import Case, Reference, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
@@ -276,7 +276,8 @@ def _written(answer: GradientAnswer) -> str:
     """What a number in the cell stands for, if it is that of the rows."""
     rows = answer.tape.rows or 0
     written = {rows: answer.count, rows - 1: f"{answer.count} less 1"}
-    found = next((number for number in written if number in answer.numbers()), None)
+    numbers = numbers_in(answer.cell.source)
+    found = next((number for number in written if number in numbers), None)
     return f"`{found}` is written into the cell, where {written[found]} belongs." if found else ""
 
 

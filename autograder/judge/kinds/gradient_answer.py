@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from autograder.errors import ContentError
 from autograder.judge import comparison
 from autograder.judge.comparison import Difference, Words
 from autograder.judge.wording import GRAD
-from autograder.replay.parsed import ParsedCell, parse_tree
+from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
 from autograder.tape.cases import Case, Reference, step_reference, whole_references
@@ -209,13 +208,6 @@ class GradientAnswer:
         """Names that the cell makes and that are nearly its own."""
         others = sorted(self.cell.touches - {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)})
         return get_close_matches(self.name, others, n=1, cutoff=0.85)
-
-    def numbers(self) -> set[float]:
-        """The numbers that are written into the cell."""
-        with suppress(SyntaxError, ValueError):
-            constants = [node.value for node in ast.walk(parse_tree(self.cell.source)) if isinstance(node, ast.Constant)]
-            return {constant for constant in constants if isinstance(constant, int | float)}
-        return set()
 
     def foreign(self) -> tuple[str, ...]:
         """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""
