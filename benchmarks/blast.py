@@ -172,8 +172,9 @@ def report() -> str:
 PAGE = """## What does one bad cell cost?
 
 In a notebook of {marks} answers with a mark each, one cell has the fault, and the others are right; another student, graded
-after this one, has everything right. So {most} and {marks} marks are fair, and {marks} and {marks} where the fault is a warning
-or a search, since these answers are right but for what they do besides. Both graders in the same run.
+after this one, has everything right. So {most} and {marks} marks are fair, and {marks} and {marks} where the fault is a search,
+since that answer is right but for what it does besides. The tests are ordinary ones: a warning costs its test the mark on stock
+nbgrader, and so it does here, with a note. Both graders in the same run.
 
 | the fault | ours: this notebook | the other student | stock nbgrader: this notebook | the other student |
 |---|---|---|---|---|

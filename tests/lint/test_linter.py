@@ -73,9 +73,9 @@ def test_the_course_is_clean_and_its_zeros_are_known() -> None:
     assert [zero.tested for zero in zeros] == ["alone", "alone", "", "whole"]
 
 
-def test_every_assignment_of_the_course_is_clean() -> None:
-    names = written(ROOT)
-    assert SOURCE.name in names
+def test_every_other_assignment_of_the_course_is_clean() -> None:
+    names = [name for name in written(ROOT) if name != SOURCE.name]  # which is above
+    assert names
     reports = {name: lint(ROOT / "source" / name, ROOT / "release" / name) for name in names}
     assert {name: (*report.findings, *report.remarks) for name, report in reports.items()} == dict.fromkeys(names, ())
 
