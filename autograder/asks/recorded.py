@@ -23,13 +23,13 @@ from autograder.errors import ContentError
 
 FILE = "cases.safetensors"
 """Beside the notebooks of an assignment."""
-STOPS = {"stops": True}
-"""What is recorded of a mistake that stops on a case."""
+STOPS, ENDLESS = {"stops": True}, {"endless": True}
+"""What is recorded of a mistake that stops on a case, and of one that does not end on it or on an earlier one."""
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A planted mistake: the sentence about it, the next step, and what it comes to on each case, or STOPS."""
+    """A planted mistake: the sentence about it, the next step, and what it comes to on each case, or STOPS or ENDLESS."""
 
     sentence: str
     next_step: str
@@ -113,7 +113,7 @@ def _packed(value: Any, put: Callable[[Tensor], str]) -> Any:
             return {"tensor": put(value)}
         case list() | tuple():
             return {"list": [_packed(item, put) for item in value]}
-        case dict() if value == STOPS:
+        case dict() if value in (STOPS, ENDLESS):
             return value
         case dict():
             return {"dict": [[_packed(key, put), _packed(item, put)] for key, item in value.items()]}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autograder.asks.model import Expected
 from autograder.asks.observing import UNDECIDED, Mode, moments_off, surprise
-from autograder.asks.recorded import STOPS
+from autograder.asks.recorded import ENDLESS, STOPS
 from autograder.judge.comparison import COARSEST, Difference, Words, compare
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
@@ -204,9 +204,13 @@ def _seeds(answer: Any, right: Any) -> Difference | None:
 
 
 def agrees(mode: Mode, answer: Any, mistake: Any, right: Any) -> bool:
-    """Whether an answer came to what a planted mistake came to, or both to STOPS. `right` says how far off numbers may be."""
-    if _stops(answer) or _stops(mistake):
-        return _stops(answer) and _stops(mistake)
+    """Whether an answer came to what a planted mistake came to, or both to STOPS or to ENDLESS.
+
+    `right` says how far off numbers may be.
+    """
+    for end in (STOPS, ENDLESS):
+        if _is(answer, end) or _is(mistake, end):
+            return _is(answer, end) and _is(mistake, end)
     if mode is Mode.SEEDS:
         return bool(answer == mistake)
     if mode is Mode.OFTEN:
@@ -214,8 +218,8 @@ def agrees(mode: Mode, answer: Any, mistake: Any, right: Any) -> bool:
     return difference(_finite(answer), _as_expected(mistake, right)) is None
 
 
-def _stops(outcome: Any) -> bool:
-    return isinstance(outcome, dict) and outcome == STOPS
+def _is(outcome: Any, end: dict[str, bool]) -> bool:
+    return isinstance(outcome, dict) and outcome == end
 
 
 def distance(mode: Mode, answer: Any, mistake: Any) -> float:

@@ -22,7 +22,7 @@ from autograder.asks.ask import Ask, parse_ask
 from autograder.asks.inputs import in_words
 from autograder.asks.model import outcome, raw_outcome
 from autograder.asks.observing import PRACTICE_SEED, AskCase, cases_of
-from autograder.asks.recorded import FILE, STOPS, Planted, Recorded
+from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course import notebooks
 from autograder.course.cells import Cell, Role, body, cells_of, is_ask, is_forward
 from autograder.course.questions import models_of, parse_answer
@@ -133,6 +133,9 @@ def _recorded(
             yield ask.name, str(error)
             continue
         outcomes = tuple(_outcomes(cases, wrong, namespace))
+        if all(outcome is STOPS for outcome in outcomes):
+            yield ask.name, f"the planted mistake “{row['sentence']}” stops on every case, as others do: take it out."
+            continue
         if all(_is_right(*each) for each in zip(cases, outcomes, right, strict=True)):
             yield ask.name, f"the planted mistake “{row['sentence']}” is right on all cases."
             continue
@@ -158,20 +161,19 @@ def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) 
 
 def _outcomes(cases: Sequence[AskCase], code: str, namespace: Mapping[str, Any]) -> Iterator[Any]:
     """What a wrong answer comes to on each case. One that does not end on a case is not tried on any other."""
-    is_endless = False
+    found: Any = None
     for case in cases:
-        found: Any = STOPS
-        if not is_endless:
+        if found is not ENDLESS:
             try:
                 found = raw_outcome(case, code, namespace)
                 recorded.written({"": Recorded("", (found,))})  # what cannot be recorded counts as a stop
             except ContentError as error:
-                found, is_endless = STOPS, isinstance(error.__cause__, TooSlow)
+                found = ENDLESS if isinstance(error.__cause__, TooSlow) else STOPS
         yield found
 
 
 def _is_right(case: AskCase, found: Any, truth: Any) -> bool:
-    return found != STOPS and observed_difference(case.mode, found, truth) is None
+    return found not in (STOPS, ENDLESS) and observed_difference(case.mode, found, truth) is None
 
 
 def _patched(row: Mapping[str, str], code: str) -> str:

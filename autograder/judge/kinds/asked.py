@@ -19,7 +19,7 @@ from autograder.asks.ask import Ask
 from autograder.asks.inputs import in_words
 from autograder.asks.model import outcome
 from autograder.asks.observing import PRACTICE_SEED, AskCase, Mode, cases_of
-from autograder.asks.recorded import FILE, STOPS, Planted, Recorded
+from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course.cells import does_nothing
 from autograder.course.lesson import ask_hints
 from autograder.course.questions import Question
@@ -236,19 +236,25 @@ class Asked:
         if known is None:
             return None
         left = [(each, 0.0) for each in (*known.mistakes, *slips(known.right, cases))]
-        is_endless = stops = False
+        found: Any = None
         for place, case in enumerate(cases):
             if not left:
                 return None
-            if not is_endless:
-                attempt = self.run(case)
-                stops, is_endless = attempt.answer is MISSING, isinstance(attempt.replay.error, TooSlow)
+            if found is not ENDLESS:  # a case costs two seconds then
+                found = self._outcome(case)
             left = [
-                (each, far + (0.0 if stops else distance(case.mode, attempt.answer, each.outcomes[place])))
+                (each, far + distance(case.mode, found, each.outcomes[place]))
                 for each, far in left
-                if agrees(case.mode, STOPS if stops else attempt.answer, each.outcomes[place], known.right[place])
+                if agrees(case.mode, found, each.outcomes[place], known.right[place])
             ]
         return min(left, key=lambda each: each[1])[0] if left else None
+
+    def _outcome(self, case: AskCase) -> Any:
+        """What the answer comes to on a case, as it is recorded of mistakes."""
+        attempt = self.run(case)
+        if attempt.answer is not MISSING:
+            return attempt.answer
+        return ENDLESS if isinstance(attempt.replay.error, TooSlow) else STOPS
 
     def _inputs(self, case: AskCase) -> str:
         """The inputs of a case in words."""
