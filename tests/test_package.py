@@ -161,7 +161,10 @@ def test_every_pinned_version_runs_on_the_oldest_python_we_support() -> None:
     assert {name: need for name, need in needs.items() if need and not SpecifierSet(need).contains(oldest)} == {}
 
 
-def test_the_names_and_the_release_come_with_an_installed_package(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a package as pip installs it, from a wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
     build = [
         sys.executable,
         "-m",
@@ -171,23 +174,56 @@ def test_the_names_and_the_release_come_with_an_installed_package(tmp_path: Path
         "--no-deps",
         "--no-build-isolation",
         "--wheel-dir",
-        tmp_path,
+        folder,
         ROOT,
     ]
     subprocess.run(build, check=True, timeout=120)
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def with_installed(installed: Path, code: str, folder: Path) -> str:
+    """What some code prints that runs with an installed package, and no checkout around it."""
+    surroundings = {**os.environ, "PYTHONPATH": str(installed)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=surroundings, capture_output=True, text=True, timeout=120
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def test_the_names_and_the_release_come_with_an_installed_package(installed: Path, tmp_path: Path) -> None:
     told = "autograder.__file__, len(autograder.load_names()), *default().notebooks"
     code = f"import autograder; from autograder.course.catalogue import default; print({told})"
-    with ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
-    surroundings = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=120
-    )
-    package = tmp_path / "installed/autograder"
+    package = installed / "autograder"
     notebooks = [str(package / path.relative_to(ROOT)) for path in Catalogue([ROOT]).notebooks]
     assert len(notebooks) >= 4
-    assert done.stdout.split() == [str(package / "__init__.py"), "32469", *notebooks], done.stderr
+    assert with_installed(installed, code, tmp_path).split() == [str(package / "__init__.py"), "32469", *notebooks]
+
+
+ASKS_CHECKED = """
+import json
+from pathlib import Path
+
+from autograder.course import catalogue
+from autograder.learner.checker import Checker
+from autograder.learner.workbook import open_workbook
+
+catalogue.copy(Path("mine"), name="bigrams")
+path = Path("mine/1-counting.ipynb")
+content = json.loads(path.read_text())
+next(cell for cell in content["cells"] if cell["id"] == "P")["source"] = "P = (N + 1) / (N + 1).sum(1, keepdim=True)"
+path.write_text(json.dumps(content))
+with Checker() as checker:
+    print(*(f"{result.name}: {result.state}" for result in checker.check(open_workbook(path)).results), sep=", ")
+"""
+
+
+def test_answers_to_asks_are_judged_by_an_installed_package(installed: Path, tmp_path: Path) -> None:
+    told = with_installed(installed, ASKS_CHECKED, tmp_path)
+    assert told.strip().startswith("N: not attempted, P: right, nll: not attempted")
 
 
 def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
