@@ -52,6 +52,23 @@ def test_a_size_of_the_notebook_that_is_written_in_is_named(exam: bool) -> None:
     assert found.diagnosis == "`27` is written in: a size of the notebook's `N`, and other inputs have other sizes."
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "example"),
+    [
+        (
+            "N",
+            "N = torch.zeros((len(stoi), len(stoi)), dtype=torch.int32)",
+            """For `names = ["a"]`, `stoi = {'.': 0, 'a': 1}`, `N[., a]` is 0, and should be 1.""",
+        ),
+        ("P", "P = (N + 1) / (N + 1).sum(1)", "For `N = [[0, 7], [1, 9]]`, `P[0, 1]` is 0.6667, and should be 0.8889."),
+        ("nll", "def nll(x, y, P):\n    return", "`x = [0]`, `y = [1]`, `P = [[0.7629, 0.2371], [0.6765, 0.3235]]`"),
+        ("sample", "def sample(P, g):\n    while True:\n        pass", "`P = [[0, 1], [1, 0]]`"),
+    ],
+)
+def test_the_smallest_case_is_shown_in_one_line(name: str, code: str, example: str) -> None:
+    assert verdict("bigrams", name, code).example == example
+
+
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_every_ask_has_enough_of_both(assignment: str) -> None:
     for name in asked(assignment):

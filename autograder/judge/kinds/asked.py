@@ -145,7 +145,7 @@ class Asked:
         run = self.session.answering(self.name)
         kept = Mistake.STOPS
         if isinstance(error, TooSlow):
-            diagnosis = "It does not end."
+            diagnosis, seen = "It does not end.", ""
             step = "Look at the condition under which the loop ends, and whether what it reads changes."
         elif isinstance(error, SwitchedOff):
             step = "Write it without that function."
@@ -268,12 +268,12 @@ class Asked:
         if len(inputs) > MAX_EXAMPLE:
             inputs = f"inputs of size {max((value for value in case.values.values() if type(value) is int), default=0)}"
         if answer is MISSING:
-            return f"For {inputs}."
+            return inputs
         right = self._right(case)
         path = self.name if not self.ask.is_function else "the result"
         place = first_place(answer, right, self._labels(case), path)
         if place is None:
-            return f"For {inputs}."
+            return inputs
         where = f"`{place.path}`" if not place.path.startswith("the") else place.path.replace("the result[", "entry [")
         return f"For {inputs}, {where} is {place.seen}, and should be {place.expected}."
 
