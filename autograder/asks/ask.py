@@ -173,17 +173,25 @@ def _without(number: int, text: str) -> Iterator[str]:
 
 def _random(ask: Ask, found: Sequence[tuple[int, str]], first: tuple[int, str]) -> Ask:
     """The ask, with what is drawn in it. Raises AskError where its lines on random answers do not go together."""
+    what_is_drawn = f"Add a line `random: {'`, `'.join(RANDOM)}`, whichever it draws."
+    generators = [each.name for each in ask.drawn if each.kind == "generator"]
     if not found:
         if ask.certain or ask.often:
-            raise AskError(*first, "`certain:` and `often:` are for random answers.", f"Add `random: {'` or `'.join(RANDOM)}`.")
+            raise AskError(*first, "`certain:` and `often:` are for random answers.", what_is_drawn)
+        if generators:
+            raise AskError(*first, f"`{generators[0]}` is a generator, and it is not said what is drawn.", what_is_drawn)
         return ask
     number, what = found[-1]
     if what not in RANDOM:
         raise AskError(number, f"random: {what}", f"`{what}` is nothing that is drawn.", f"Write one of {', '.join(RANDOM)}.")
-    generators = [each.name for each in ask.drawn if each.kind == "generator"]
-    if not ask.is_function or len(generators) != 1 or len(ask.often) != 1:
-        remedy = "It asks for a function with one input of the kind `generator`, and has one line `often: …`."
-        raise AskError(number, f"random: {what}", "it cannot be judged.", remedy)
+    faults = {
+        "it asks for a value, and only a function can be given a generator.": not ask.is_function,
+        f"there are {len(generators)} inputs of the kind `generator`, and there should be one.": len(generators) != 1,
+        f"there are {len(ask.often)} lines `often: …`, and there should be one, on which it is counted.": len(ask.often) != 1,
+        "`case:` is not for random answers: `certain:` and `often:` are.": bool(ask.cases),
+    }
+    if fault := next((fault for fault, is_one in faults.items() if is_one), ""):
+        raise AskError(number, f"random: {what}", fault, "An answer that draws is judged by these lines.")
     return Ask(**{**vars(ask), "random": what})
 
 

@@ -86,7 +86,9 @@ def _result(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
             raise ContentError(f"the model answer for `{call.name}` defines no function of that name")
     replay = run_answer(replace(call, without=()), cell, names)
     if replay.answer is MISSING:
-        problem = f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}"
+        problem = f"the model answer for `{call.name}` gives it no value, or is no Python"
+        if replay.error is not None:
+            problem = f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}"
         raise ContentError(problem) from replay.error
     return replay.answer
 
@@ -97,7 +99,7 @@ def expected(exact: Any, rounded: Any, others: Sequence[Any]) -> Any:
         case Tensor() if rounded.is_floating_point():
             if not isinstance(exact, Tensor) or exact.shape != rounded.shape:
                 exact, others = rounded, []
-            exact = exact.double()
+            exact, others = exact.double(), [other for other in others if isinstance(other, Tensor)]
             moved = [float((other.double() - exact).abs().nan_to_num().max()) for other in others if exact.numel()]
             return Expected(exact, rounded, NUDGE_FACTOR * max(moved, default=0.0))
         case list() | tuple():

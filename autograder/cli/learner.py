@@ -30,7 +30,7 @@ def _gradients(context: click.Context, parameter: click.Parameter, begun: str) -
 NAME = click.argument("name", shell_complete=_gradients)
 DEFAULT = (
     "A path is a notebook, a folder of them, or a folder of such folders; without any: the working folder, "
-    "else my-backprop/, else release/, else the folders in the working folder."
+    "else my-backprop/ and others that `new` made there, else release/, else the folders in the working folder."
 )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autograder import files
 from autograder.course.cells import Cell, cell_of, load, read_cells
-from autograder.course.lesson import in_course_order
+from autograder.course.order import in_course_order
 from autograder.errors import ContentError
 
 PACKAGE = files.PACKAGE

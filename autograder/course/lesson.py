@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autograder.course.order import LESSON_FILE, checked_part
 from autograder.errors import ContentError
 from autograder.tape.tape import Tape
-
-LESSON_FILE = "lesson.toml"
-"""Beside the notebooks of an assignment: nbgrader hands it out with them."""
 
 
 @dataclass(frozen=True)
@@ -74,35 +71,11 @@ def ask_hints(folder: Path, name: str) -> tuple[str, ...]:
         raise ContentError(f"{path}: {error}. Every [[ask]] has name and hints.") from None
 
 
-def in_course_order(folders: Iterable[Path]) -> list[Path]:
-    """The folders of assignments by the `part` of their lessons; those without one come last, by their names."""
-    return sorted(folders, key=lambda folder: (_part(folder / LESSON_FILE), folder.name))
-
-
-def _part(path: Path) -> float:
-    try:
-        return _part_in(path, path.stat().st_mtime_ns)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError):  # whoever reads the lesson will be told
-        return math.inf
-
-
-@lru_cache(maxsize=32)
-def _part_in(path: Path, changed: int) -> float:
-    return _checked_part(tomllib.loads(path.read_text(encoding="utf-8")))
-
-
-def _checked_part(content: Mapping[str, Any]) -> float:
-    part = content.get("part", math.inf)
-    if type(part) not in (int, float):
-        raise TypeError(f"`part` is {part!r}, and should be a number, the place in the course")
-    return float(part)
-
-
 def load_lesson(path: Path) -> tuple[Advice, ...]:
     """The rows of a file. Raises ContentError if it is not TOML, a row has other fields, or `part` is no number."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        _checked_part(content)
+        checked_part(content)
         return tuple(_row(row) for row in content.get("gradient", []))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ContentError(f"{path}: {error}. Every [[gradient]] has name, through, hints, and [[gradient.mistake]].") from None

@@ -60,12 +60,13 @@ def _all_zeros(evidence: Evidence) -> Iterator[Cause]:
 
 def _missing_paths(evidence: Evidence) -> Iterator[Cause]:
     """The answer is the sum of some of the parts."""
-    whole = next(targets(evidence))
+    whole, loss = next(targets(evidence)), evidence.tape.loss
     parts = [(path, part) for path, part in evidence.parts if bool(part.any())]
     for count in range(1, len(parts)):
         for missing in combinations(parts, count):
             labels = [path.label for path, _ in missing]
-            sent_by = " and ".join(f"`d{name}`" for name in dict.fromkeys(path.consumer for path, _ in missing))
+            consumers = dict.fromkeys(path.consumer for path, _ in missing)
+            sent_by = " and ".join(f"`{name}` itself" if name == loss else f"`d{name}`" for name in consumers)
             paths = " and ".join([", ".join(f"`{label}`" for label in labels[:-1]), f"`{labels[-1]}`"][count == 1 :])
             what, are = ("path", "is") if count == 1 else ("paths", "are")
             sentence = f"The {what} through {paths} {are} missing, and the rest is right."

@@ -20,6 +20,8 @@ from autograder.judge.comparison import COARSEST, Difference, Words, compare
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
 
+MAX_STRING = 24
+"""Characters of a string that is shown."""
 NUMBER_TOLERANCE = 1e-5
 """How far off a Python number may be, relative to it: float32 has been on the way to many."""
 WORDS = Words(
@@ -103,7 +105,7 @@ def _sequence(answer: Any, right: Sequence[Any], path: str) -> Difference | None
     if not isinstance(answer, list | tuple):
         return _type(answer, "a list or a tuple")
     if len(answer) != len(right):
-        seen, expected = f"{len(answer)} entries", f"{len(right)}"
+        seen, expected = (f"{len(each)} {'entry' if len(each) == 1 else 'entries'}" for each in (answer, right))
         where = f"{path} has" if path else "It has"
         return Difference("length", f"{where} {seen}, and should have {expected}.", seen, expected, "", Mistake.SHAPE)
     places = (
@@ -159,6 +161,9 @@ def _often(answer: Any, right: Any) -> Difference | None:
         statistic, most = surprise(answer, right)
         if statistic <= most:
             return None
+        if len(answer) == 1 < len(right):
+            step = "Draw anew in each call, from the generator that is given, and do not seed it."
+            return Difference("often", "It draws the same each time.", f"`{next(iter(answer))}`", "different ones", step)
         worst = max(
             {*answer, *right}, key=lambda name: abs(answer.get(name, 0) / _total(answer) - right.get(name, 0) / _total(right))
         )
@@ -215,6 +220,8 @@ def agrees(mode: Mode, answer: Any, mistake: Any, right: Any) -> bool:
         return bool(answer == mistake)
     if mode is Mode.OFTEN:
         return observed_difference(mode, answer, mistake) is None
+    if isinstance(answer, Tensor) != isinstance(mistake, Tensor):  # a number of Python may be what is wrong with it
+        return False
     return difference(_finite(answer), _as_expected(mistake, right)) is None
 
 
@@ -278,19 +285,27 @@ def _places(answer: Any, right: Any, labels: Mapping[int, Sequence[str]], path: 
                     for place, size in zip(index, exact.shape, strict=True)
                 ]
                 where = f"{path}[{', '.join(words)}]" if words else path
-                yield Place(where, _figure(answer[tuple(index)]), _figure(exact[tuple(index)]))
+                yield Place(where, *_figures(answer[tuple(index)].item(), exact[tuple(index)].item()))
         case list() | tuple():
             if isinstance(answer, list | tuple):
                 for place, (one, other) in enumerate(zip(answer, right, strict=False)):
                     yield from _places(one, other, labels, f"{path}[{place}]")
         case _:
             if type(answer) in (str, int, float, bool, type(None)) and difference(answer, right) is not None:
-                yield Place(path, _word(answer), _word(right))
+                numbers = isinstance(answer, float | int) and isinstance(right, float)
+                yield Place(path, *(_figures(answer, right) if numbers else (_word(answer), _word(right))))
 
 
-def _figure(entry: Tensor) -> str:
-    return f"{entry.item():.4g}"
+def _figures(seen: float, expected: float) -> tuple[str, str]:
+    """Two numbers that differ, with as many digits as show it."""
+    return next(
+        (pair for digits in (4, 6, 9) if len(set(pair := (f"{seen:.{digits}g}", f"{expected:.{digits}g}"))) == 2),
+        (repr(seen), repr(expected)),
+    )
 
 
 def _word(value: Any) -> str:
+    """A value that is no number in words: of a long string its beginning, and how long it is."""
+    if isinstance(value, str) and len(value) > MAX_STRING:
+        return f'"{value[:MAX_STRING]}…" ({len(value)} characters)'
     return f'"{value}"' if isinstance(value, str) else f"{value:.4g}" if isinstance(value, float) else str(value)

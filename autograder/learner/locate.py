@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autograder.course.catalogue import default
 from autograder.course.cells import Cell, Role, read_cells
-from autograder.course.lesson import in_course_order
+from autograder.course.order import in_course_order
 from autograder.course.questions import model_answer, shown_in
 from autograder.errors import ContentError
 from autograder.learner.results import about
@@ -114,12 +114,11 @@ def _below(folder: Path) -> list[Path]:
 
 def _made() -> list[Path]:
     """The notebooks in the folders that `autograder new` makes in the working folder."""
-    if files := _files(DEFAULT_FOLDER):
-        return files
+    folders = [DEFAULT_FOLDER]
     with suppress(ContentError):
-        names = [OF_ONE.format(assignment.name) for assignment in default().assignments]
-        files = [file for name in names if name != DEFAULT_FOLDER.name for file in _files(Path(name))]
-    return [*_below(DEFAULT_FOLDER), *files]
+        folders += [Path(OF_ONE.format(assignment.name)) for assignment in default().assignments]
+    flat = [file for folder in in_course_order(dict.fromkeys(folders)) for file in _files(folder)]
+    return [*_below(DEFAULT_FOLDER), *flat]
 
 
 def is_of_a_course(file: Path, or_broken: bool = True) -> bool:

@@ -33,7 +33,8 @@ from autograder.course.cells import (
     settings,
     split,
 )
-from autograder.course.lesson import LESSON_FILE, Advice, load_lesson
+from autograder.course.lesson import Advice, load_lesson
+from autograder.course.order import LESSON_FILE
 from autograder.course.questions import APART, VERBS, Question, models_of, plain_tests, questions_in
 from autograder.errors import ContentError
 from autograder.grading.examine import Examine

@@ -8,7 +8,7 @@ answer, with the sentence that whoever makes the same mistake is to read.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,11 +20,12 @@ from warnings import catch_warnings
 from autograder.asks import recorded
 from autograder.asks.ask import Ask, parse_ask
 from autograder.asks.inputs import in_words
-from autograder.asks.model import outcome, raw_outcome
-from autograder.asks.observing import PRACTICE_SEED, AskCase, cases_of
+from autograder.asks.model import Expected, outcome, raw_outcome
+from autograder.asks.observing import PRACTICE_SEED, UNDECIDED, AskCase, Mode, cases_of
 from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course import notebooks
 from autograder.course.cells import Cell, Role, body, cells_of, is_ask, is_forward
+from autograder.course.order import LESSON_FILE
 from autograder.course.questions import models_of, parse_answer
 from autograder.errors import AskError, ContentError
 from autograder.judge.values import agrees, observed_difference
@@ -34,6 +35,8 @@ from autograder.replay.run import TooSlow
 from autograder.tape.tape import parse_forward
 
 MISTAKES_FILE = "mistakes.toml"
+TABLES = ("part", "gradient", "ask")
+"""What a lesson has at its top."""
 FIELDS = {"name", "instead", "write", "code", "sentence", "next"}
 SEEN_SEED = "other"
 """The seed of cases that nobody is judged on: other forms of a model answer are tried on them too."""
@@ -98,6 +101,8 @@ def record(source: Path) -> Recording:
             found.faults += (
                 (path.name, *fault) for fault in _recorded(ask, models[ask.name], forms, mine, namespace, found.asks)
             )
+    if known:
+        found.faults += _lesson_faults(source / LESSON_FILE, known)
     found.faults += ((MISTAKES_FILE, str(row["name"]), "no ask has this name.") for row in rows if row["name"] not in known)
     return found
 
@@ -118,6 +123,7 @@ def _recorded(
     except (AskError, ContentError) as error:
         yield f"ask-{ask.name}", " ".join(str(error).split())
         return
+    yield from ((f"ask-{ask.name}", problem) for problem in _loose(cases, right))
     if len(forms) < 1:
         yield ask.name, "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
     for place, form in enumerate(forms, 2):
@@ -147,6 +153,50 @@ def _recorded(
                 yield ask.name, f"two planted mistakes give the same on all cases: “{each.sentence}”, “{row['sentence']}”"
         planted.append(Planted(row["sentence"], row["next"], outcomes))
     into[ask.name] = Recorded(ask.source.strip(), right, tuple(planted))
+
+
+def _loose(cases: Sequence[AskCase], right: Sequence[Any]) -> Iterator[str]:
+    """What is wrong with cases by what the model answer gives on them."""
+    for case, truth in zip(cases, right, strict=True):
+        inputs = ", ".join(f"`{name} = {in_words(value)[:80]}`" for name, value in case.inputs.items())
+        if case.mode is Mode.VALUE and isinstance(truth, str) and truth == UNDECIDED:
+            yield f"`certain: …` with {inputs} leaves a choice: the model answer gives {truth}."
+        if case.mode is Mode.OFTEN and isinstance(truth, dict) and len(truth) < 2:
+            yield f"`often: …` with {inputs} leaves no choice: the model answer always gives {next(iter(truth), 'nothing')}."
+        if not _is_finite(truth):
+            yield (
+                f"the model answer gives numbers that are not finite for {inputs}: no answer can be right there. "
+                "Bound a size by an input of its own, such as `n: size[2, 9]`."
+            )
+
+
+def _is_finite(truth: Any) -> bool:
+    match truth:
+        case Expected():
+            return bool(truth.exact.isfinite().all())
+        case list() | tuple():
+            return all(map(_is_finite, truth))
+    return True
+
+
+def _lesson_faults(path: Path, known: Collection[str]) -> Iterator[Fault]:
+    """What is wrong with the words of a lesson on asks."""
+    if not path.is_file():
+        return
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        yield LESSON_FILE, "", f"it cannot be read: {error}."
+        return
+    yield from (
+        (LESSON_FILE, "", f"`{key}` is nothing that a lesson has: {', '.join(TABLES)}.") for key in content.keys() - TABLES
+    )
+    rows = content.get("ask", [])
+    for row in rows if isinstance(rows, list) else [rows]:
+        if not isinstance(row, dict) or row.keys() != {"name", "hints"}:
+            yield LESSON_FILE, "", f"an [[ask]] has name and hints, and this one is {row!r}."
+        elif row["name"] not in known:
+            yield LESSON_FILE, str(row["name"]), "no ask has this name."
 
 
 def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) -> str:
@@ -216,9 +266,12 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("mistake", [])
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows = content.get("mistake", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ContentError(f"{path}: {error}.") from None
+    if others := content.keys() - {"mistake"}:
+        raise ContentError(f"{path}: `{min(others)}` is nothing that this file has. Each mistake is a [[mistake]].")
     for row in rows:
         is_patch = {"instead", "write"} <= row.keys()
         if not ({"name", "sentence", "next"} <= row.keys() <= FIELDS and is_patch != ("code" in row)):

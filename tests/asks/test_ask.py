@@ -58,8 +58,11 @@ WRONG = {
     "P(N: counts[v])\nwithout: F.nll loss": ("`F.nll loss` is no name", 2),
     "P(N: counts[v])\noften: N = 3": ("are for random answers", 1),
     "def f(g: generator)\nrandom: dice\noften: g = 1": ("`dice` is nothing that is drawn", 2),
-    "def f(N: counts[v])\nrandom: names\noften: N = 3": ("it cannot be judged", 2),
-    "def f(g: generator)\nrandom: names": ("it cannot be judged", 2),
+    "def f(N: counts[v])\nrandom: names\noften: N = 3": ("there are 0 inputs of the kind `generator`", 2),
+    "def f(g: generator)\nrandom: names": ("there are 0 lines `often: …`", 2),
+    "f(g: generator)\nrandom: names\noften: g = 1": ("it asks for a value", 2),
+    "def f(g: generator, n: size[1, 2])\ncase: n = 1\nrandom: names\noften: n = 1": ("`case:` is not for random answers", 3),
+    "def f(x: real[n], g: generator)": ("`g` is a generator, and it is not said what is drawn", 1),
 }
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.course.lesson import LESSON_FILE, Advice, KnownMistake, advice, load_lesson
+from autograder.course.lesson import Advice, KnownMistake, advice, load_lesson
+from autograder.course.order import LESSON_FILE
 from autograder.diagnosis.diagnose import diagnose
 from autograder.diagnosis.evidence import Evidence, evidence_of
 from autograder.errors import ContentError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autograder.course.lesson import LESSON_FILE, load_lesson
+from autograder.course.lesson import load_lesson
+from autograder.course.order import LESSON_FILE
 from scripts.submissions import SOURCE
 from tests.support.lesson import Lesson
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,6 +86,57 @@ def test_a_form_that_the_ask_refuses_is_a_fault(tmp_path: Path) -> None:
     assert problem.startswith("form 2 of its model answer is not accepted: for `x = [[")
 
 
+DRAWS = "def total(x: real[n, c], g: generator)\nrandom: rows"
+DRAWN = (
+    "def total(x, g):\n    return x[torch.randint(0, len(x), (3,), generator=g)]\n# or:\n#     def total(x, g):\n"
+    "#         return x[torch.multinomial(torch.ones(len(x)), 3, replacement=True, generator=g)]"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("certain: x = torch.ones(4, 2)\noften: x = torch.eye(3)", ""),
+        ("certain: x = torch.eye(2)\noften: x = torch.eye(3)", "leaves a choice: the model answer gives different results"),
+        ("certain: x = torch.ones(4, 2)\noften: x = torch.ones(1, 2)", "leaves no choice: the model answer always gives"),
+    ],
+)
+def test_a_case_of_a_random_answer_that_is_another_one_than_it_says_is_a_fault(lines: str, words: str, tmp_path: Path) -> None:
+    found = faults(record(assignment(tmp_path, f"{DRAWS}\n{lines}", DRAWN)))
+    assert len(found) == bool(words) and all(words in problem for problem in found), found
+
+
+def test_a_model_answer_that_is_not_finite_is_a_fault(tmp_path: Path) -> None:
+    model = "def total(x):\n    return x.std(0)\n# or:\n#     def total(x):\n#         return x.var(0) ** 0.5"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about a single number
+        (problem, *_) = faults(record(assignment(tmp_path, model=model)))
+    assert problem.startswith("the model answer gives numbers that are not finite for `x = [[")
+    assert "`n: size[2, 9]`" in problem
+
+
+@pytest.mark.parametrize(
+    ("lesson", "words"),
+    [
+        ('[[ask]]\nname = "total"\nhints = ["Add them."]\n', ""),
+        ('[[ask]]\nname = "sum"\nhints = ["Add them."]\n', "no ask has this name."),
+        ('[[ask]]\nname = "total"\nhint = "Add them."\n', "an [[ask]] has name and hints, and this one is"),
+        ("[[asks]]\n", "`asks` is nothing that a lesson has: part, gradient, ask."),
+        ("[[ask]\n", "it cannot be read: "),
+    ],
+)
+def test_words_on_asks_that_nobody_gets_are_a_fault(lesson: str, words: str, tmp_path: Path) -> None:
+    (assignment(tmp_path) / "lesson.toml").write_text(lesson, encoding="utf-8")
+    found = faults(record(tmp_path))
+    assert len(found) == bool(words) and all(words in problem for problem in found), found
+
+
+@pytest.mark.parametrize("model", ["Total = 1", "def total(x:"])
+def test_a_model_answer_that_is_none_is_said(model: str, tmp_path: Path) -> None:
+    found = faults(record(assignment(tmp_path, "total(x: real[n])", model)))
+    assert found == ["the model answer for `total` gives it no value, or is no Python"]
+
+
 def test_one_form_alone_is_a_fault(tmp_path: Path) -> None:
     (problem,) = faults(record(assignment(tmp_path, model="def total(x):\n    return x.sum(0)")))
     assert problem == "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
@@ -107,7 +159,9 @@ def test_a_fault_of_an_ask_is_said_in_words(ask: str, words: str, tmp_path: Path
     assert not (folder / FILE).exists()
 
 
-@pytest.mark.parametrize("text", ["[[mistake]", '[[mistake]]\nname = "total"\nwrite = "x"\nsentence = "A."\nnext = "B."\n'])
+@pytest.mark.parametrize(
+    "text", ["[[mistake]", "[[mistakes]]", '[[mistake]]\nname = "total"\nwrite = "x"\nsentence = "A."\nnext = "B."\n']
+)
 def test_a_file_of_mistakes_that_cannot_be_read_is_an_error(text: str, tmp_path: Path) -> None:
     folder = assignment(tmp_path)
     (folder / MISTAKES_FILE).write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from autograder.asks import recorded
 from autograder.asks.ask import Ask
 from autograder.asks.inputs import in_words
 from autograder.asks.model import outcome
-from autograder.asks.observing import PRACTICE_SEED, AskCase, Mode, cases_of
+from autograder.asks.observing import PRACTICE_SEED, UNDECIDED, AskCase, Mode, cases_of
 from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course.cells import does_nothing
 from autograder.course.lesson import ask_hints
@@ -37,6 +37,8 @@ from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff, TooSl
 from autograder.verdict import Mistake, Outcome, Verdict
 
 BY_HAND = "Work out by hand what comes for the smallest inputs that you can think of."
+READ_AGAIN = "Read again what is asked for."
+LOOK = "Print what it gives for these inputs, with its type and its shape."
 BY_SIZE = "Take the size from what you are given, such as its `shape` or its `len`."
 LEAST_TELLING = 5
 """The least number in an answer that is taken for a size: smaller ones stand there for many reasons."""
@@ -100,6 +102,11 @@ class Asked:
             diagnosis = f"It is of the type `{function.kind}`, and should be a function."
             step = f"Write `def {self.name}({', '.join(self.ask.parameters)}):`, and the lines of it below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
+        given = [name for name in function.parameters if name in self.ask.parameters]
+        if sorted(given) == sorted(self.ask.parameters) and given != list(self.ask.parameters):
+            diagnosis = f"Its parameters are in another order: {', '.join(given)}."
+            step = f"Keep the first line: `def {self.name}({', '.join(self.ask.parameters)}):`."
+            return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.ORDER)
         return wording.not_attempted(self.name) if does_nothing(self.cell.source) else None
 
     def cases(self, effort: Effort) -> Sequence[AskCase]:
@@ -160,8 +167,10 @@ class Asked:
         elif written := self._written_size():
             diagnosis, step, kept = written, BY_SIZE, Mistake.BATCH
         else:
-            diagnosis = f"It stops with {seen}." if self.ask.is_function else "It stops on other inputs than the notebook's."
-            step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
+            diagnosis, step = f"It stops with {seen}.", "Call it yourself, with these inputs, and look at the line that stops."
+            if not self.ask.is_function:
+                diagnosis = "It stops on other inputs than the notebook's."
+                step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
         return Verdict(self.name, Outcome.WRONG, diagnosis, seen, next_step=step, mistake=kept, example=self._shown(case))
 
     def reference(self, case: AskCase) -> tuple[Mode, Any]:
@@ -195,7 +204,9 @@ class Asked:
         elif diagnosis == "The values are wrong in 1 of 1 entries.":
             diagnosis = "The number is wrong."
         if not step:
-            step = BY_HAND if case.mode is Mode.VALUE else "Read again what is asked for."
+            step = (
+                BY_HAND if difference.kind == "values" else LOOK if case.mode is Mode.VALUE else "Read again what is asked for."
+            )
         return self._verdict(diagnosis, difference, step, case, attempt.answer, difference.mistake)
 
     def _named(self, planted: Planted, case: AskCase, difference: Difference | None, answer: Any) -> Verdict:
@@ -214,7 +225,8 @@ class Asked:
         if self.ask.is_function:
             return ""
         made = frozenset[str]().union(*(statement.makes for statement in self.cell.statements))
-        return next((name for name in (*self.ask.parameters, *self.ask.given) if name in made), "")
+        sizes = {each.name for each in self.ask.drawn if each.kind == "size"}  # which a cell may well work out
+        return next((name for name in (*self.ask.parameters, *self.ask.given) if name in made - sizes), "")
 
     def _written_size(self) -> str:
         """What to say of a number in the cell that is a size of the notebook's own inputs; nothing where there is none."""
@@ -257,17 +269,18 @@ class Asked:
         return ENDLESS if isinstance(attempt.replay.error, TooSlow) else STOPS
 
     def _inputs(self, case: AskCase) -> str:
-        """The inputs of a case in words."""
-        return ", ".join(f"`{name} = {_shortened(value)}`" for name, value in case.inputs.items())
+        """The inputs of a case in words; if that is long, what they are like."""
+        values = ", ".join(f"`{name} = {_shortened(value)}`" for name, value in case.inputs.items())
+        if len(values) <= MAX_EXAMPLE:
+            return values
+        return ", ".join(f"`{name}`{_outline(value)}" for name, value in case.inputs.items())
 
     def _shown(self, case: AskCase, answer: Any = MISSING) -> str:
         """The case in one line, with the first entry that is wrong; nothing where it is too long, or where that is not said."""
         if self.name in self.session.models or case.mode is not Mode.VALUE:
             return ""
         inputs = self._inputs(case)
-        if len(inputs) > MAX_EXAMPLE:
-            inputs = f"inputs of size {max((value for value in case.values.values() if type(value) is int), default=0)}"
-        if answer is MISSING:
+        if answer is MISSING or (isinstance(answer, str) and answer == UNDECIDED):
             return inputs
         right = self._right(case)
         path = self.name if not self.ask.is_function else "the result"
@@ -315,3 +328,13 @@ def _shortened(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         value = [item if len(item) <= MAX_NAME else f"{item[:3]}… ({len(item)} letters)" for item in value]
     return in_words(value)
+
+
+def _outline(value: Any) -> str:
+    """What a value is like that is too long to be shown."""
+    match value:
+        case Tensor() if value.dim():
+            return f" of shape {tuple(value.shape)}"
+        case list():
+            return f" with {len(value):,} entries"
+    return f" = `{_shortened(value)}`" if len(_shortened(value)) <= MAX_EXAMPLE else ""

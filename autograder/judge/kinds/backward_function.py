@@ -200,6 +200,8 @@ class Body:
             return None
         stop = f"It stops at `{ast.unparse(node).partition(chr(10))[0]}`."
         culprit = self._first_wrong_gradient()
+        if culprit and f"d{culprit}" in from_tree("", ast.Module([node], [])).touches:
+            culprit = ""  # it was about to be made
         if culprit and (cause := self._cause(culprit, self.local[f"d{culprit}"])):
             return replace(cause, sentence=f"{stop} `d{culprit}` is wrong before that. {cause.sentence}")
         if value := self._first_wrong_value():
