@@ -204,9 +204,7 @@ class Asked:
         elif diagnosis == "The values are wrong in 1 of 1 entries.":
             diagnosis = "The number is wrong."
         if not step:
-            step = (
-                BY_HAND if difference.kind == "values" else LOOK if case.mode is Mode.VALUE else "Read again what is asked for."
-            )
+            step = READ_AGAIN if case.mode is not Mode.VALUE else BY_HAND if difference.kind == "values" else LOOK
         return self._verdict(diagnosis, difference, step, case, attempt.answer, difference.mistake)
 
     def _named(self, planted: Planted, case: AskCase, difference: Difference | None, answer: Any) -> Verdict:
