@@ -4,7 +4,7 @@ preprocessors, and stock nbgrader with the package installed."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -80,8 +80,9 @@ def test_stock_nbgrader(course: Path, assignment: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def checker() -> Checker:
-    return Checker()
+def checker() -> Iterator[Checker]:
+    with Checker() as checker:
+        yield checker
 
 
 @pytest.mark.parametrize("student", STUDENTS)
