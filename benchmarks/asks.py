@@ -86,9 +86,10 @@ def usual(form: Form) -> bool:
     """Whether a test would accept an answer that compares one example by `allclose`."""
     cells = asked.notebook_cells(form.assignment, form.name)
     names = dict(asked.given(form.assignment, form.name))
-    case = cases_of(ask_of(form), "usual")[EXAMPLE]
+    ask = ask_of(form)
+    case = cases_of(ask, "usual")[EXAMPLE]
     right = outcome(case, models_of(cells)[form.name], dict(names))
-    if ask_of(form).is_function:
+    if ask.is_function:
         try:
             exec(compile(form.code, "<answer>", "exec"), names)
         except Exception:

@@ -158,16 +158,21 @@ def _recorded(
 def _loose(cases: Sequence[AskCase], right: Sequence[Any]) -> Iterator[str]:
     """What is wrong with cases by what the model answer gives on them."""
     for case, truth in zip(cases, right, strict=True):
-        inputs = ", ".join(f"`{name} = {in_words(value)[:80]}`" for name, value in case.inputs.items())
         if case.mode is Mode.VALUE and isinstance(truth, str) and truth == UNDECIDED:
-            yield f"`certain: …` with {inputs} leaves a choice: the model answer gives {truth}."
+            yield f"`certain: …` with {_inputs(case)} leaves a choice: the model answer gives {truth}."
         if case.mode is Mode.OFTEN and isinstance(truth, dict) and len(truth) < 2:
-            yield f"`often: …` with {inputs} leaves no choice: the model answer always gives {next(iter(truth), 'nothing')}."
+            only = next(iter(truth), "nothing")
+            yield f"`often: …` with {_inputs(case)} leaves no choice: the model answer always gives {only}."
         if not _is_finite(truth):
             yield (
-                f"the model answer gives numbers that are not finite for {inputs}: no answer can be right there. "
+                f"the model answer gives numbers that are not finite for {_inputs(case)}: no answer can be right there. "
                 "Bound a size by an input of its own, such as `n: size[2, 9]`."
             )
+
+
+def _inputs(case: AskCase) -> str:
+    """The inputs of a case in words, each cut off where it is long."""
+    return ", ".join(f"`{name} = {in_words(value)[:80]}`" for name, value in case.inputs.items())
 
 
 def _is_finite(truth: Any) -> bool:
@@ -205,8 +210,7 @@ def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) 
         found = observed_difference(case.mode, raw_outcome(case, code, namespace), truth)
     except ContentError as error:
         return str(error)
-    inputs = ", ".join(f"`{name} = {in_words(value)[:80]}`" for name, value in case.inputs.items())
-    return f"for {inputs}: {found.diagnosis} Seen {found.seen}, expected {found.expected}." if found else ""
+    return f"for {_inputs(case)}: {found.diagnosis} Seen {found.seen}, expected {found.expected}." if found else ""
 
 
 def _outcomes(cases: Sequence[AskCase], code: str, namespace: Mapping[str, Any]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -80,6 +80,11 @@ class Asked:
         run = self.session.answering(self.name)
         return run.cell if run else ParsedCell("", ())
 
+    @property
+    def _first_line(self) -> str:
+        """The first line of a function, as it was released."""
+        return f"def {self.name}({', '.join(self.ask.parameters)}):"
+
     @cached_property
     def recorded(self) -> Recorded | None:
         """What is recorded of this ask; None where nothing is, or of an ask that was another one."""
@@ -100,29 +105,25 @@ class Asked:
         function = self.session.workspace.function(self.name)
         if function.kind:
             diagnosis = f"It is of the type `{function.kind}`, and should be a function."
-            step = f"Write `def {self.name}({', '.join(self.ask.parameters)}):`, and the lines of it below."
+            step = f"Write `{self._first_line}`, and the lines of it below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
         given = [name for name in function.parameters if name in self.ask.parameters]
         if sorted(given) == sorted(self.ask.parameters) and given != list(self.ask.parameters):
             diagnosis = f"Its parameters are in another order: {', '.join(given)}."
-            step = f"Keep the first line: `def {self.name}({', '.join(self.ask.parameters)}):`."
+            step = f"Keep the first line: `{self._first_line}`."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.ORDER)
         return wording.not_attempted(self.name) if does_nothing(self.cell.source) else None
 
     def cases(self, effort: Effort) -> Sequence[AskCase]:
         if self.name in self.session.models:
             return cases_of(self.ask, effort.seed)
-        found = self._practice()
         if self.recorded is None:
             raise NotReady(
                 f"nothing is recorded for `{self.name}`, so nothing can be compared: {FILE} belongs beside the notebook, "
                 "of the same release. `autograder new NAME` makes a folder with both. An instructor writes it by "
                 "`autograder record`."
             )
-        return found
-
-    def _practice(self) -> list[AskCase]:
-        return _practice(self.ask)
+        return practice_cases(self.ask)
 
     def run(self, case: AskCase) -> Attempt[AskCase]:
         replay = self.session.workspace.answer(case.call(), self.cell)
@@ -184,7 +185,7 @@ class Asked:
             except (ContentError, AskError) as error:
                 raise NotReady(str(error)) from None
         assert self.recorded is not None
-        return self.recorded.right[self._practice().index(case)]
+        return self.recorded.right[practice_cases(self.ask).index(case)]
 
     def compare(self, answer: Any, reference: tuple[Mode, Any]) -> Difference | None:
         mode, right = reference
@@ -228,21 +229,21 @@ class Asked:
 
     def _written_size(self) -> str:
         """What to say of a number in the cell that is a size of the notebook's own inputs; nothing where there is none."""
-        names, sizes = self.session.workspace.names, dict[int, str]()
+        names, sizes = self.session.workspace.names, dict[float, str]()
         for name in (*self.ask.parameters, *self.ask.given):
             value = names.get(name)
             found = value.shape if isinstance(value, Tensor) else (len(value),) if isinstance(value, list | dict) else ()
             sizes |= {size: name for size in found if size >= LEAST_TELLING and size not in sizes}
-        number = next((int(number) for number in numbers_in(self.cell.source) if number in sizes), 0)
-        name = sizes.get(number, "")
-        return (
-            f"`{number}` is written in: a size of the notebook's `{name}`, and other inputs have other sizes." if name else ""
-        )
+        for number in numbers_in(self.cell.source):
+            if number in sizes:
+                its = f"a size of the notebook's `{sizes[number]}`"
+                return f"`{number:g}` is written in: {its}, and other inputs have other sizes."
+        return ""
 
     def _agreeing(self) -> Planted | None:
         """The planted mistake, or the slip, that comes to the same as the answer on every recorded case."""
         known = self.recorded
-        cases = self._practice()
+        cases = practice_cases(self.ask)
         if known is None:
             return None
         left = [(each, 0.0) for each in (*known.mistakes, *slips(known.right, cases))]
@@ -312,14 +313,10 @@ class Asked:
         return False  # what is right is told by cases, and an untouched notebook is linted
 
 
-_practices: dict[str, list[AskCase]] = {}
-
-
-def _practice(ask: Ask) -> list[AskCase]:
+@cache
+def practice_cases(ask: Ask) -> list[AskCase]:
     """The recorded cases of an ask: always the same objects."""
-    if ask.source not in _practices:
-        _practices[ask.source] = cases_of(ask, PRACTICE_SEED)
-    return _practices[ask.source]
+    return cases_of(ask, PRACTICE_SEED)
 
 
 def _shortened(value: Any) -> str:
@@ -335,4 +332,5 @@ def _outline(value: Any) -> str:
             return f" of shape {tuple(value.shape)}"
         case list():
             return f" with {len(value):,} entries"
-    return f" = `{_shortened(value)}`" if len(_shortened(value)) <= MAX_EXAMPLE else ""
+    text = _shortened(value)
+    return f" = `{text}`" if len(text) <= MAX_EXAMPLE else ""
