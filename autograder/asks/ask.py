@@ -5,8 +5,10 @@
     without: F.nll_loss
 
 `NAME(input: kind[dims])` asks for a value: the cell of that name is run again with other inputs. `def NAME(…)` asks for a
-function, which is called by keyword. Lines below derive inputs (`itos = …`), add cases (`case:`), switch functions off
-(`without:`), and say how an answer is judged that is random (`random:`, `certain:`, `often:`).
+function, which is called by keyword. `class NAME(…)` asks for a class, and `class NAME.method(…)` for a method of one: a
+*drill*, the function at the end of the cell, calls it with the inputs, and what it yields is compared. Lines between derive
+inputs (`itos = …`), add cases (`case:`), switch functions off (`without:`), and say how an answer is judged that is random
+(`random:`, `certain:`, `often:`, and `spread:` for what a drill yields).
 """
 
 from __future__ import annotations
@@ -18,14 +20,19 @@ from dataclasses import dataclass, field
 from types import CodeType
 
 from autograder.asks.inputs import KINDS, Input
+from autograder.course.questions import answer_of
 from autograder.errors import AskError
 
 RANDOM = ("names", "rows", "normal")
 """What an answer may draw: names, rows of its inputs, or tensors of normal numbers."""
-DIRECTIVE = re.compile(r"(case|without|random|certain|often):\s*(.*)")
+DIRECTIVE = re.compile(r"(case|without|random|certain|often|spread):\s*(.*)")
+DRILL = re.compile(r"^def drill\(", re.MULTILINE)
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
-SIGNATURE = "It is `NAME(input: kind[dims], …)` for a value, or `def NAME(parameter: kind[dims], …)` for a function."
+SIGNATURE = (
+    "It is `NAME(input: kind[dims], …)` for a value, `def NAME(parameter: kind[dims], …)` for a function, or "
+    "`class NAME(input: kind[dims], …)` for a class."
+)
 A_KIND = f"A kind is one of {', '.join(KINDS)}, with its sizes in brackets."
 
 
@@ -42,8 +49,20 @@ Lines = tuple[Line, ...]
 
 
 @dataclass(frozen=True)
+class Drill:
+    """A drill: its source, the names that it takes beside the class, and the labels of what it yields that is drawn."""
+
+    source: str
+    takes: tuple[str, ...]
+    spread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Ask:
     """What is asked for under `name`, by a cell with this `source`.
+
+    `is_function` says whether it is a function that is called by keyword. With a `drill` it is a class, or a function that
+    takes objects, and the drill calls it; the name of a method is `NAME.method`.
 
     `parameters` are its inputs in their order; `drawn` are those of a kind, and `derived` are computed from them, for the
     other parameters and for names of the notebook that the answer may read. `cases` are values that stand in place of drawn
@@ -62,6 +81,17 @@ class Ask:
     random: str = ""
     certain: tuple[Lines, ...] = ()
     often: tuple[Lines, ...] = ()
+    drill: Drill | None = None
+
+    @property
+    def answer(self) -> str:
+        """The name that the answer's cell binds."""
+        return answer_of(self.name)
+
+    @property
+    def method(self) -> str:
+        """The method of a class that is asked for; nothing where it is the class itself."""
+        return self.name.partition(".")[2]
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -72,12 +102,14 @@ class Ask:
 
 def parse_ask(source: str) -> Ask:
     """The ask with this source, without the line of the magic. Raises AskError, which names the line."""
-    lines = [(number, line.strip()) for number, line in enumerate(source.split("\n"), 1)]
+    found_drill = DRILL.search(source)
+    above = source[: found_drill.start()] if found_drill else source
+    lines = [(number, line.strip()) for number, line in enumerate(above.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not lines:
         raise AskError(0, "", "it is empty.", f"Its first line is a signature. {SIGNATURE}")
-    name, is_function, parameters, drawn = _signature(*lines[0])
-    found: dict[str, list[tuple[int, str]]] = {"case": [], "without": [], "random": [], "certain": [], "often": []}
+    name, keyword, parameters, drawn = _signature(*lines[0])
+    found: dict[str, list[tuple[int, str]]] = {key: [] for key in ("case", "without", "random", "certain", "often", "spread")}
     derived: list[Line] = []
     for number, line in lines[1:]:
         if match := DIRECTIVE.fullmatch(line):
@@ -94,24 +126,61 @@ def parse_ask(source: str) -> Ask:
         tuple(_special(number, key, text, known) for number, text in found[key]) for key in ("case", "certain", "often")
     )
     without = tuple(path for number, text in found["without"] for path in _without(number, text))
-    ask = Ask(source, name, is_function, parameters, drawn, tuple(derived), cases, without, "", certain, often)
+    drill = None
+    if found_drill:
+        labels = tuple(label.strip() for _, text in found["spread"] for label in text.split(","))
+        sizes = {dim for each in drawn for dim in each.dims if isinstance(dim, str)}
+        drill = _drill(len(above.split("\n")), source[found_drill.start() :], known | sizes, labels)
+    if (keyword == "class") > bool(drill):
+        remedy = "Write it below: `def drill(…):` with the class and inputs, which yields labels with what is to be compared."
+        raise AskError(*lines[0], "a class is judged by a drill, and there is none.", remedy)
+    if found["spread"] and not drill:
+        raise AskError(found["spread"][0][0], "spread: …", "it is about what a drill yields, and there is none.", SIGNATURE)
+    is_function = keyword == "def" and not drill
+    ask = Ask(source, name, is_function, parameters, drawn, tuple(derived), cases, without, "", certain, often, drill)
     return _random(ask, found["random"], lines[0])
 
 
-def _signature(number: int, line: str) -> tuple[str, bool, tuple[str, ...], tuple[Input, ...]]:
-    is_function = line.startswith("def ")
-    text = line.removeprefix("def ").strip().removesuffix(":")
+def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...]) -> Drill:
+    """The drill with this source, which begins in this line. It may take the `known` inputs and sizes."""
+    first = source.partition("\n")[0]
     try:
-        node = ast.parse(f"def {text}: ...").body[0]
+        node = ast.parse(source).body
+    except SyntaxError as error:
+        where = number + (error.lineno or 1) - 1
+        raise AskError(where, (error.text or first).strip(), f"it is no Python: {error.msg}.", "Mend the drill.") from None
+    function = node[0]
+    if len(node) != 1 or not isinstance(function, ast.FunctionDef):
+        raise AskError(number, first, "a drill is one function, at the end of the cell.", "Put all else above it, or into it.")
+    its = function.args
+    takes = [each.arg for each in its.args]
+    if not takes or its.vararg or its.kwarg or its.defaults or its.kwonlyargs or its.posonlyargs:
+        raise AskError(number, first, "its parameters are no plain names.", "The first is the class, all others are inputs.")
+    if other := next((name for name in takes[1:] if name not in known), ""):
+        raise AskError(number, first, f"`{other}` is no input of the ask.", f"There are {', '.join(sorted(known))}.")
+    if not any(isinstance(each, ast.Yield) for each in ast.walk(function)):
+        remedy = 'Yield pairs: `yield "the output", layer(x)`.'
+        raise AskError(number, first, "it yields nothing, so there is nothing to compare.", remedy)
+    return Drill(source, tuple(takes[1:]), spread)
+
+
+def _signature(number: int, line: str) -> tuple[str, str, tuple[str, ...], tuple[Input, ...]]:
+    """The name, `def`, `class` or nothing before it, and the inputs."""
+    keyword = next((word for word in ("def", "class") if line.startswith(f"{word} ")), "")
+    text = line.removeprefix(keyword).strip().removesuffix(":")
+    name, bracket, rest = text.partition("(")
+    kind, dot, method = name.partition(".") if keyword == "class" else (name, "", "")
+    try:
+        node = ast.parse(f"def {kind}{bracket}{rest}: ...").body[0]
     except SyntaxError:
         raise AskError(number, line, "it is no signature.", SIGNATURE) from None
-    if not isinstance(node, ast.FunctionDef):
+    if not isinstance(node, ast.FunctionDef) or (dot and not method.isidentifier()):
         raise AskError(number, line, "it is no signature.", SIGNATURE)
     its = node.args
     if its.vararg or its.kwarg or its.defaults or its.kw_defaults or its.posonlyargs or not its.args:
         raise AskError(number, line, "its inputs are no plain names.", f"Give each a name and a kind. {SIGNATURE}")
     drawn = [_input(number, line, each.arg, each.annotation) for each in its.args if each.annotation is not None]
-    return node.name, is_function, tuple(each.arg for each in its.args), tuple(drawn)
+    return name, keyword, tuple(each.arg for each in its.args), tuple(drawn)
 
 
 def _input(number: int, line: str, name: str, node: ast.expr) -> Input:
@@ -144,7 +213,7 @@ def _derived(number: int, line: str, known: set[str]) -> Line:
             if name in known:
                 raise AskError(number, line, f"`{name}` has a value already.", "Each input gets its value once.")
             return _line(name, value)
-    words = ", ".join(f"`{word}:`" for word in ("case", "without", "random", "certain", "often"))
+    words = ", ".join(f"`{word}:`" for word in ("case", "without", "random", "certain", "often", "spread"))
     raise AskError(
         number, line, "it is nothing that an ask knows.", f"Write `name = expression`, or begin with one of {words}."
     )
@@ -188,6 +257,7 @@ def _random(ask: Ask, found: Sequence[tuple[int, str]], first: tuple[int, str]) 
         "it asks for a value, and only a function can be given a generator.": not ask.is_function,
         f"there are {len(generators)} inputs of the kind `generator`, and there should be one.": len(generators) != 1,
         f"there are {len(ask.often)} lines `often: …`, and there should be one, on which it is counted.": len(ask.often) != 1,
+        "what a drill yields that is drawn stands in a line `spread:`.": ask.drill is not None,
         "`case:` is not for random answers: `certain:` and `often:` are.": bool(ask.cases),
     }
     if fault := next((fault for fault, is_one in faults.items() if is_one), ""):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from autograder.asks.by_autograd import by_autograd
 from autograder.asks.inputs import nudged, promoted
 from autograder.asks.observing import AskCase, Mode
 from autograder.errors import ContentError
 from autograder.replay.answer import Call, run_answer
+from autograder.replay.drill import drive
 from autograder.replay.parsed import parse_cell
-from autograder.replay.run import MISSING
+from autograder.replay.run import MISSING, TooSlow
 from autograder.tape.cases import Reference
 
 NUDGES = 2
@@ -43,23 +47,25 @@ def outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
     Raises ContentError if the model answer stops.
     """
     call = _call(case)
-    rounded = case.observed(_result(call, code, namespace))
-    if case.mode is not Mode.VALUE:
+    result = _by_autograd if case.ask.method == "backward" else _result
+    rounded = case.observed(result(call, code, namespace))
+    if case.mode not in (Mode.VALUE, Mode.YIELDS):
         return rounded
     changed = [_changed(call, promoted)]
     for number in range(NUDGES):
         rng = random.Random(number)
         changed.append(_changed(call, lambda value, rng=rng: nudged(value, rng)))
     try:
-        exact, *others = (case.observed(_result(each, code, namespace)) for each in changed)
+        with _in_float64():
+            exact, *others = (case.observed(result(each, code, namespace)) for each in changed)
     except ContentError:  # a model answer that fixes its dtype cannot be run in float64
         return expected(rounded, rounded, [])
     return expected(exact, rounded, others)
 
 
 def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
-    """What a wrong answer with this code comes to on a case. Raises ContentError if it stops."""
-    return case.observed(_result(_call(case), code, namespace))
+    """What a wrong answer with this code comes to on a case. Raises ContentError if it stops before it gives anything."""
+    return case.observed(_result(_call(case), code, namespace, is_right=False))
 
 
 def _call(case: AskCase) -> Call:
@@ -73,24 +79,54 @@ def _changed(call: Call, change: Any) -> Call:
     return replace(call, arguments=arguments, given=given)
 
 
-def _result(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
-    cell = parse_cell(code)
-    names = dict(namespace)
-    if call.is_function:
-        try:
-            for statement in cell.statements:
-                exec(statement.code, names)
-        except Exception as error:
-            raise ContentError(f"the model answer for `{call.name}` stops: {type(error).__name__}: {error}") from None
-        if call.name not in names:
-            raise ContentError(f"the model answer for `{call.name}` defines no function of that name")
-    replay = run_answer(replace(call, without=()), cell, names)
-    if replay.answer is MISSING:
+def _result(call: Call, code: str, namespace: Mapping[str, Any], is_right: bool = True) -> Any:
+    names = _names(call, code, namespace) if call.is_function else dict(namespace)
+    replay = run_answer(replace(call, without=()), parse_cell(code), names)
+    is_partial = bool(call.drill) and not is_right and len(replay.answer) > 1 and not isinstance(replay.error, TooSlow)
+    has_stopped = bool(call.drill) and replay.error is not None and not is_partial
+    if replay.answer is MISSING or has_stopped:
         problem = f"the model answer for `{call.name}` gives it no value, or is no Python"
         if replay.error is not None:
             problem = f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}"
         raise ContentError(problem) from replay.error
     return replay.answer
+
+
+def _names(call: Call, code: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of a notebook in which the model answer has run. Raises ContentError if it stops."""
+    names = dict(namespace)
+    try:
+        for statement in parse_cell(code).statements:
+            exec(statement.code, names)
+    except Exception as error:
+        raise ContentError(f"the model answer for `{call.name}` stops: {type(error).__name__}: {error}") from None
+    if call.name not in names:
+        raise ContentError(f"the model answer for `{call.name}` defines nothing of that name")
+    return names
+
+
+def _by_autograd(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
+    """What a drill yields of the model's class where autograd stands in place of its `backward`."""
+    kind = _names(call, code, namespace)[call.name]
+    yields: dict[str, Any] = {}
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            drive(call.drill, by_autograd(kind), deepcopy(dict(call.arguments)), yields)
+    except Exception as error:
+        raise ContentError(f"the drill of `{call.name}` stops: {type(error).__name__}: {error}") from None
+    return yields
+
+
+@contextmanager
+def _in_float64() -> Iterator[None]:
+    """Tensors that are made without a dtype are of float64 meanwhile."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def expected(exact: Any, rounded: Any, others: Sequence[Any]) -> Any:

@@ -32,14 +32,17 @@ OFTEN, NORMAL_DRAWS, TRIED = 600, 10, 12
 """How often an answer draws: to be counted, where it draws tensors of normal numbers, and in all other cases."""
 FIRST_ROWS = 4
 """So many rows in their order are no chance."""
+SPREAD = "spread"
+"""Under this key is how a tensor is spread that a drill yields, in place of its numbers."""
 UNDECIDED = "different results, where there is no choice"
 """What an answer comes to that gives different results in a case that is certain."""
 
 
 class Mode(StrEnum):
-    """What is looked at: the value, how often each result comes, or how it depends on the generator."""
+    """What is looked at: the value, what a drill yields, how often each result comes, or how it depends on the generator."""
 
     VALUE = "value"
+    YIELDS = "yields"
     OFTEN = "often"
     SEEDS = "seeds"
 
@@ -61,6 +64,9 @@ class AskCase:
     def call(self) -> Call:
         """The call of the answer on this case."""
         ask, values = self.ask, self.values
+        if ask.drill:
+            taken = {name: values[name] for name in ask.drill.takes}
+            return Call(ask.answer, False, taken, without=ask.without, drill=ask.drill.source)
         given = {name: values[name] for name in ask.given if name in values}
         if not ask.is_function:
             return Call(ask.name, False, given={**self.inputs, **given}, without=ask.without)
@@ -75,6 +81,12 @@ class AskCase:
 
     def observed(self, results: Any) -> Any:
         """What counts of the results of a call."""
+        if self.ask.drill:
+            drawn = self.ask.drill.spread
+            return {
+                label: {SPREAD: moments([value])} if label in drawn and isinstance(value, Tensor) else value
+                for label, value in results.items()
+            }
         if not self.call().generator:
             return results
         match self.mode:
@@ -92,9 +104,10 @@ def cases_of(ask: Ask, seed: str) -> list[AskCase]:
     """The cases of a seed, in the order in which an answer is run on them. Raises AskError where an expression stops."""
     cases: list[AskCase] = []
     if not ask.random:
-        cases += (AskCase(ask, _values(ask, seed, place, size)) for place, size in enumerate(SIZES))
+        mode = Mode.YIELDS if ask.drill else Mode.VALUE
+        cases += (AskCase(ask, _values(ask, seed, place, size), mode) for place, size in enumerate(SIZES))
         special = enumerate(ask.cases, len(cases))
-        return [*cases, *(AskCase(ask, _values(ask, seed, place, SPECIAL, lines)) for place, lines in special)]
+        return [*cases, *(AskCase(ask, _values(ask, seed, place, SPECIAL, lines), mode) for place, lines in special)]
     cases += (AskCase(ask, _values(ask, seed, place, SPECIAL, lines)) for place, lines in enumerate(ask.certain))
     values = _values(ask, seed, len(cases), SPECIAL, ask.often[0])
     start = next(value.number for value in values.values() if isinstance(value, Seed))
@@ -213,6 +226,8 @@ def most_for(freedom: int) -> float:
 def moments_off(seen: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     """The first moment of a drawn tensor that is too far off: its name, or nothing."""
     entries, deviation = seen["entries"], expected["deviation"]
+    if not math.isfinite(seen["deviation"]):  # no comparison with it is true
+        return "deviation"
     if not deviation:
         return "deviation" if seen["deviation"] else "mean" if seen["mean"] != expected["mean"] else ""
     margin = ERRORS / math.sqrt(entries)

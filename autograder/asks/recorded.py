@@ -113,6 +113,8 @@ def _packed(value: Any, put: Callable[[Tensor], str]) -> Any:
             return {"tensor": put(value)}
         case list() | tuple():
             return {"list": [_packed(item, put) for item in value]}
+        case set() | frozenset():
+            return {"set": [_packed(item, put) for item in sorted(value, key=str)]}
         case dict() if value in (STOPS, ENDLESS):
             return value
         case dict():
@@ -133,6 +135,8 @@ def _unpacked(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
             return tensors[key]
         case {"list": items}:
             return [_unpacked(item, tensors) for item in items]
+        case {"set": items}:
+            return {_unpacked(item, tensors) for item in items}
         case {"dict": pairs}:
             return {_unpacked(key, tensors): _unpacked(item, tensors) for key, item in pairs}
     return packed

@@ -255,13 +255,22 @@ def is_blank(cell: Cell, released: str | None) -> bool:
 
 
 def does_nothing(source: str) -> bool:
-    """Whether there is no more in a cell than comments, and functions of nothing but a docstring: what nbgrader leaves."""
+    """Whether there is no more in a cell than comments, and functions and classes of nothing but docstrings.
+
+    That is what nbgrader leaves.
+    """
     try:
         statements = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    bodies = [statement.body if isinstance(statement, ast.FunctionDef) else [statement] for statement in statements]
-    return all(isinstance(node, ast.Pass | ast.Expr) and not _computes(node) for body in bodies for node in body)
+    return all(_is_empty(statement) for statement in statements)
+
+
+def _is_empty(node: ast.stmt) -> bool:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        inherits = isinstance(node, ast.ClassDef) and bool(node.bases)
+        return not inherits and all(map(_is_empty, node.body))
+    return isinstance(node, ast.Pass | ast.Expr) and not _computes(node)
 
 
 def _computes(node: ast.Pass | ast.Expr) -> bool:

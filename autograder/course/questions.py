@@ -31,7 +31,12 @@ class Question:
     @property
     def answer(self) -> str:
         """The id of the cell with the answer, and the name that the cell binds."""
-        return self.by or self.name
+        return answer_of(self.by or self.name)
+
+
+def answer_of(name: str) -> str:
+    """The id of the cell with the answer to a question of this name: for `NAME.method`, it is the one with the class."""
+    return name.partition(".")[0]
 
 
 def questions_in(source: str) -> dict[str, set[Question]]:
@@ -162,13 +167,14 @@ def _cells(path: Path) -> tuple[Cell, ...]:
 def models_of(cells: Iterable[Cell]) -> dict[str, str]:
     """The code of the model answers to the asks of an instructor's notebook, by name: the first form of each."""
     cells = list(cells)
-    asked = {asked_name(body(cell.source)) for cell in cells if is_ask(cell.source)}
-    return {cell.id: parse_answer(cell.source).code for cell in cells if cell.solves and cell.id in asked}
+    answers = {cell.id: parse_answer(cell.source).code for cell in cells if cell.solves}
+    asked = [asked_name(body(cell.source)) for cell in cells if is_ask(cell.source)]
+    return {name: answers[answer_of(name)] for name in asked if answer_of(name) in answers}
 
 
 def asked_name(ask: str) -> str:
     """The name of the answer that an ask with this source is about; nothing where it names none."""
-    found = re.search(r"^\s*(?:def\s+)?(\w+)\(", ask, re.MULTILINE)
+    found = re.search(r"^\s*(?:(?:def|class)\s+)?([\w.]+)\(", ask, re.MULTILINE)
     return found[1] if found else ""
 
 

@@ -6,7 +6,7 @@ Tensors of floating-point numbers are compared as gradients are. What the values
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from autograder.asks.model import Expected
-from autograder.asks.observing import UNDECIDED, Mode, moments_off, surprise
+from autograder.asks.observing import SPREAD, UNDECIDED, Mode, moments_off, surprise
 from autograder.asks.recorded import ENDLESS, STOPS
 from autograder.judge.comparison import COARSEST, Difference, Words, compare
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
 
+FEW = 3
+"""Members of a set that are listed."""
 MAX_STRING = 24
 """Characters of a string that is shown."""
 NUMBER_TOLERANCE = 1e-5
@@ -53,6 +55,8 @@ def difference(answer: Any, right: Any, path: str = "") -> Difference | None:
             return _sequence(answer, right, path)
         case dict():
             return _mapping(answer, right, path)
+        case set() | frozenset():
+            found = _set(answer, right)
         case bool() | str() | None:
             found = _plain(answer, right)
         case int() | float():
@@ -126,6 +130,20 @@ def _mapping(answer: Any, right: Mapping[Any, Any], path: str) -> Difference | N
     return next(filter(None, places), None)
 
 
+def _set(answer: Any, right: Set[Any]) -> Difference | None:
+    if not isinstance(answer, set | frozenset):
+        return _type(answer, "a set")
+    if answer == right:
+        return None
+    words = [f"{len(each)} of them" if len(each) > FEW else _listed(each) for each in (right - answer, answer - right)]
+    diagnosis = f"It lacks {words[0]}." if right - answer else f"It has {words[1]}, which should not be in it."
+    return Difference("values", diagnosis, _listed(answer), _listed(right))
+
+
+def _listed(values: Set[Any]) -> str:
+    return ", ".join(f"`{value}`" for value in sorted(map(str, values))) or "nothing"
+
+
 def _plain(answer: Any, right: Any) -> Difference | None:
     if type(answer) is not type(right):
         names = {str: "a string", bool: "`True` or `False`", type(None): "`None`"}
@@ -150,10 +168,37 @@ def observed_difference(mode: Mode, answer: Any, right: Any) -> Difference | Non
     match mode:
         case Mode.VALUE:
             return difference(answer, right)
+        case Mode.YIELDS:
+            label, found = next(yields_off(answer, right), ("", None))
+            return found and replace(found, diagnosis=f"{label}: {lowered(found.diagnosis)}")
         case Mode.OFTEN:
             return _often(answer, right)
         case Mode.SEEDS:
             return _seeds(answer, right)
+
+
+def yields_off(answer: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[str, Difference]]:
+    """The labels under which a drill yields something else, in their order, with how it differs."""
+    for label, value in right.items():
+        if label not in answer:
+            yield label, Difference("stops", "It stops before that.", "nothing", "a value")
+        elif found := _yield_off(answer[label], value):
+            yield label, found
+    yield from ((label, Difference("stops", "It stops there.", "", "")) for label in answer if label not in right)
+
+
+def _yield_off(answer: Any, right: Any) -> Difference | None:
+    match answer, right:
+        case {"spread": list(seen)}, {"spread": list(expected)}:
+            return _often(seen, expected)
+        case _, {"spread": [{"shape": shape}]}:
+            return _type(answer, f"a tensor of shape {tuple(shape)}")
+    return difference(answer, right)
+
+
+def lowered(sentence: str) -> str:
+    """A sentence that begins with a small letter."""
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _often(answer: Any, right: Any) -> Difference | None:
@@ -218,8 +263,14 @@ def agrees(mode: Mode, answer: Any, mistake: Any, right: Any) -> bool:
             return _is(answer, end) and _is(mistake, end)
     if mode is Mode.SEEDS:
         return bool(answer == mistake)
+    if mode is Mode.YIELDS:
+        return answer.keys() == mistake.keys() and all(
+            agrees(Mode.VALUE, answer[label], mistake[label], right.get(label)) for label in mistake
+        )
     if mode is Mode.OFTEN:
         return observed_difference(mode, answer, mistake) is None
+    if isinstance(mistake, dict) and SPREAD in mistake:
+        return _yield_off(answer, mistake) is None
     if isinstance(answer, Tensor) != isinstance(mistake, Tensor):  # a number of Python may be what is wrong with it
         return False
     return difference(_finite(answer), _as_expected(mistake, right)) is None

@@ -91,13 +91,13 @@ def record(source: Path) -> Recording:
                 found.faults.append((path.name, cell.id, f"`{ask.name}` is asked for twice in the assignment."))
             known.add(ask.name)
             if ask.name not in models:
-                found.faults.append((path.name, cell.id, f"there is no solution cell `{ask.name}`."))
+                found.faults.append((path.name, cell.id, f"there is no solution cell `{ask.answer}`."))
                 continue
             found.faults += (
                 (path.name, cell.id, f"there is no `{each}` to switch off.") for each in ask.without if not is_there(each)
             )
             mine = [row for row in rows if row["name"] == ask.name]
-            forms = [code for _, code in answers[ask.name].others]
+            forms = [code for _, code in answers[ask.answer].others]
             found.faults += (
                 (path.name, *fault) for fault in _recorded(ask, models[ask.name], forms, mine, namespace, found.asks)
             )
@@ -116,17 +116,18 @@ def _recorded(
     into: dict[str, Recorded],
 ) -> Iterator[tuple[str, str]]:
     """Records an ask, and gives its faults: the cell, and what is wrong."""
+    cell = f"ask-{ask.name.replace('.', '-')}"
     try:
         cases = cases_of(ask, PRACTICE_SEED)
         right = tuple(outcome(case, code, namespace) for case in cases)
         others = [(case, outcome(case, code, namespace)) for case in cases_of(ask, SEEN_SEED)]
     except (AskError, ContentError) as error:
-        yield f"ask-{ask.name}", " ".join(str(error).split())
+        yield cell, " ".join(str(error).split())
         return
-    yield from ((f"ask-{ask.name}", problem) for problem in _loose(cases, right))
+    yield from ((cell, problem) for problem in _loose(cases, right))
     if len(forms) < 1:
         yield ask.name, "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
-    for place, form in enumerate(forms, 2):
+    for place, form in enumerate([code, *forms], 1):  # autograd says what is right of a `backward`, and not the model
         for case, truth in (*zip(cases, right, strict=True), *others):
             if problem := _unlike(case, form, namespace, truth):
                 yield ask.name, f"form {place} of its model answer is not accepted: {problem}"
@@ -181,6 +182,8 @@ def _is_finite(truth: Any) -> bool:
             return bool(truth.exact.isfinite().all())
         case list() | tuple():
             return all(map(_is_finite, truth))
+        case dict():
+            return all(map(_is_finite, truth.values()))
     return True
 
 

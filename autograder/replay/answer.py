@@ -1,4 +1,7 @@
-"""Calls of an answer that is no gradient: a cell that is run again on other inputs, or a function that is called with them."""
+"""Calls of an answer that is no gradient.
+
+A cell is run again on other inputs, a function is called with them, and a class is driven by a drill.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from typing import Any, NoReturn
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from autograder.errors import AutograderError
+from autograder.replay.drill import STOPPED, drive
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, Replay, Scratch, attempt, original, run_cell
 from autograder.tape.cases import Case
@@ -36,8 +40,9 @@ class Call:
 
     For a value, `given` stands in place of the notebook's names while its cell is run. A function is called by keyword with
     `arguments`, and `given` are names that it may read. Its parameter `generator` gets a new generator for each of `seeds`,
-    with which it is called `repeat` times: the result is then a list of results for each seed. `without` are functions that
-    it may not use, by their paths.
+    with which it is called `repeat` times: the result is then a list of results for each seed. With a `drill`, its source, the
+    cell is run again and the drill is called with what it binds, and with the `arguments`: the result is what it yields by the
+    labels, and if the code stopped, STOPPED with it. `without` are functions that an answer may not use, by their paths.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Call:
     generator: str = ""
     seeds: Sequence[int] = ()
     repeat: int = 1
+    drill: str = ""
 
 
 def run_answer(call: Call, cell: ParsedCell, namespace: Mapping[str, Any]) -> Replay:
@@ -55,7 +61,9 @@ def run_answer(call: Call, cell: ParsedCell, namespace: Mapping[str, Any]) -> Re
     seconds = CALL_SECONDS if call.repeat <= FEW else DRAW_SECONDS
     with _without(call.without) as refused:
         off = {name: refused[id(value)] for name, value in namespace.items() if id(value) in refused}
-        return _called(call, namespace, off, seconds) if call.is_function else _run(call, cell, namespace, off, seconds)
+        if call.is_function:
+            return _called(call, namespace, off, seconds)
+        return (_driven if call.drill else _run)(call, cell, namespace, off, seconds)
 
 
 def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
@@ -64,11 +72,41 @@ def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any], off: Mapping[st
     return Replay(replay.answer, replay.error, tuple({*replay.changed, *_changed(call.given, given)}), replay.unfinished)
 
 
+def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
+    scratch = Scratch(namespace, {call.name})
+    scratch.bring(cell.reads)
+    names = scratch.names
+    names.update(off)
+    names.pop(call.name, None)
+    handed = _copies(call.arguments)
+    yields: dict[str, Any] = {}
+
+    def run() -> None:
+        for statement in cell.statements:
+            try:
+                exec(statement.code, names)
+            except Exception:  # a try of the class below it does not count
+                if call.name not in names or call.name in statement.touches:
+                    raise
+        if call.name not in names:
+            raise NameError(f"name '{call.name}' is not defined")
+        drive(call.drill, names[call.name], handed, yields)
+
+    error = attempt(run, seconds)
+    if error is not None:
+        yields[STOPPED] = True
+    return Replay(yields, error, _changed(call.arguments, handed))
+
+
+def _copies(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: private(value) if isinstance(value, Tensor) else deepcopy(value) for name, value in arguments.items()}
+
+
 def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
     scratch = Scratch(namespace, call.given.keys())
     function = scratch.copied(original(namespace.get(call.name)))
     scratch.names.update({**off, **deepcopy(dict(call.given))})
-    handed = {name: private(value) if isinstance(value, Tensor) else deepcopy(value) for name, value in call.arguments.items()}
+    handed = _copies(call.arguments)
     answers: list[Any] = []
 
     def run() -> None:
@@ -98,7 +136,7 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-ROOTS: Mapping[str, Any] = {"F": F, "torch": torch}
+ROOTS: Mapping[str, Any] = {"F": F, "nn": nn, "torch": torch}
 COURSE = "autograder.course.dataset"
 """The module with the functions of the course, which an ask names without a path. By its name: it imports more than torch."""
 
@@ -113,7 +151,7 @@ def _without(paths: Sequence[str]) -> Iterator[dict[int, Callable[..., Any]]]:
                 continue
             name = path.rpartition(".")[2]
             function = getattr(owner, name)
-            refusal = refused.setdefault(id(function), _refusal(path))
+            refusal = refused.setdefault(id(function), _refusal(path, isinstance(function, type)))
             setattr(owner, name, refusal)
             restore.callback(setattr, owner, name, function)
         yield refused
@@ -128,11 +166,11 @@ def _owner(path: str) -> Any:
     return owner if hasattr(owner, name) else None
 
 
-def _refusal(path: str) -> Callable[..., Any]:
+def _refusal(path: str, is_class: bool) -> Callable[..., Any]:
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise SwitchedOff(f"`{path}` is switched off while the answer is judged: what it does is yours to write")
 
-    return refuse
+    return type("SwitchedOff", (), {"__new__": refuse, "__init_subclass__": refuse}) if is_class else refuse
 
 
 def is_there(path: str) -> bool:

@@ -10,10 +10,11 @@ from autograder.errors import NotReady
 from autograder.judge.judging import Kind
 from autograder.judge.kinds.asked import Asked
 from autograder.judge.kinds.backward_function import BackwardFunction
+from autograder.judge.kinds.driven import Driven
 from autograder.judge.kinds.gradient import Gradient
 from autograder.judge.session import Session
 
-KINDS: tuple[type[Kind[Any, Any]], ...] = (Asked, BackwardFunction, Gradient)
+KINDS: tuple[type[Kind[Any, Any]], ...] = (Driven, Asked, BackwardFunction, Gradient)
 """The first that claims a question judges it."""
 
 

@@ -77,7 +77,7 @@ class Asked:
 
     @property
     def cell(self) -> ParsedCell:
-        run = self.session.answering(self.name)
+        run = self.session.answering(self.ask.answer)
         return run.cell if run else ParsedCell("", ())
 
     @property
@@ -150,7 +150,7 @@ class Asked:
         if isinstance(error, NotImplementedError):
             return wording.not_attempted(self.name)
         seen = "no error, and no value either" if error is None else first_line(error)
-        run = self.session.answering(self.name)
+        run = self.session.answering(self.ask.answer)
         kept = Mistake.STOPS
         if isinstance(error, TooSlow):
             diagnosis, seen = "It does not end.", ""
@@ -163,16 +163,20 @@ class Asked:
             kept = Mistake.AUTOGRAD
         elif planted := self._agreeing():
             return self._named(planted, case, None, MISSING)
-        elif run and run.error and not self.ask.is_function:
+        elif run and run.error and not self.ask.is_function and not self.ask.drill:
             return wording.failed(self.name, run.error)
         elif written := self._written_size():
             diagnosis, step, kept = written, BY_SIZE, Mistake.BATCH
         else:
-            diagnosis, step = f"It stops with {seen}.", "Call it yourself, with these inputs, and look at the line that stops."
-            if not self.ask.is_function:
-                diagnosis = "It stops on other inputs than the notebook's."
-                step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
+            diagnosis, step = self._stop_in_words(replay, case, seen)
         return Verdict(self.name, Outcome.WRONG, diagnosis, seen, next_step=step, mistake=kept, example=self._shown(case))
+
+    def _stop_in_words(self, replay: Replay, case: AskCase, seen: str) -> tuple[str, str]:
+        """What to say of an answer that stops with an error that has no name, and the next step."""
+        if self.ask.is_function:
+            return f"It stops with {seen}.", "Call it yourself, with these inputs, and look at the line that stops."
+        step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
+        return "It stops on other inputs than the notebook's.", step
 
     def reference(self, case: AskCase) -> tuple[Mode, Any]:
         return case.mode, self._right(case)

@@ -1,0 +1,36 @@
+"""Drills: locked code that drives a student's class through calls, and yields what is to be looked at, each under a label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KNOWN: Mapping[str, Any] = {"F": F, "math": math, "nn": nn, "torch": torch}
+"""What a drill may use, beside the class and its inputs."""
+STOPPED = ""
+"""The label under which it stands that the code stopped, after what was yielded before."""
+
+
+def drive(drill: str, subject: Callable[..., Any], arguments: Mapping[str, Any], into: dict[str, Any]) -> None:
+    """Runs a drill with this source on a class, or on a function that takes objects. What it yields is kept in `into`."""
+    names = dict(KNOWN)
+    exec(compile(drill, "<drill>", "exec"), names)
+    for label, value in names["drill"](subject, **arguments):
+        into[label] = _kept(value)
+
+
+def _kept(value: Any) -> Any:
+    """A value as it is now: a layer may go on to change its tensors."""
+    match value:
+        case Tensor():
+            return value.detach().clone()
+        case list() | tuple():
+            return [_kept(item) for item in value]
+        case dict():
+            return {key: _kept(item) for key, item in value.items()}
+    return value
