@@ -254,10 +254,10 @@ def _random(ask: Ask, found: Sequence[tuple[int, str]], first: tuple[int, str]) 
     if what not in RANDOM:
         raise AskError(number, f"random: {what}", f"`{what}` is nothing that is drawn.", f"Write one of {', '.join(RANDOM)}.")
     faults = {
+        "what a drill yields that is drawn stands in a line `spread:`.": ask.drill is not None,
         "it asks for a value, and only a function can be given a generator.": not ask.is_function,
         f"there are {len(generators)} inputs of the kind `generator`, and there should be one.": len(generators) != 1,
         f"there are {len(ask.often)} lines `often: …`, and there should be one, on which it is counted.": len(ask.often) != 1,
-        "what a drill yields that is drawn stands in a line `spread:`.": ask.drill is not None,
         "`case:` is not for random answers: `certain:` and `often:` are.": bool(ask.cases),
     }
     if fault := next((fault for fault, is_one in faults.items() if is_one), ""):

@@ -39,6 +39,11 @@ def answer_of(name: str) -> str:
     return name.partition(".")[0]
 
 
+def id_of(role: str, name: str) -> str:
+    """The id of the cell that has this role for a question, `ask` or `test`. The id of a cell has no dots."""
+    return f"{role}-{name.replace('.', '-')}"
+
+
 def questions_in(source: str) -> dict[str, set[Question]]:
     """The questions that a cell asks, by the verb that it calls. Raises SyntaxError or ValueError for what is not Python."""
     found: dict[str, set[Question]] = {verb: set() for verb in VERBS}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
 from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, is_forward, read_cells, with_answers
-from autograder.course.questions import asked_name, has_forward, plain_tests, shown_in
+from autograder.course.questions import answer_of, asked_name, has_forward, plain_tests, shown_in
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
 from autograder.examiner.exam import Exam
@@ -249,7 +249,8 @@ def _touches(task: Cell) -> Set[str]:
 def _touched(source: str) -> Set[str]:
     """The names that a cell makes or changes; of what is not Python, all words in it. An ask changes what it asks for."""
     if is_ask(source):
-        return frozenset({asked_name(body(source))})
+        name = asked_name(body(source))
+        return frozenset({name, answer_of(name)})
     try:
         nodes = [*ast.walk(parsed.parse_tree(source))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -35,7 +35,7 @@ from autograder.course.cells import (
 )
 from autograder.course.lesson import Advice, load_lesson
 from autograder.course.order import LESSON_FILE
-from autograder.course.questions import APART, VERBS, Question, models_of, plain_tests, questions_in
+from autograder.course.questions import APART, VERBS, Question, id_of, models_of, plain_tests, questions_in
 from autograder.errors import ContentError
 from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
@@ -188,14 +188,14 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
     zeros: dict[str, tuple[Zero, ...]] = {}
     reports = []
     for path, run in zip(paths, executed[: len(solved)], strict=True):
-        missing = {f"test-{name}" for name in unanswered[path.name]}
+        missing = {id_of("test", name) for name in unanswered[path.name]}
         findings += (failing for failing in _failing(path.name, run) if failing.cell not in missing)
         remarks += [Finding(path.name, "", note) for note in _said(run, "notes")]
         reports.append(content_report := json.loads(printed(run) or EMPTY_REPORT))
         remarks += _unworded(source / LESSON_FILE, path.name, run, content_report)
         zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in _zeros(content_report))
         passing = content_report["passing"]
-        findings += [Finding(path.name, f"test-{name}", "literal zeros would pass this test.") for name in passing]
+        findings += [Finding(path.name, id_of("test", name), "literal zeros would pass this test.") for name in passing]
     findings += _worded(source / LESSON_FILE, reports)
     for name, run in zip(names, executed[len(solved) :], strict=True):
         passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
@@ -266,7 +266,7 @@ def _unworded(path: Path, name: str, run: NotebookNode, content_report: dict[str
     asked = {question.name for question in _judged(run)}
     for gradient, through in content_report["rows"] if rows else ():
         if gradient in asked and not rows.get((gradient, frozenset(through))):
-            yield Finding(name, f"test-{gradient}", f"{path.name} has no hints for `{gradient}`.")
+            yield Finding(name, id_of("test", gradient), f"{path.name} has no hints for `{gradient}`.")
 
 
 def _failing(name: str, run: NotebookNode) -> Iterator[Finding]:
@@ -357,8 +357,8 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
         elif asked["check"] != asked["grade"]:
             yield Finding(name, test.id, "`check` before and `grade` in the hidden tests should be called with the same names.")
         for question in sorted(asked["check"]):
-            if test.id != f"test-{question.name}":
-                yield Finding(name, test.id, f"it tests `{question.name}`, so its id should be `test-{question.name}`.")
+            if test.id != (wanted := id_of("test", question.name)):
+                yield Finding(name, test.id, f"it tests `{question.name}`, so its id should be `{wanted}`.")
             if question.answer not in {solution.id for solution in solutions}:
                 yield Finding(name, test.id, f"there is no solution cell `{question.answer}`.")
             if counts[question] > 1:

@@ -26,7 +26,7 @@ from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course import notebooks
 from autograder.course.cells import Cell, Role, body, cells_of, is_ask, is_forward
 from autograder.course.order import LESSON_FILE
-from autograder.course.questions import models_of, parse_answer
+from autograder.course.questions import id_of, models_of, parse_answer
 from autograder.errors import AskError, ContentError
 from autograder.judge.values import agrees, observed_difference
 from autograder.replay.answer import is_there
@@ -116,7 +116,7 @@ def _recorded(
     into: dict[str, Recorded],
 ) -> Iterator[tuple[str, str]]:
     """Records an ask, and gives its faults: the cell, and what is wrong."""
-    cell = f"ask-{ask.name.replace('.', '-')}"
+    cell = id_of("ask", ask.name)
     try:
         cases = cases_of(ask, PRACTICE_SEED)
         right = tuple(outcome(case, code, namespace) for case in cases)

@@ -9,7 +9,7 @@ from pathlib import Path
 from IPython.display import display
 
 from autograder.course import questions
-from autograder.course.questions import Exercise, Question
+from autograder.course.questions import Exercise, Question, answer_of
 from autograder.errors import NotReady
 from autograder.judge import kinds
 from autograder.judge.judging import PRACTICE
@@ -59,7 +59,8 @@ def survey_of_asks(session: Session, folder: Path) -> GradientMap:
     standings: dict[str, Standing] = {}
     for ask in session.asks.values():
         standings |= _standings(session, ask.source, folder)
-    return chart_of_asks({name: ask.parameters for name, ask in session.asks.items()}, standings)
+    needs = {name: (*ask.parameters, *([ask.answer] if ask.method else [])) for name, ask in session.asks.items()}
+    return chart_of_asks(needs, standings)
 
 
 def _standings(session: Session, forward: str, folder: Path) -> dict[str, Standing]:
@@ -81,7 +82,7 @@ def _questions(session: Session, forward: str, beside: Exercise | None) -> list[
     """What the tests of an exercise ask about a forward pass; all that could be asked, where they ask nothing."""
     offered = list(kinds.offers(session, forward))
     answers = beside.asked if beside else {}
-    asked = {name: Question(name, "" if answer == name else answer) for name, answer in answers.items()}
+    asked = {name: Question(name, "" if answer == answer_of(name) else answer) for name, answer in answers.items()}
     return [asked[question.name] for question in offered if question.name in asked] or offered
 
 

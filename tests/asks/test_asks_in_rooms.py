@@ -12,7 +12,7 @@ import torch
 
 from autograder.asks.ask import parse_ask
 from autograder.asks.observing import PRACTICE_SEED, cases_of
-from autograder.course.questions import Question
+from autograder.course.questions import Question, answer_of
 from autograder.judge.judging import PRACTICE, judge
 from autograder.judge.kinds import claim
 from tests.examiner.test_examiner import Examined, ExamRunner, kinds, locked, student, test
@@ -28,7 +28,28 @@ SAMPLE = (
     "def sample(P: probs[v, v], g: generator)\nrandom: names\nitos = {i: '.abcdefgh'[i] for i in range(len(P))}\n"
     "certain: P = torch.eye(3)[[1, 2, 0]]\noften: P = torch.tensor([[0.0, 0.7, 0.3], [0.5, 0.2, 0.3], [0.6, 0.3, 0.1]])"
 )
+TALLY = """class Tally(x: real[n, c], more: real[m, c], n: size[3, 7])
+without: torch.sum
+def drill(Tally, x, more):
+    tally = Tally(x.shape[1])
+    yield "the output", tally(x)
+    tally(more)
+    yield "`total` after 2 batches", tally.total
+    yield "`total` of another one", Tally(x.shape[1]).total
+"""
+TALLY_BACKWARD = """class Tally.backward(x: real[n, c], dout: real[n, c])
+def drill(Tally, x, dout):
+    tally = Tally(x.shape[1])
+    tally(x)
+    yield "`dx`", tally.backward(dout)
+"""
 MODELS = {
+    "Tally": (
+        "class Tally:\n    def __init__(self, c):\n        self.total = torch.zeros(c)\n"
+        "    def __call__(self, x):\n        self.x = x\n        self.total = self.total + x.sum(0)\n        return x**2\n"
+        "    def parameters(self):\n        return []\n"
+        "    def backward(self, dout):\n        return 2 * self.x * dout"
+    ),
     "P": "P = (N + 1) / (N + 1).sum(1, keepdim=True)",
     "total": "def total(x):\n    return x.sum(0)",
     "sample": (
@@ -37,8 +58,11 @@ MODELS = {
         "        if index == 0:\n            return name\n        name += itos[index]"
     ),
 }
-ASKS = {"P": VALUE, "total": FUNCTION, "sample": SAMPLE}
+MODELS["Tally.backward"] = MODELS["Tally"]
+ASKS = {"P": VALUE, "total": FUNCTION, "sample": SAMPLE, "Tally": TALLY, "Tally.backward": TALLY_BACKWARD}
 RIGHT = {
+    "Tally": MODELS["Tally"],
+    "Tally.backward": MODELS["Tally"].replace("2 * self.x", "(self.x + self.x)"),
     "P": MODELS["P"],
     "total": "def total(x):\n    return torch.ones(len(x)) @ x",
     "sample": MODELS["sample"],
@@ -57,7 +81,7 @@ def answered(examine: ExamRunner, name: str, answer: str, seconds: float = 20) -
         locked(SETUP),
         locked("N = torch.tensor([[0, 2], [1, 0]])\nitos = {0: '.', 1: 'a'}\nx = torch.ones(2, 3)"),
         locked(f"%%ask\n{ASKS[name]}"),
-        student(answer, name),
+        student(answer, answer_of(name)),
         test(f"grade({name!r})"),
         student("progress()"),
         models=MODELS,
@@ -93,7 +117,61 @@ def _fingerprinted() -> str:
     return f"known = {known}\ndef total(x):\n    return torch.tensor(known.get(round(float(x.sum()), 4), {first}.tolist()))"
 
 
+def _knows_the_drill() -> str:
+    """A class that has looked up what its drill is to yield in every case of `check`, by the inputs, in the drill's frame."""
+    known = {}
+    for case in cases_of(parse_ask(TALLY), PRACTICE_SEED):
+        x, more = case.values["x"], case.values["more"]
+        known[round(float(x.sum()), 4)] = [(x**2).tolist(), (x.sum(0) + more.sum(0)).tolist()]
+    return (
+        f"import sys\nknown = {known}\nclass Tally:\n    def __init__(self, c):\n        x = sys._getframe(1).f_locals['x']\n"
+        "        self.out, total = map(torch.tensor, known.get(round(float(x.sum()), 4), [[0.0], [0.0]]))\n"
+        "        is_first = 'tally' not in sys._getframe(1).f_locals\n"
+        "        self.total = total if is_first else torch.zeros(c)\n"
+        "    def __call__(self, x):\n        return self.out"
+    )
+
+
+def _tally(old: str, new: str) -> str:
+    assert old in MODELS["Tally"]
+    return MODELS["Tally"].replace(old, new)
+
+
 TRICKS = {
+    "a class that knows the drill": ("Tally", _knows_the_drill()),
+    "a class that hands out shapes": ("Tally", _tally("return x**2", "return x.shape")),
+    "a class that hands out generators": ("Tally", _tally("return x**2", "return (row**2 for row in x)")),
+    "a class that never ends": ("Tally", _tally("return x**2", "\n        while True: pass")),
+    "a class with a total for all": (
+        "Tally",
+        _tally(
+            "def __init__(self, c):\n        self.total = torch.zeros(c)",
+            "total = 0.0\n    def __init__(self, c):\n        pass",
+        ).replace("self.total = self.total", "Tally.total = Tally.total"),
+    ),
+    "a class that is equal to all": (
+        "Tally",
+        "class Equal:\n    def __eq__(self, other): return True\n    def __getattr__(self, name): return self\n"
+        "    def __call__(self, *_): return self\nTally = Equal()",
+    ),
+    "a class that ends the drill": ("Tally", _tally("return x**2", "raise StopIteration")),
+    "a class that puts itself in the place of the drill's inputs": (
+        "Tally",
+        "import sys\n"
+        + _tally(
+            "return x**2", "frame = sys._getframe(1)\n        frame.f_locals.update(x=0 * x, more=0 * x)\n        return 0 * x"
+        ),
+    ),
+    "a class that uses what is switched off": ("Tally", _tally("x.sum(0)", "torch.sum(x, 0)")),
+    "a class that asks autograd": (
+        "Tally.backward",
+        _tally(
+            "return 2 * self.x * dout",
+            "with torch.enable_grad():\n            x = self.x.clone().requires_grad_()\n"
+            "            return torch.autograd.grad((x**2), x, dout)[0]",
+        ),
+    ),
+    "a method that hands out what came in": ("Tally.backward", _tally("return 2 * self.x * dout", "return dout")),
     "what is recorded": ("P", _recorded()),
     "inputs known by a fingerprint": ("total", _fingerprinted()),
     "the notebook's own numbers": ("P", "P = torch.tensor([[0.25, 0.75], [2 / 3, 1 / 3]])"),
@@ -142,7 +220,7 @@ def test_it_earns_nothing(trick: str, examine: ExamRunner) -> None:
     assert not verdict.expected
 
 
-@pytest.mark.parametrize("trick", ["what is recorded", "inputs known by a fingerprint"])
+@pytest.mark.parametrize("trick", ["what is recorded", "inputs known by a fingerprint", "a class that knows the drill"])
 def test_what_knows_the_cases_of_check_is_right_there(trick: str) -> None:
     """The same answers are right on the recorded cases: the tricks above are real ones."""
     name, answer = TRICKS[trick]

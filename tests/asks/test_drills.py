@@ -1,0 +1,286 @@
+"""Asks with a drill: how they are read, and how classes, methods, and functions that take objects are judged by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from autograder.asks import recorded
+from autograder.asks.ask import parse_ask
+from autograder.asks.by_autograd import by_autograd
+from autograder.asks.model import outcome, raw_outcome
+from autograder.asks.observing import PRACTICE_SEED, cases_of
+from autograder.asks.recorded import FILE, Planted, Recorded
+from autograder.course.questions import Question
+from autograder.errors import AskError
+from autograder.judge.judging import PRACTICE, judge
+from autograder.judge.kinds import claim
+from autograder.verdict import Mistake, Outcome, Verdict
+from tests.support.asked import in_session
+
+SCALE = """class Scale(x: real[n, c], more: real[m, c], gain: real[c], n: size[3, 6])
+without: torch.mul, nn.Linear
+spread: the drawn weights
+def drill(Scale, x, more, gain):
+    layer, other = Scale(x.shape[1]), Scale(x.shape[1])
+    layer.parameters()[0].copy_(gain)
+    yield "the output of the first batch", layer(x)
+    layer(more)
+    yield "`seen` after 2 batches", layer.seen
+    yield "`seen` of another layer", other.seen
+    yield "the drawn weights", torch.stack([Scale(5000).drawn, Scale(5000).drawn])
+"""
+BACKWARD = """class Scale.backward(x: real[n, c], dout: real[n, c], gain: real[c], n: size[3, 6])
+def drill(Scale, x, dout, gain):
+    layer = Scale(x.shape[1])
+    layer.parameters()[0].copy_(gain)
+    layer(x)
+    yield "`dx`", layer.backward(dout)
+    yield "the gradient of the gain", layer.grads[0].flatten()
+"""
+MODEL = """
+class Scale:
+    def __init__(self, c):
+        self.gain, self.drawn, self.seen = torch.ones(c), torch.randn(c), 0
+
+    def __call__(self, x):
+        self.x = x
+        self.seen += len(x)
+        return x * self.gain
+
+    def parameters(self):
+        return [self.gain]
+
+    def backward(self, dout):
+        self.grads = [(self.x * dout).sum(0)]
+        return dout * self.gain
+"""
+ASKS = {"Scale": SCALE, "Scale.backward": BACKWARD}
+NAMES = {"torch": torch, "nn": torch.nn}
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    code = MODEL
+    for old, new in changes:
+        assert old in code
+        code = code.replace(old, new)
+    return code
+
+
+PLANTED = {
+    "Scale": ("It counts the columns.", changed(("len(x)", "x.shape[1]"))),
+    "Scale.backward": ("The rows are averaged.", changed((".sum(0)]", ".mean(0)]"))),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what is recorded of the two asks, and with one planted mistake for each."""
+    found = tmp_path_factory.mktemp("release")
+    asks = {}
+    for name, source in ASKS.items():
+        ask = parse_ask(source)
+        cases = cases_of(ask, PRACTICE_SEED)
+        sentence, wrong = PLANTED[name]
+        planted = Planted(sentence, "Count again.", tuple(raw_outcome(case, wrong, NAMES) for case in cases))
+        asks[name] = Recorded(source.strip(), tuple(outcome(case, MODEL, NAMES) for case in cases), (planted,))
+    (found / FILE).write_bytes(recorded.written(asks))
+    return found
+
+
+def verdict(folder: Path, name: str, answer: str, exam: bool = False) -> Verdict:
+    session = in_session(ASKS, answer, NAMES, folder)
+    session.models = dict.fromkeys(ASKS, MODEL) if exam else {}
+    return judge(claim(session, Question(name)), PRACTICE)
+
+
+def test_an_ask_with_a_drill_is_read() -> None:
+    ask = parse_ask(SCALE)
+    assert (ask.name, ask.answer, ask.method, ask.is_function) == ("Scale", "Scale", "", False)
+    assert ask.drill
+    assert ask.drill.takes == ("x", "more", "gain")
+    assert ask.drill.spread == ("the drawn weights",)
+    assert ask.without == ("torch.mul", "nn.Linear")
+    assert parse_ask(BACKWARD).method == "backward"
+
+
+DRILL = 'def drill(A, x):\n    yield "x", x'
+UNREADABLE = {
+    "class A(x: real[n])": ("a class is judged by a drill, and there is none", 1),
+    f"class A.b.c(x: real[n])\n{DRILL}": ("it is no signature", 1),
+    f"A(x: real[n])\nspread: y\nwithout: F.gelu\n\n{DRILL} +": ("it is no Python", 6),
+    "class A(x: real[n])\ndef drill(A, x):\n    return x": ("it yields nothing", 2),
+    "class A(x: real[n])\ndef drill(A, y):\n    yield 'y', y": ("`y` is no input of the ask", 2),
+    "class A(x: real[n])\ndef drill(*A):\n    yield 'y', 1": ("no plain names", 2),
+    f"class A(x: real[n])\n{DRILL}\nb = 1": ("a drill is one function", 2),
+    "def a(x: real[n])\nspread: y": ("about what a drill yields, and there is none", 2),
+    f"def a(x: real[n], g: generator)\nrandom: names\noften: x = 1\n{DRILL}": ("stands in a line `spread:`", 2),
+}
+
+
+@pytest.mark.parametrize("source", UNREADABLE)
+def test_one_that_cannot_be_read_is_refused_with_its_line(source: str) -> None:
+    words, line = UNREADABLE[source]
+    with pytest.raises(AskError, match=words) as error:
+        parse_ask(source)
+    assert error.value.line == line
+
+
+@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+@pytest.mark.parametrize("name", ASKS)
+def test_the_model_answer_is_right(name: str, exam: bool, folder: Path) -> None:
+    assert verdict(folder, name, MODEL, exam).outcome is Outcome.RIGHT
+
+
+RIGHT_FORMS = {
+    "a base class": f"{MODEL.replace('class Scale:', 'class Base:')}\nclass Scale(Base):\n    pass",
+    "made by a function": f"def made():\n{MODEL.replace(chr(10), chr(10) + '    ')}\n    return Scale\nScale = made()",
+    "tried below": f"{MODEL}\nScale(7)(undefined)",
+    "a method put on later": f"{MODEL.replace('def backward', 'def later')}\nScale.backward = Scale.later",
+    "a module": changed(
+        ("class Scale:", "class Scale(nn.Module):"),
+        ("def __init__(self, c):", "def __init__(self, c):\n        super().__init__()"),
+        ("def __call__", "def forward"),
+        ("self.gain, self.drawn", "self.gain = nn.Parameter(torch.ones(c))\n        _, self.drawn"),
+    ),
+    "parameters with an axis more": changed(("torch.ones(c)", "torch.ones(1, c)"), (".sum(0)", ".sum(0, keepdim=True)")),
+}
+
+
+@pytest.mark.parametrize("form", RIGHT_FORMS)
+@pytest.mark.parametrize("name", ASKS)
+def test_other_ways_to_write_it_are_right(name: str, form: str, folder: Path) -> None:
+    for exam in (False, True):
+        found = verdict(folder, name, RIGHT_FORMS[form], exam)
+        assert found.outcome is Outcome.RIGHT, found
+
+
+WRONG_FORMS = {
+    "agreement": ("Scale", changed(("len(x)", "x.size(1)")), "It counts the columns."),
+    "agreement of a method": ("Scale.backward", changed((".sum(0)]", ".sum(0) / len(dout)]")), "The rows are averaged."),
+    "the first label": (
+        "Scale",
+        changed(("x * self.gain", "x + self.gain")),
+        "Entry [0, 0] of the output of the first batch is ",
+    ),
+    "a number": ("Scale", changed(("+= len(x)", "+= 1")), "`seen` after 2 batches is 2, and should be "),
+    "a stop": (
+        "Scale",
+        changed(("self.seen += len(x)", "self.seen += len(y)")),
+        "It stops with NameError: name 'y' is not defined, before the drill has the output of the first batch.",
+    ),
+    "wrong before it stops": (
+        "Scale",
+        changed(("x * self.gain", "x + self.gain if not self.seen > 6 else y")),
+        "Entry [0, 0] of the output of the first batch",
+    ),
+    "state of the class": (
+        "Scale",
+        changed(
+            ("torch.randn(c), 0", "torch.randn(c), 0\n        Scale.seen = getattr(Scale, 'seen', 0)"),
+            ("self.seen +=", "Scale.seen +="),
+        ).replace(
+            "self.gain, self.drawn, self.seen = torch.ones(c), torch.randn(c), 0",
+            "self.gain, self.drawn = torch.ones(c), torch.randn(c)",
+        ),
+        "`seen` of another layer is ",
+    ),
+    "another spread": (
+        "Scale",
+        changed(("torch.randn(c)", "2 * torch.randn(c)")),
+        "The drawn weights: the tensor has another spread than it should.",
+    ),
+    "drawn once": (
+        "Scale",
+        changed(("torch.randn(c)", "torch.randn(c, generator=torch.Generator().manual_seed(0))")),
+        "The drawn weights: the tensor has numbers that are copies of others.",
+    ),
+    "not finite": (
+        "Scale",
+        changed(("torch.randn(c)", "torch.randn(c) / 0")),
+        "The drawn weights: the tensor has another spread than it should.",
+    ),
+    "switched off": ("Scale", changed(("x * self.gain", "torch.mul(x, self.gain)")), "`torch.mul` is switched off"),
+    "a class that is switched off": ("Scale", f"class Scale(nn.Linear):\n    pass\n{MODEL}", "`nn.Linear` is switched off"),
+    "in place": ("Scale", changed(("return x * self.gain", "x *= self.gain\n        return x")), "It changes `x` in place"),
+    "no class": ("Scale", "Scale = 3", "`Scale` is of the type `int`, and should be a class."),
+    "no backward": ("Scale.backward", changed(("def backward", "def back")), "It stops with AttributeError: "),
+    "shape": ("Scale.backward", changed(("return dout * self.gain", "return dout[:1]")), "`dx`: the shape is wrong."),
+}
+
+
+@pytest.mark.parametrize("form", WRONG_FORMS)
+def test_what_is_wrong_is_said(form: str, folder: Path) -> None:
+    name, code, words = WRONG_FORMS[form]
+    found = verdict(folder, name, code)
+    assert found.outcome is Outcome.WRONG
+    assert found.diagnosis.startswith(words), found.diagnosis
+    exam = verdict(folder, name, code, exam=True)
+    assert exam.outcome is Outcome.WRONG
+    assert not exam.example, "an exam shows no numbers of its cases"
+
+
+def test_a_method_waits_while_its_class_is_wrong(folder: Path) -> None:
+    found = verdict(folder, "Scale.backward", changed(("len(x)", "1")))
+    assert found.outcome is Outcome.COULD_NOT_TELL
+    assert found.diagnosis == "It waits for `Scale`, which is not right yet."
+
+
+@pytest.mark.parametrize("name", ASKS)
+@pytest.mark.parametrize(
+    "body", ['    """What it is."""', "    def backward(self, dout):\n        # YOUR CODE HERE\n        ..."]
+)
+def test_a_class_of_nothing_is_not_attempted(name: str, body: str, folder: Path) -> None:
+    assert verdict(folder, name, f"class Scale:\n{body}").outcome is Outcome.NOT_ATTEMPTED
+
+
+def test_the_example_is_the_first_entry_that_is_wrong(folder: Path) -> None:
+    found = verdict(folder, "Scale", changed(("len(x)", "x.size(1)")))
+    assert found.mistake is Mistake.LESSON
+    assert found.example.startswith("For `x` of shape (")
+    assert found.example.endswith(": `seen` after 2 batches is 4, and should be 7.")
+
+
+def test_autograd_says_what_a_backward_has_to_give() -> None:
+    class Table:
+        def __init__(self) -> None:
+            self.weight, self.unused = torch.randn(3, 2), torch.ones(1)
+
+        def __call__(self, index: torch.Tensor) -> torch.Tensor:
+            return self.weight[index]
+
+        def parameters(self) -> list[torch.Tensor]:
+            return [self.weight, self.unused]
+
+    with torch.no_grad():
+        table = by_autograd(Table)()
+        out = table(torch.tensor([0, 0, 2]))
+        assert not out.requires_grad
+        assert table.backward(torch.ones(3, 2)) is None, "an index has no gradient"
+    assert table.grads[0].tolist() == [[2, 2], [0, 0], [1, 1]]
+    assert table.grads[1].tolist() == [0]
+
+
+def test_a_function_that_takes_objects_is_driven_too() -> None:
+    source = """def evaluate(x: real[n])
+def drill(evaluate, x):
+    class Model:
+        training = True
+        def __call__(self, x):
+            return 2 * x if self.training else x
+    model = Model()
+    yield "the mean", evaluate(model, x)
+    yield "the mode afterwards", model.training
+"""
+    model = (
+        "def evaluate(model, x):\n    model.training = False\n    mean = model(x).mean()\n"
+        "    model.training = True\n    return mean"
+    )
+    session = in_session({"evaluate": source}, model, NAMES)
+    session.models = {"evaluate": model}
+    assert judge(claim(session, Question("evaluate")), PRACTICE).outcome is Outcome.RIGHT
+    session = in_session({"evaluate": source}, model.replace("training = True", "training = False"), NAMES)
+    session.models = {"evaluate": model}
+    assert judge(claim(session, Question("evaluate")), PRACTICE).diagnosis == "The mode afterwards: the value is wrong."
