@@ -64,9 +64,7 @@ def map_tree(checked: Checked) -> Iterator[RenderableType]:
     for graph in checked.graphs:
         drawn |= {node.name for node in graph.nodes}
         yield _tree(graph)
-    for result in checked.results:
-        if result.name not in drawn:
-            yield line(result)
+    yield from answers([result for result in checked.results if result.name not in drawn])
 
 
 def total(checked: Sequence[Checked]) -> Text:
@@ -130,7 +128,7 @@ def listing(checked: Sequence[Checked]) -> list[RenderableType]:
         lines += [*([Text()] if lines else []), heading(name, group)] if name else []
         for each in group:
             lines.append(headline(each))
-            lines += [line(result) for result in each.results if result.state in (Status.WRONG, Status.WAITING)]
+            lines += answers([result for result in each.results if result.state in (Status.WRONG, Status.WAITING)])
     return lines
 
 
@@ -139,9 +137,10 @@ def verdict(result: Result) -> RenderableType:
     return result.box.for_terminal()
 
 
-def line(result: Result) -> Text:
-    """An answer in short."""
-    return _line(result.name, result.state, result.sentence)
+def answers(results: Sequence[Result]) -> list[Text]:
+    """Answers in short, each on a line, below one another."""
+    width = max([NAME_WIDTH, *(len(result.name) for result in results)])
+    return [_line(result.name, result.state, result.sentence, width) for result in results]
 
 
 def _tree(graph: GradientMap) -> Tree:

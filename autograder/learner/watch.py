@@ -185,7 +185,7 @@ class Watcher:
         self.subject = file, first.test
         others = self._changed(before, now, {result.test for result in now.results} - tests)
         lines: list[RenderableType] = [self._where(), screen.verdict(self._without_repeats(first))]
-        lines += [screen.line(result) for result in (*shown, *others) if result is not first]
+        lines += screen.answers([result for result in (*shown, *others) if result is not first])
         lines += [Text(f"note: {note}", "dim") for note in screen.remarks(now)]
         if first.state is Status.RIGHT:
             lines.append(Text("Press n to go on."))

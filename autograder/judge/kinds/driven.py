@@ -12,6 +12,7 @@ from typing import Any
 from autograder.asks.observing import AskCase, Mode
 from autograder.asks.recorded import ENDLESS, STOPS
 from autograder.course.cells import does_nothing
+from autograder.course.lesson import ask_hints
 from autograder.course.questions import Question
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
@@ -122,6 +123,10 @@ class Driven(Asked):
 
     def _written_size(self) -> str:
         return ""  # the names of a drill are not the notebook's
+
+    def hints(self) -> Sequence[str]:
+        words = ask_hints(self.session.workspace.folder, self.name)
+        return words or ("The drill in the cell above calls it: go through that line by line, and say what should come.",)
 
     def right(self, agreed: Sequence[tuple[Attempt[AskCase], Any]], with_remarks: bool) -> Verdict:
         what = f"`{self.ask.method}` gives" if self.ask.method else "The class does"
