@@ -326,18 +326,22 @@ def _require_repeatable(tape: Tape, given: Mapping[str, Any]) -> None:
     `given` are copies of what the lines read, made before any of them ran.
     """
     again = tape.forward(given)
+    _require_same(tape, tape.state, again)
+    before = snapshot(given)
+    once_more = tape.forward(given)  # on what the second time has left
     for step in tape.steps:
-        first, second = (torch.as_tensor(values[step.name]) for values in (tape.state, again))
+        if found := moved(before, snapshot({name: value for name, value in given.items() if name in step.reads})):
+            raise _changes(step, found)
+    _require_same(tape, again, once_more)
+
+
+def _require_same(tape: Tape, one: State, other: State) -> None:
+    for step in tape.steps:
+        first, second = (torch.as_tensor(values[step.name]) for values in (one, other))
         if first.shape != second.shape or not torch.allclose(first, second, rtol=0, atol=0, equal_nan=True):
             problem = "it gives another result when it is evaluated again."
             remedy = "Draw random numbers in a cell above, from a seeded generator."
             raise ForwardError(step.line, step.text, problem, remedy)
-    if before := snapshot(given):
-        tape.forward(given)
-        for step in tape.steps:
-            read = {name: value for name, value in given.items() if name in step.reads}
-            if found := moved(before, snapshot(read)):
-                raise _changes(step, found)
 
 
 MOST_MOVED = 3

@@ -171,6 +171,23 @@ def test_what_a_line_changes_each_time_is_refused_and_left_as_it_was(make: Calla
     assert numbers(layer) == before
 
 
+class Drawing:
+    """Draws from a generator of its own, and keeps nothing else."""
+
+    def __init__(self) -> None:
+        self.generator = generator()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x * torch.rand(4, generator=self.generator)
+
+
+@pytest.mark.parametrize("line", ["layer(a)", "a * torch.rand(4, generator=drawn)", "torch.nn.functional.dropout(a)"])
+def test_what_draws_random_numbers_is_refused_whatever_it_draws_from(line: str) -> None:
+    found = names(Drawing()) | {"drawn": generator()}
+    with pytest.raises(ForwardError, match="it gives another result when it is evaluated again"):
+        record(LINES.replace("layer(a)", line), found)
+
+
 def in_eval_mode(layer: BatchNorm1d) -> BatchNorm1d:
     layer.training = False
     return layer
