@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, permutations
 from types import CodeType
 from typing import Any
 
@@ -341,10 +341,32 @@ def constants_of(evidence: Evidence) -> dict[str, float]:
             constants |= {f"{name}**2": size**2, f"1 / {name}**2": 1 / size**2}
             constants |= {f"({name} - 1)**2": (size - 1) ** 2, f"1 / ({name} - 1)**2": 1 / (size - 1) ** 2}
             constants |= {f"{name} * ({name} - 1)": size * (size - 1), f"1 / ({name} * ({name} - 1))": 1 / size / (size - 1)}
+            constants |= _of_pairs(evidence, name, size)
     for (name, size), (other, length) in combinations(evidence.sizes.items(), 2):
         constants |= {f"({name} * {other})": size * length, f"1 / ({name} * {other})": 1 / (size * length)}
         constants |= {f"{name} / {other}": size / length, f"{other} / {name}": length / size}
     return constants | {f"-{name}": -value for name, value in constants.items()}
+
+
+def pairs(evidence: Evidence, name: str, rows: int) -> dict[str, int]:
+    """How many rows and positions in them there are, as code, where the variable or a consumer has three axes or more."""
+    shapes = [evidence.value.shape, *(gradient.shape for gradient in evidence.incoming.values())]
+    lengths = sorted({shape[1] for shape in shapes if len(shape) > 2 and shape[0] == rows and shape[1] > 1})
+    called = {size: other for other, size in evidence.sizes.items()}
+    return {f"({name} * {called.get(length, length)})": rows * length for length in lengths}
+
+
+def _of_pairs(evidence: Evidence, name: str, rows: int) -> dict[str, float]:
+    """Factors where a mean goes over rows and positions: their number, one less, and either of them for that of the rows."""
+    constants: dict[str, float] = {}
+    for many, count in pairs(evidence, name, rows).items():
+        numbers = {many: count, f"({many[1:-1]} - 1)": count - 1, name: rows, f"({name} - 1)": rows - 1}
+        for code in list(numbers)[:2]:
+            constants |= {code: numbers[code], f"1 / {code}": 1 / numbers[code]}
+        for top, bottom in permutations(numbers, 2):
+            if {top, bottom} & {*list(numbers)[:2]} and {top, bottom} != {many, name}:
+                constants[f"{top} / {bottom}"] = numbers[top] / numbers[bottom]
+    return constants
 
 
 def ratio(one: Tensor, other: Tensor) -> float | None:

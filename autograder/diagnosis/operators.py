@@ -6,14 +6,15 @@ A table of the operators, then all code that is one change away from some code.
 from __future__ import annotations
 
 import ast
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 
-FACTORS, CONSTANTS = "*", "1"
-"""The alternatives under these names are what a product may lack, and what a number may be."""
+FACTORS, CONSTANTS, AXES = "*", "1", ":"
+"""The alternatives under these names are what a product may lack, what a number may be, and all axes, if more than two."""
 
 Alternatives = Mapping[str, Sequence[str]]
 """For a name in the code, what else may stand in its place, as code."""
@@ -39,11 +40,15 @@ class Operator(StrEnum):
     POWER = "change a power"
     NUMBER = "change a number"
     AXIS = "change an axis"
+    MORE_AXES = "add an axis"
+    FEWER_AXES = "leave out an axis"
     KEEPDIM = "drop or add keepdim"
     MEAN = "mean for sum"
     UNSUMMED = "drop a sum"
     SUMMED = "add a sum"
     TRANSPOSE = "transpose"
+    FLATTEN = "flatten the first two axes"
+    SWAP = "transpose the last two axes"
     ORDER = "swap the operands of a matrix product"
     BESSEL = "n for n - 1"
     NAME = "use another tensor"
@@ -146,13 +151,52 @@ def _number(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
             yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
 
 
-def other_axes(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """The other axis, where a node is the axis of a sum or of something like it."""
-    match node, parent:
-        case ast.Constant(value=int() as axis), (
-            ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) | ast.keyword(arg="dim" | "axis" as name)
-        ) if name in REDUCTIONS | {"dim", "axis"} and type(axis) is int:
-            yield ast.Constant(1 if axis == 0 else 0)
+def _other_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    most = _most_axes(alternatives)
+    match _axes(node, parent):
+        case int() as axis:
+            yield from (ast.Constant(other) for other in range(most) if other != axis % most)
+        case (int(), int()) as axes:
+            yield from (_literal(pair) for pair in combinations(range(most), 2) if pair != axes)
+
+
+def _more_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    most = _most_axes(alternatives)
+    axis = _axes(node, parent)
+    if isinstance(axis, int):
+        yield from (_literal(pair) for pair in combinations(range(most), 2) if axis % most in pair)
+
+
+def _fewer_axes(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    axes = _axes(node, parent)
+    if isinstance(axes, tuple) and len(axes) > 1:
+        yield from map(_literal, axes)
+
+
+def _most_axes(alternatives: Alternatives) -> int:
+    return max(2, len(alternatives.get(AXES, ())))
+
+
+def _axes(node: ast.AST, parent: ast.AST) -> int | tuple[int, ...] | None:
+    """The axis or the axes that a node is, of a sum or of something like it; None where it is something else."""
+    match parent:
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in REDUCTIONS:
+            pass
+        case ast.keyword(arg="dim" | "axis"):
+            pass
+        case _:
+            return None
+    try:
+        value = ast.literal_eval(node)
+    except (TypeError, ValueError):
+        return None
+    if type(value) is int:
+        return value
+    return tuple(value) if isinstance(value, tuple | list) and all(type(axis) is int for axis in value) else None
+
+
+def _literal(value: int | tuple[int, ...]) -> ast.expr:
+    return ast.parse(repr(value), mode="eval").body
 
 
 def _keepdim(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -203,6 +247,45 @@ def _transpose(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.
             yield ast.Attribute(node, "T", ast.Load())
         case ast.BinOp(op=ast.MatMult()), _:
             yield ast.Attribute(node, "T", ast.Load())
+
+
+def _flatten(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    """A matrix product of tensors with three axes whose first two are made one."""
+    match node:
+        case (
+            ast.BinOp(left=left, op=ast.MatMult(), right=right)
+            | ast.Call(func=ast.Attribute(attr="matmul" | "mm"), args=[left, right])
+        ) if _most_axes(alternatives) > 2 and (turned := _turned(left)) is not None:
+            for one, other in ((_flat(turned), _flat(right)), (turned, _flat(right)), (_flat(turned), right)):
+                yield ast.BinOp(ast.Attribute(one, "T", ast.Load()), ast.MatMult(), other)
+
+
+def _swap(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    """A transpose of the last two axes alone, or none."""
+    if _most_axes(alternatives) == 2 or not isinstance(node, ast.expr):
+        return
+    match node, parent:
+        case ast.Attribute(value=value, attr="mT"), _:
+            yield value
+        case ast.Name(ctx=ast.Load()), ast.BinOp(op=ast.MatMult()):
+            yield ast.Attribute(node, "mT", ast.Load())
+        case _ if (turned := _turned(node)) is not None:
+            yield from (ast.Attribute(turned, "mT", ast.Load()), turned)
+
+
+def _turned(node: ast.expr) -> ast.expr | None:
+    """What is transposed in a node, but by `.mT`; None where nothing is."""
+    match node:
+        case ast.Attribute(value=value, attr="T") | ast.Call(func=ast.Attribute(value=value, attr="t"), args=[]):
+            return value
+        case ast.Call(func=ast.Attribute(value=value, attr="permute" | "transpose")):
+            return value
+    return None
+
+
+def _flat(tensor: ast.expr) -> ast.expr:
+    """A tensor with its first two axes as one."""
+    return ast.Call(ast.Attribute(tensor, "flatten", ast.Load()), [ast.Constant(0), ast.Constant(1)], [])
 
 
 def _order(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -340,15 +423,20 @@ def _extra(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterat
         case _:
             return
     if not isinstance(node, ast.Constant | ast.Tuple):
-        yield from (ast.BinOp(node, ast.Mult(), ast.Name(name, ast.Load())) for name in alternatives.get(FACTORS, ()))
+        factors = (ast.parse(factor, mode="eval").body for factor in alternatives.get(FACTORS, ()))
+        yield from (ast.BinOp(node, ast.Mult(), factor) for factor in factors)
 
 
 OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.SIGN, _sign),
-    (Operator.AXIS, other_axes),
+    (Operator.AXIS, _other_axes),
+    (Operator.MORE_AXES, _more_axes),
+    (Operator.FEWER_AXES, _fewer_axes),
     (Operator.MEAN, _mean),
     (Operator.KEEPDIM, _keepdim),
     (Operator.TRANSPOSE, _transpose),
+    (Operator.FLATTEN, _flatten),
+    (Operator.SWAP, _swap),
     (Operator.SUMS, _sums),
     (Operator.BESSEL, _bessel),
     (Operator.OPERATION, _operation),
@@ -371,6 +459,9 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
 )
 """In the order in which mistakes are looked for: the most frequent ones come first."""
 
+EVERYWHERE = (Operator.AXIS, Operator.MORE_AXES, Operator.FEWER_AXES)
+"""Operators that are also applied in all places at once."""
+
 
 def _loaded(target: ast.expr) -> ast.expr:
     """What is assigned to, as code that reads it."""
@@ -386,19 +477,23 @@ def _upright(factor: ast.expr) -> ast.expr:
     return factor.value if isinstance(factor, ast.Attribute) and factor.attr == "T" else factor
 
 
-FRAGMENTS = (ast.Constant, ast.Name, ast.keyword, ast.Attribute, ast.operator)
+FRAGMENTS = (ast.Constant, ast.Tuple, ast.List, ast.Name, ast.keyword, ast.Attribute, ast.operator)
 """Nodes that say little in a sentence without the code around them."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """Code with one change: the changed part before and after, the code around it (`place`), and the whole tree."""
+    """Code with one change: the changed part before and after, the code around it (`place`), and the whole tree.
+
+    If it was made in several places, `place` is the first of them.
+    """
 
     operator: Operator
     before: str
     after: str
     place: str
     tree: ast.Module
+    is_repeated: bool = False
 
     @property
     def source(self) -> str:
@@ -417,9 +512,10 @@ def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
                 changed = _with(tree, above[-1], field, index, other)
                 after = ast.unparse(ast.fix_missing_locations(other))
                 yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
+    for operator, rewrite in OPERATORS:
+        if operator in EVERYWHERE:
+            yield from _everywhere(tree, operator, rewrite, alternatives)
     code = ast.unparse(tree)
-    if (turned := _all_axes(tree)) is not None:
-        yield Mutant(Operator.AXIS, code, ast.unparse(turned), code, turned)
     used = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
     for name in (name for name, count in used.items() if count > 1):
         for alternative in alternatives.get(name, ()):
@@ -456,18 +552,31 @@ def _renamed(tree: ast.Module, name: str, other: str) -> ast.Module:
     return changed
 
 
-def _all_axes(tree: ast.Module) -> ast.Module | None:
-    """The tree with every axis changed, if there are several."""
-    places = [(above[-1], field, index, node) for above, field, index, node in _places(tree, ())]
-    found = [(*place, other) for place in places for other in other_axes(place[3], place[0], {})]
-    if len(found) < 2:
-        return None
-    changed = deepcopy(tree)
-    copies = list(_places(changed, ()))
-    for (_, _, _, node), (above, field, index, _) in zip(places, copies, strict=True):
-        other = next((found_other for *_, found_node, found_other in found if found_node is node), None)
-        if other is not None and index is not None:
-            getattr(above[-1], field)[index] = other
-        elif other is not None:
-            setattr(above[-1], field, other)
-    return ast.fix_missing_locations(changed)
+def _everywhere(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
+    """The tree with a change made in every place where it can be, or in every one with the same code, if there are several."""
+    places = list(_places(tree, ()))
+    others = ([*rewrite(node, above[-1], alternatives)] for above, _, _, node in places)
+    changes = {number: found for number, found in enumerate(others) if found}
+    alike = defaultdict[str, list[int]](list)
+    for number in changes:
+        alike[ast.dump(places[number][3])].append(number)
+    for group in dict.fromkeys(map(tuple, ([*changes], *alike.values()))):
+        for choice in range(max(len(changes[number]) for number in group) if len(group) > 1 else 0):
+            changed = deepcopy(tree)
+            copies = list(_places(changed, ()))
+            for number in group:
+                above, field, index, _ = copies[number]
+                _put(above[-1], field, index, deepcopy(changes[number][min(choice, len(changes[number]) - 1)]))
+            above, _, _, node = places[group[0]]
+            place = next(each for each in (node, *reversed(above)) if not isinstance(each, FRAGMENTS))
+            after = ast.unparse(changes[group[0]][min(choice, len(changes[group[0]]) - 1)])
+            yield Mutant(
+                operator, ast.unparse(node), after, ast.unparse(place), ast.fix_missing_locations(changed), is_repeated=True
+            )
+
+
+def _put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
+    if index is None:
+        setattr(parent, field, node)
+    else:
+        getattr(parent, field)[index] = node

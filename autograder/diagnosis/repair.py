@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from autograder.diagnosis.operators import CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants
+from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
 from autograder.tape.tape import Tape
@@ -38,10 +38,20 @@ SENTENCES: dict[Operator, tuple[Mistake, str]] = {
     Operator.POWER: (Mistake.FACTOR, "A power is wrong in `{place}`."),
     Operator.NUMBER: (Mistake.CONSTANT, "The number `{before}` is wrong in `{place}`."),
     Operator.AXIS: (Mistake.AXIS, "`{place}` goes along the wrong axis."),
+    Operator.MORE_AXES: (Mistake.AXIS, "`{place}` leaves out an axis."),
+    Operator.FEWER_AXES: (Mistake.AXIS, "`{place}` goes along an axis too many."),
     Operator.KEEPDIM: (Mistake.AXIS, "`{place}` needs `keepdim=True`, or has it where it should not."),
     Operator.MEAN: (Mistake.MEAN, "`{place}` is a mean where a sum belongs, or the other way round."),
     Operator.UNSUMMED: (Mistake.AXIS, "`{place}` is summed once too often."),
     Operator.TRANSPOSE: (Mistake.SHAPE, "`{before}` has to be transposed, or not to be."),
+    Operator.FLATTEN: (
+        Mistake.SHAPE,
+        "There are three axes in `{place}`: `.T` turns all of them around, and `.mT` the last two alone.",
+    ),
+    Operator.SWAP: (
+        Mistake.SHAPE,
+        "`{before}` has more than two axes: the last two have to be transposed, or not to be, and no others.",
+    ),
     Operator.ORDER: (Mistake.SHAPE, "The two sides of `{place}` are in the wrong order."),
     Operator.BESSEL: (Mistake.CONSTANT, "In `{place}` mind where the number of rows belongs, and where one less."),
     Operator.NAME: (Mistake.TENSOR, "`{before}` is not what belongs in `{place}`."),
@@ -55,6 +65,13 @@ SENTENCES: dict[Operator, tuple[Mistake, str]] = {
     Operator.FUNCTION: (Mistake.OPERATION, "The function in `{place}` is the wrong one."),
 }
 ALONE = "All the rest is right: look at this place alone."
+SEVERAL = "It is the same in other places of the cell, and all the rest is right."
+ADVICE = {
+    Operator.FLATTEN: "Make the first two axes one, by `.flatten(0, 1)`, in both factors. "
+    "Or use `.transpose(1, 2)`, which is `.mT` here, and sum over the first axis.",
+    Operator.SWAP: "`.mT` transposes the last two, as `.transpose(1, 2)` does where there are three. All the rest is right.",
+}
+"""What to do about a change, where it is not in one place alone."""
 
 
 def repair(source: str, alternatives: Alternatives, is_right: Callable[[ParsedCell], bool]) -> Cause | None:
@@ -66,9 +83,12 @@ def repair(source: str, alternatives: Alternatives, is_right: Callable[[ParsedCe
         return None
     if any(isinstance(node, ast.While) for node in ast.walk(tree)):
         return None  # a changed condition may never end
+    going_on = parsed.going_on(tree)
     for count, mutant in enumerate(mutants(tree, alternatives)):
         if count == MAX_CHANGES or time.monotonic() > deadline:
             return None
+        if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
+            continue  # it would add to what another cell has left under this name
         if is_right(parsed.from_tree(source, mutant.tree)):
             return _cause(mutant)
     return None
@@ -77,7 +97,7 @@ def repair(source: str, alternatives: Alternatives, is_right: Callable[[ParsedCe
 def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alternatives:
     """For each tensor what may stand in its place in an answer: others of its shape, then what the consumers' lines read.
 
-    `values` are what the names stand for. Factors and numbers that may be missing are under `FACTORS` and `CONSTANTS`.
+    `values` are what the names stand for. Factors and numbers that may be missing, and axes, have names of their own.
     """
     consumers = tape.consumers(variable)
     incoming = [f"d{consumer}" for consumer in consumers if consumer != tape.loss]
@@ -93,12 +113,18 @@ def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alt
     }
     nodes = (node for use in tape.uses(variable) for node in ast.walk(ast.parse(use)))
     numbers = {ast.unparse(node) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, float)}
-    return {**found, FACTORS: line, CONSTANTS: sorted(numbers)}
+    value = tape.state.get(variable)
+    # of three axes, what a mean goes over is the rows times the size of the second
+    sizes = [f"{variable}.shape[1]"] if isinstance(value, Tensor) and value.dim() > 2 else []
+    most = max((value.dim() for name in line if isinstance(value := values.get(name), Tensor)), default=0)
+    axes = {AXES: [str(axis) for axis in range(most)]} if most > 2 else {}
+    return {**found, FACTORS: [*line, *sizes], CONSTANTS: sorted(numbers), **axes}
 
 
 def _cause(mutant: Mutant) -> Cause:
     mistake, sentence = SENTENCES[mutant.operator]
-    return Cause(mistake, sentence.format(before=_short(mutant.before), place=_short(mutant.place)), ALONE)
+    advice = SEVERAL if mutant.is_repeated else ADVICE.get(mutant.operator, ALONE)
+    return Cause(mistake, sentence.format(before=_short(mutant.before), place=_short(mutant.place)), advice)
 
 
 def _short(code: str) -> str:

@@ -95,13 +95,14 @@ class Session:
         names: dict[str, Any] = self.shell.user_ns
         return names
 
-    def forward(self, source: str, batch: list[str]) -> None:
+    def forward(self, source: str, batch: list[str]) -> Tape:
         """Records a forward pass, as the newest, and binds its values in the notebook."""
         tape = record(source, self.namespace, batch)
         self.tapes.pop(source, None)
         self.tapes[source] = tape
         values = tape.forward({name: private(value) for name, value in tape.given.items()})
         self.namespace.update({step.name: values[step.name] for step in tape.steps})
+        return tape
 
     def ask(self, source: str) -> None:
         """Takes note of an ask, in place of an earlier one of its name. Raises AskError."""

@@ -205,7 +205,7 @@ def report(names: list[str]) -> str:
     """What only the examiner of a solved notebook can say, as JSON: it is called there, by the last cell.
 
     `zeros` are the gradients that are zero whatever the numbers are, and `passing` those of `names` whose tests would accept
-    literal zeros. `rows`, `faults` and `formulas` are about the lesson.
+    literal zeros. `rows`, `faults` and `formulas` are about the lesson; `weights` are tensors without gradients.
     """
     session = current_session()
     tapes = session.tapes.values()
@@ -218,4 +218,7 @@ def report(names: list[str]) -> str:
     except ContentError as error:
         found, formulas = [("", str(error))], []
     passing = [name for name in names if claim(session, Question(name)).accepts_zeros()]
-    return json.dumps({"zeros": zeros, "passing": passing, "rows": known, "faults": found, "formulas": formulas})
+    weights = [weight for tape in tapes for weight in tape.weights]
+    return json.dumps(
+        {"zeros": zeros, "passing": passing, "rows": known, "faults": found, "formulas": formulas, "weights": weights}
+    )

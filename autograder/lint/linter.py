@@ -97,7 +97,7 @@ def _complaint(output: NotebookNode) -> str:
     return " ".join(message.split()).removesuffix(":")
 
 
-EMPTY_REPORT = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": [], "formulas": []})
+EMPTY_REPORT = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": [], "formulas": [], "weights": []})
 """The report of a notebook that stopped before its last cell, which makes the report."""
 
 REGENERATE = "run `nbgrader generate_assignment --force`."
@@ -193,6 +193,8 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         remarks += [Finding(path.name, "", note) for note in _said(run, "notes")]
         reports.append(content_report := json.loads(printed(run) or EMPTY_REPORT))
         remarks += _unworded(source / LESSON_FILE, path.name, run, content_report)
+        unasked = "has no gradient in the forward pass, since it stands inside of an object: give it a name of its own."
+        remarks += [Finding(path.name, "", f"`{weight}` {unasked}") for weight in content_report["weights"]]
         zeros[path.name] = tuple(replace(zero, tested=_tested(run, zero.name)) for zero in _zeros(content_report))
         passing = content_report["passing"]
         findings += [Finding(path.name, id_of("test", name), "literal zeros would pass this test.") for name in passing]

@@ -1,4 +1,4 @@
-"""What `check`, `grade`, `hint` and `solution` do in the process that judges."""
+"""What `%%forward`, `check`, `grade`, `hint` and `solution` do in the process that judges."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ from autograder.notebook import logbook
 from autograder.notebook.box import HINT, NEUTRAL, Box, box, mimebundle
 from autograder.replay.run import under_way
 from autograder.verdict import Outcome, Verdict
+
+MOST_WEIGHTS = 6
+"""Weights inside of objects that are listed in a remark."""
+
+
+def forward(session: Session, source: str, batch: list[str]) -> None:
+    """Records a forward pass, and says which weights in it are no variables, because objects hold them."""
+    weights = [f"`{code}`" for code in session.forward(source, batch).weights]
+    if weights:
+        names = wording.listed(weights[:MOST_WEIGHTS] + [f"{len(weights) - MOST_WEIGHTS} more"] * (len(weights) > MOST_WEIGHTS))
+        have, them = ("has", "it") if len(weights) == 1 else ("have", "them")
+        sentence = f"{names} {have} no gradient here, since an object holds {them}."
+        advice = "To ask for one, bind the tensor to a name of its own in a cell above, and write the line with that name."
+        show(Box("→", "%%forward", "recorded", sentence, [("next", advice)], NEUTRAL, longest=HINT))
 
 
 def check(session: Session, question: Question) -> None:

@@ -17,7 +17,7 @@ class LocalBackend:
     watches = True
 
     def forward(self, session: Session, source: str, batch: list[str]) -> None:
-        session.forward(source, batch)
+        checking.forward(session, source, batch)
 
     def ask(self, session: Session, source: str) -> None:
         session.ask(source)

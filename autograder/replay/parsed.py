@@ -138,6 +138,26 @@ def made(node: ast.stmt) -> set[str]:
     return stored - read - changed
 
 
+def going_on(tree: ast.AST) -> frozenset[str]:
+    """The names that a cell changes, as by `+=`, before it gives them a value: it goes on from those of the notebook."""
+    bound, found = set[str](), set[str]()
+    for node in _in_order(tree):
+        if isinstance(node, ast.AugAssign):
+            found |= {*_owner(node.target)} - bound
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+    return frozenset(found)
+
+
+def _in_order(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes in the order of the code."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _in_order(child)
+
+
 def _statement(node: ast.stmt) -> Statement:
     code = compile(ast.Module([node], []), "<your cell>", "exec", optimize=1)  # without assertions
     touches = frozenset(name for child in _own(node) for name in _touched(child))

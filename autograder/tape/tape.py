@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from autograder.errors import ForwardError
+from autograder.tape.objects import Part, Uncopied, copies, moved, parts, snapshot
 
 State = Mapping[str, Any]
 """A value for every name of a tape, all of one evaluation of the forward pass."""
@@ -47,14 +48,16 @@ class Tape:
     """A recorded forward pass, equal to itself alone.
 
     `given` holds private copies of all that the lines read and do not compute: the leaves (floating-point tensors),
-    the batch, sizes, modules. `state` adds the value of every line. `batch` names what the rows of the minibatch are:
-    the count (an integer) and the tensors that have one row for each example.
+    the batch, sizes, layers. `state` adds the value of every line. `batch` names what the rows of the minibatch are:
+    the count (an integer) and the tensors that have one row for each example. `weights` are tensors inside of objects, as
+    code: they are constants of the forward pass.
     """
 
     steps: tuple[Step, ...]
     given: Mapping[str, Any] = field(repr=False)
     state: State = field(repr=False)
     batch: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     @property
     def loss(self) -> str:
@@ -182,25 +185,25 @@ def record(source: str, namespace: Mapping[str, Any], batch: Sequence[str] = ())
     """Runs the lines of a forward pass in `namespace` (which stays as it is) and remembers them.
 
     Raises ForwardError, naming the line, for anything but assignments of one new name each to tensors or numbers,
-    for an in-place change, for a result that differs when a line is evaluated again, and for a last line that is no scalar.
+    for an in-place change, for a result that differs when a line is evaluated again, for an object that is changed each time
+    that a line is evaluated, and for a last line that is no scalar.
     """
     steps = parse_forward(source)
     assigned = {step.name for step in steps}
-    given: dict[str, Any] = {}
-    for step in steps:
-        for name in sorted(step.reads - assigned - given.keys()):
-            if name in namespace:
-                given[name] = private(namespace[name])
-    for name in batch:  # an answer may use the count, even if no line does
-        if name in namespace and name not in assigned:
-            given.setdefault(name, private(namespace[name]))
+    read = dict.fromkeys(name for step in steps for name in sorted(step.reads))
+    # an answer may use the count of the batch, even if no line does
+    found = {name: namespace[name] for name in (*read, *batch) if name in namespace and name not in assigned}
+    given = _copies(steps, found)
+    weights = {part.code: part.value for name, value in given.items() for part in parts(name, value) if part.is_weight}
     values: dict[str, Any] = dict(given)
     for step in steps:
         values[step.name] = _run(step, values)
     _require_scalar(steps[-1], values[steps[-1].name])
     _require_batch(batch, given)
-    tape = Tape(steps, given, {name: private(value) for name, value in values.items()}, tuple(batch))
-    _require_repeatable(tape)
+    left = {id(part.value) for name, value in given.items() for part in parts(name, value)}
+    kept = tuple(code for code, value in weights.items() if id(value) in left)  # without those that the lines have just made
+    tape = Tape(steps, given, {name: private(value) for name, value in values.items()}, tuple(batch), kept)
+    _require_repeatable(tape, _copies(steps, found))
     _require_resampling(tape)
     return tape
 
@@ -317,12 +320,53 @@ def _require_resampling(tape: Tape) -> None:
         raise ForwardError(0, _option(tape.batch), problem, remedy) from None
 
 
-def _require_repeatable(tape: Tape) -> None:
-    """Raises ForwardError if a line draws random numbers: its gradient would be another one each time."""
-    again = tape.forward(tape.given)
+def _require_repeatable(tape: Tape, given: Mapping[str, Any]) -> None:
+    """Raises ForwardError if a line draws random numbers, or changes an object: its gradient would be another one each time.
+
+    `given` are copies of what the lines read, made before any of them ran.
+    """
+    again = tape.forward(given)
+    _require_same(tape, tape.state, again)
+    before = snapshot(given)
+    once_more = tape.forward(given)  # on what the second time has left
     for step in tape.steps:
-        first, second = (torch.as_tensor(values[step.name]) for values in (tape.state, again))
+        if found := moved(before, snapshot({name: value for name, value in given.items() if name in step.reads})):
+            raise _changes(step, found)
+    _require_same(tape, again, once_more)
+
+
+def _require_same(tape: Tape, one: State, other: State) -> None:
+    for step in tape.steps:
+        first, second = (torch.as_tensor(values[step.name]) for values in (one, other))
         if first.shape != second.shape or not torch.allclose(first, second, rtol=0, atol=0, equal_nan=True):
             problem = "it gives another result when it is evaluated again."
             remedy = "Draw random numbers in a cell above, from a seeded generator."
             raise ForwardError(step.line, step.text, problem, remedy)
+
+
+MOST_MOVED = 3
+"""Tensors that are listed in a message."""
+
+
+def _changes(step: Step, found: Sequence[Part]) -> ForwardError:
+    """The error that each evaluation of a line moves these parts of objects."""
+    codes = [f"`{part.code}`" for part in found[:MOST_MOVED]] + ["…"] * (len(found) > MOST_MOVED)
+    problem = f"each time that it is evaluated it changes {', '.join(codes)}. What a line reads has to stay as it is."
+    first = found[0]
+    modes = {"eval": f"{first.owner_code}.eval()", "training": f"{first.owner_code}.training = False"}
+    mode = next(
+        (f"Write `{code}` in a cell above, or" for name, code in modes.items() if hasattr(first.owner, name)), "Instead"
+    )
+    return ForwardError(
+        step.line, step.text, problem, f"{mode} write the lines of `{first.owner_code}` here, with names of their own."
+    )
+
+
+def _copies(steps: Sequence[Step], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Private copies of what the lines read. Raises ForwardError for an object with tensors of which there is none."""
+    try:
+        return copies(values, private)
+    except Uncopied as error:
+        step = next((step for step in steps if error.name in step.reads), steps[0])
+        remedy = "Give the line the tensors themselves, by names of their own."
+        raise ForwardError(step.line, step.text, str(error), remedy) from None

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from autograder.diagnosis.operators import FACTORS, OPERATORS, Operator, mutants
+from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants
 from autograder.replay import parsed
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
@@ -23,11 +23,18 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
     Operator.POWER: ("dx = f(a) ** -2", ["dx = f(a)", "dx = f(a) ** -1", "dx = f(a) ** -3", "dx = f(a) ** 2"]),
     Operator.NUMBER: ("dx = f(a) * 3", ["dx = f(a) * 6.0", "dx = f(a) * 1.5", "dx = f(a) * -3.0"]),
     Operator.AXIS: ("dx = a.sum(0)", ["dx = a.sum(1)"]),
+    Operator.MORE_AXES: ("dx = a.sum(0)", ["dx = a.sum((0, 1))"]),
+    Operator.FEWER_AXES: ("dx = a.sum((0, 1))", ["dx = a.sum(0)", "dx = a.sum(1)"]),
     Operator.KEEPDIM: ("dx = a.sum(0)", ["dx = a.sum(0, keepdim=True)"]),
     Operator.MEAN: ("dx = a.sum(0)", ["dx = a.mean(0)"]),
     Operator.UNSUMMED: ("dx = torch.sum(a, 0)", ["dx = a"]),
     Operator.SUMMED: ("dx = h + 1", ["dx = h.sum(0, keepdim=True) + 1", "dx = h.sum(1, keepdim=True) + 1"]),
     Operator.TRANSPOSE: ("dx = a.T", ["dx = a"]),
+    Operator.FLATTEN: (
+        "dx = a.T @ b",
+        ["dx = a.flatten(0, 1).T @ b.flatten(0, 1)", "dx = a.T @ b.flatten(0, 1)", "dx = a.flatten(0, 1).T @ b"],
+    ),
+    Operator.SWAP: ("dx = a.T @ f(b)", ["dx = a.mT @ f(b)", "dx = a @ f(b)"]),
     Operator.ORDER: ("dx = f(a) @ f(b)", ["dx = f(b) @ f(a)"]),
     Operator.BESSEL: ("dx = f(a) / n", ["dx = f(a) / (n - 1)"]),
     Operator.NAME: ("dx = f(h)", ["dx = f(hpreact)", "dx = f(dh)"]),
@@ -45,6 +52,14 @@ MORE = {
     "axis by name": (Operator.AXIS, "dx = a.sum(dim=1)", "dx = a.sum(dim=0)"),
     "axis of softmax": (Operator.AXIS, "dx = F.softmax(a, 1)", "dx = F.softmax(a, 0)"),
     "all axes at once": (Operator.AXIS, "dx = a.sum(0) * b.sum(0)", "dx = a.sum(1) * b.sum(1)"),
+    "axes by name": (Operator.FEWER_AXES, "dx = a.sum(dim=(0, 1))", "dx = a.sum(dim=1)"),
+    "the last axis": (Operator.AXIS, "dx = a.sum(-1)", "dx = a.sum(0)"),
+    "an axis more of a mean": (
+        Operator.MORE_AXES,
+        "dx = torch.mean(a, 1, keepdim=True)",
+        "dx = torch.mean(a, (0, 1), keepdim=True)",
+    ),
+    "an axis less everywhere": (Operator.FEWER_AXES, "dx = a.sum((0, 1)) * b.sum((0, 1))", "dx = a.sum(0) * b.sum(0)"),
     "sum of products": (Operator.SUMS, "dx = a.sum(0) * b.sum(0)", "dx = (a * b).sum(0)"),
     "a transposed product": (Operator.TRANSPOSE, "dx = a @ b", "dx = (a @ b).T"),
     "a factor of a tensor": (Operator.TRANSPOSE, "dx = a @ b", "dx = a @ b.T"),
@@ -64,8 +79,47 @@ MORE = {
 }
 
 
+OF_THREE = {
+    "another axis": (Operator.AXIS, "dx = a.sum(1)", ["dx = a.sum(0)", "dx = a.sum(2)"]),
+    "the last axis": (Operator.AXIS, "dx = a.sum(-1)", ["dx = a.sum(0)", "dx = a.sum(1)"]),
+    "other axes": (Operator.AXIS, "dx = a.sum((0, 1))", ["dx = a.sum((0, 2))", "dx = a.sum((1, 2))"]),
+    "axes in a list": (Operator.FEWER_AXES, "dx = a.mean([0, 2])", ["dx = a.mean(0)", "dx = a.mean(2)"]),
+    "an axis more": (Operator.MORE_AXES, "dx = a.mean(-1)", ["dx = a.mean((0, 2))", "dx = a.mean((1, 2))"]),
+    "three axes in a call": (
+        Operator.FLATTEN,
+        "dx = torch.matmul(a.t(), b)",
+        ["dx = a.flatten(0, 1).T @ b.flatten(0, 1)", "dx = a.T @ b.flatten(0, 1)", "dx = a.flatten(0, 1).T @ b"],
+    ),
+    "two axes of three": (Operator.SWAP, "dx = f(a).permute(2, 1, 0)", ["dx = f(a).mT", "dx = f(a)"]),
+    "the last two axes": (Operator.SWAP, "dx = f(a).mT", ["dx = f(a)"]),
+    "a factor": (Operator.SWAP, "dx = a @ f(b)", ["dx = a.mT @ f(b)"]),
+    "no transpose": (Operator.FLATTEN, "dx = a @ b", []),
+    "the right transpose": (Operator.FLATTEN, "dx = a.mT @ b", []),
+}
+THREE = {AXES: ["0", "1", "2"]}
+
+
 def changed(source: str, operator: Operator) -> list[str]:
-    return [mutant.source for mutant in mutants(parsed.parse_tree(source), ALTERNATIVES) if mutant.operator is operator]
+    others = {**ALTERNATIVES, **(THREE if operator in {Operator.FLATTEN, Operator.SWAP} else {})}
+    return [mutant.source for mutant in mutants(parsed.parse_tree(source), others) if mutant.operator is operator]
+
+
+@pytest.mark.parametrize(("operator", "source", "expected"), OF_THREE.values(), ids=OF_THREE)
+def test_a_change_where_there_are_three_axes(operator: Operator, source: str, expected: list[str]) -> None:
+    found = [mutant.source for mutant in mutants(parsed.parse_tree(source), THREE) if mutant.operator is operator]
+    assert found == expected
+
+
+def test_the_same_change_is_made_in_all_places_too() -> None:
+    source = "dx = a.sum(0) * b.sum(0) + c.sum(1)"
+    found = [mutant for mutant in mutants(parsed.parse_tree(source), THREE) if mutant.operator is Operator.MORE_AXES]
+    everywhere = {mutant.source: mutant.place for mutant in found if mutant.is_repeated}
+    assert everywhere == {
+        "dx = a.sum((0, 1)) * b.sum((0, 1)) + c.sum((0, 1))": "a.sum(0)",
+        "dx = a.sum((0, 2)) * b.sum((0, 2)) + c.sum((1, 2))": "a.sum(0)",
+        "dx = a.sum((0, 1)) * b.sum((0, 1)) + c.sum(1)": "a.sum(0)",
+        "dx = a.sum((0, 2)) * b.sum((0, 2)) + c.sum(1)": "a.sum(0)",
+    }
 
 
 def test_every_operator_has_one_row_and_a_sample() -> None:
@@ -96,6 +150,10 @@ UNCHANGED = {
     "the size of a view": (Operator.AXIS, "dx = a.view(1, 0)"),
     "a power": (Operator.NUMBER, "dx = a ** 2"),
     "a symbolic power": (Operator.NUMBER, "dx = a ** b"),
+    "the axes of a permutation": (Operator.FEWER_AXES, "dx = a.permute((0, 1))"),
+    "one axis in a tuple": (Operator.FEWER_AXES, "dx = a.sum((0,))"),
+    "three axes where there are two": (Operator.FLATTEN, "dx = a.T @ b"),
+    "the last two of two axes": (Operator.SWAP, "dx = a.T @ b"),
     "a sum without an axis": (Operator.KEEPDIM, "dx = a.sum()"),
     "an unknown name": (Operator.BESSEL, "dx = a / m"),
 }
@@ -103,7 +161,8 @@ UNCHANGED = {
 
 @pytest.mark.parametrize(("operator", "source"), UNCHANGED.values(), ids=UNCHANGED)
 def test_what_it_is_not_about_is_left_alone(operator: Operator, source: str) -> None:
-    assert changed(source, operator) == []
+    found = [mutant.source for mutant in mutants(parsed.parse_tree(source), ALTERNATIVES) if mutant.operator is operator]
+    assert found == []
 
 
 FORMS = [form for forms in RIGHT.values() for form in forms] + [form for forms in WRONG.values() for _, form in forms]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 
 from autograder.diagnosis import repair as repairing
-from autograder.diagnosis.operators import CONSTANTS, FACTORS, Operator
-from autograder.diagnosis.repair import ALONE, MAX_CODE, SENTENCES, alternatives, repair
+from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Operator
+from autograder.diagnosis.repair import ADVICE, ALONE, MAX_CODE, SENTENCES, SEVERAL, alternatives, repair
 from autograder.judge.kinds.gradient_answer import GradientAnswer
 from autograder.replay.parsed import ParsedCell, parse_cell
 from autograder.replay.workspace import NotebookWorkspace
@@ -37,6 +38,8 @@ NAMES: dict[str, Any] = {
     "w": normal(3, 3, 2),
     "s": normal(4, 3, 3),
     "t": normal(5, 3, 3),
+    "u": normal(6, 2, 4, 3),
+    "v": normal(7, 2, 4, 5),
     "n": 4,
     "torch": torch,
 }
@@ -64,7 +67,8 @@ def fixed(wrong: str, right: str, line: tuple[str, ...] = ()) -> Cause | None:
         return isinstance(answer, Tensor) and answer.shape == truth.shape and torch.allclose(answer, truth)
 
     assert not is_right(parse_cell(wrong))
-    return repair(wrong, {**ALIKE, FACTORS: line}, is_right)
+    axes = {AXES: ["0", "1", "2"]} if re.search(r"\b[uv]\b", wrong) else {}
+    return repair(wrong, {**ALIKE, FACTORS: line, **axes}, is_right)
 
 
 PLANTED: dict[Operator, tuple[str, str, str]] = {
@@ -89,6 +93,12 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.POWER: ("dx = 1 - a", "dx = 1 - a**2", "A power is wrong in `1 - a`."),
     Operator.NUMBER: ("dx = a.exp() * 2", "dx = a.exp() * 4", "The number `2` is wrong in `a.exp() * 2`."),
     Operator.AXIS: ("dx = (a * b).sum(1)", "dx = (a * b).sum(0)", "`(a * b).sum(1)` goes along the wrong axis."),
+    Operator.MORE_AXES: ("dx = u - u.mean(0)", "dx = u - u.mean((0, 1))", "`u.mean(0)` leaves out an axis."),
+    Operator.FEWER_AXES: (
+        "dx = u - u.mean((0, 1))",
+        "dx = u - u.mean(0)",
+        "`u.mean((0, 1))` goes along an axis too many.",
+    ),
     Operator.KEEPDIM: (
         "dx = a.sum(0)",
         "dx = a.sum(0, keepdim=True)",
@@ -97,6 +107,16 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.MEAN: ("dx = a.mean(0)", "dx = a.sum(0)", "`a.mean(0)` is a mean where a sum belongs, or the other way round."),
     Operator.UNSUMMED: ("dx = a.sum(0) * b", "dx = a * b", "`a.sum(0)` is summed once too often."),
     Operator.TRANSPOSE: ("dx = g @ w", "dx = g @ w.T", "`w` has to be transposed, or not to be."),
+    Operator.FLATTEN: (
+        "dx = u.T @ v",
+        "dx = torch.einsum('bti,bto->io', u, v)",
+        "There are three axes in `u.T @ v`: `.T` turns all of them around, and `.mT` the last two alone.",
+    ),
+    Operator.SWAP: (
+        "dx = u.T @ v",
+        "dx = u.mT @ v",
+        "`u.T` has more than two axes: the last two have to be transposed, or not to be, and no others.",
+    ),
     Operator.ORDER: ("dx = s @ t", "dx = t @ s", "The two sides of `s @ t` are in the wrong order."),
     Operator.BESSEL: (
         "dx = a / n",
@@ -139,12 +159,107 @@ def test_there_is_a_sentence_for_every_change() -> None:
 def test_the_change_that_mends_a_mistake_is_found_and_its_place_quoted(
     change: Operator, wrong: str, right: str, sentence: str
 ) -> None:
-    assert fixed(wrong, right, ("b",) if change is Operator.EXTRA else ()) == Cause(SENTENCES[change][0], sentence, ALONE)
+    assert fixed(wrong, right, ("b",) if change is Operator.EXTRA else ()) == Cause(
+        SENTENCES[change][0], sentence, ADVICE.get(change, ALONE)
+    )
 
 
 @pytest.mark.parametrize(("wrong", "right"), [(wrong, right) for wrong, right, _ in PLANTED.values()], ids=PLANTED)
 def test_what_would_take_two_changes_is_not_mended(wrong: str, right: str) -> None:
     assert fixed(f"{wrong}\ndx = dx.sin() + 0.123", right, ("b",)) is None
+
+
+OF_AXES = {
+    "of several": (
+        "dx = (u - u.mean(0)) / u.std(0)",
+        "dx = (u - u.mean((0, 1))) / u.std((0, 1))",
+        Cause(M.AXIS, "`u.mean(0)` leaves out an axis.", SEVERAL),
+    ),
+    "of several, and another one": (
+        "dx = (u - u.mean(0)) / u.std(0) * u.sum(2, keepdim=True)",
+        "dx = (u - u.mean((0, 1))) / u.std((0, 1)) * u.sum(2, keepdim=True)",
+        Cause(M.AXIS, "`u.mean(0)` leaves out an axis.", SEVERAL),
+    ),
+    "of several, turned": (
+        "dx = a.mean(0, keepdim=True) / a.std(0, keepdim=True) + b",
+        "dx = a.mean(1, keepdim=True) / a.std(1, keepdim=True) + b",
+        Cause(M.AXIS, "`a.mean(0, keepdim=True)` goes along the wrong axis.", SEVERAL),
+    ),
+    "other axes": (
+        "dx = u - u.mean((0, 1))",
+        "dx = u - u.mean((0, 2))[:, None]",
+        None,
+    ),
+    "the other two of three": (
+        "dx = u.std((0, 1), keepdim=True) * u",
+        "dx = u.std((1, 2), keepdim=True) * u",
+        Cause(M.AXIS, "`u.std((0, 1), keepdim=True)` goes along the wrong axis.", ALONE),
+    ),
+    "a product that is summed": (
+        "dx = (u.T @ v).sum(0)",
+        "dx = (u.transpose(1, 2) @ v).sum(0)",
+        Cause(M.SHAPE, PLANTED[Operator.SWAP][2], ADVICE[Operator.SWAP]),
+    ),
+    "a transpose that is missing": (
+        "dx = u @ v",
+        "dx = u.mT @ v",
+        Cause(M.SHAPE, PLANTED[Operator.SWAP][2].replace("u.T", "u"), ADVICE[Operator.SWAP]),
+    ),
+    "the last axis of three": (
+        "dx = u - u.sum(1, keepdim=True)",
+        "dx = u - u.sum(-1, keepdim=True)",
+        Cause(M.AXIS, "`u.sum(1, keepdim=True)` goes along the wrong axis.", ALONE),
+    ),
+    "one side is flat": (
+        "dx = u.view(-1, 3).T @ v",
+        "dx = u.view(-1, 3).T @ v.view(-1, 5)",
+        Cause(
+            M.SHAPE,
+            "There are three axes in `u.view(-1, 3).T @ v`: `.T` turns all of them around, and `.mT` the last two alone.",
+            ADVICE[Operator.FLATTEN],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("wrong", "right", "cause"), OF_AXES.values(), ids=OF_AXES)
+def test_what_is_wrong_with_axes_is_named(wrong: str, right: str, cause: Cause | None) -> None:
+    assert fixed(wrong, right) == cause
+
+
+class TestAddingUp:
+    """To add where a name was bound is a change only if the cell had given the name a value."""
+
+    def mended(self, wrong: str, right: str) -> Cause | None:
+        """The mistake, in a notebook in which adding to its own `m` or `total` happens to be right."""
+        return repair(wrong, {}, lambda cell: self.value(cell) == self.value(parse_cell(right)))
+
+    def value(self, cell: ParsedCell) -> object:
+        names: dict[str, Any] = {"n": 4, "m": 4, "total": 3}
+        with suppress(Exception):
+            for statement in cell.statements:
+                exec(statement.code, names)
+            return names["dx"]
+        return None
+
+    def test_what_another_cell_has_left_is_not_added_to(self) -> None:
+        assert self.mended("m = n\ndx = m", "dx = 8") is None
+
+    def test_nor_inside_of_a_loop(self) -> None:
+        source = "for k in (1, 2):\n    total = k\ndx = total"
+        assert self.mended(source, "dx = 6") is None
+
+    def test_what_the_cell_has_made_is_added_to(self) -> None:
+        cause = self.mended("m = n\nm = n\ndx = m / (m - 1)", "dx = 8 / 7")
+        assert cause == Cause(
+            M.REPEATS, "`m = n` overwrites what was there where it should add, or the other way round.", ALONE
+        )
+
+    def test_a_name_of_a_function_is_its_own(self) -> None:
+        source = "def f(total):\n    total = 2\n    return total\ndx = f(3)"
+        cause = self.mended(source, "dx = 5")
+        assert cause is not None
+        assert cause.mistake is M.REPEATS
 
 
 BROKEN = {

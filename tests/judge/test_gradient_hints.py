@@ -75,6 +75,54 @@ ONE_WAY = {
     "tanh as a method": ("y = a.tanh()", "a", TANH),
     "a logarithm": ("y = a.log()", "a", LOG),
     "a view": ("y = a.view(-1)", "a", SHAPE),
+    "a flattening": (
+        "y = cube.flatten(1)",
+        "cube",
+        "several axes become one, and the numbers stay in their order: give what comes in the old shape",
+    ),
+    "a flattening by a function": (
+        "y = torch.flatten(cube)",
+        "cube",
+        "several axes become one, and the numbers stay in their order: give what comes in the old shape",
+    ),
+    "an axis less": ("y = cube.squeeze(1)", "cube", "an axis of size 1 is left out: give it back to what comes in"),
+    "an axis more": ("y = a.unsqueeze(1)", "a", "an axis of size 1 is put in: leave it out of what comes in"),
+    "two axes": (
+        "y = cube.transpose(1, 2)",
+        "cube",
+        "two axes change places: let the same two change places in what comes in",
+    ),
+    "the last two axes": (
+        "y = cube.mT",
+        "cube",
+        "the last two axes change places: let them change places in what comes in",
+    ),
+    "all axes": (
+        "y = cube.permute(2, 0, 1)",
+        "cube",
+        "the axes are put into another order: put those of what comes in back into the old one",
+    ),
+    "a mask": (
+        "y = a.masked_fill(b > 1, -1e9)",
+        "a",
+        "a mask writes a number over some entries, which get nothing; to all others what comes in is handed on",
+    ),
+    "a GELU": (
+        "y = F.gelu(a)",
+        "a",
+        f"a GELU goes {ENTRY}. It is a product of the entry and of a share that moves with it: two terms",
+    ),
+    "a GELU by tanh": (
+        "y = F.gelu(a, approximate='tanh')",
+        "a",
+        f"a GELU goes {ENTRY}. It is a product of the entry and of a share that moves with it: two terms",
+    ),
+    "scores": (
+        "y = (cube.squeeze(1) @ a.transpose(0, 1)).masked_fill(m.sum() > 0, 0.0)",
+        "a",
+        "a mask writes a number over some entries, which get nothing; to all others what comes in is handed on; "
+        f"then {FROM_LEFT}; then two axes change places: let the same two change places in what comes in",
+    ),
     "an unknown call": ("y = a.sigmoid()", "a", "`sigmoid` goes back by its own derivative"),
     "an unknown function": ("y = F.softplus(a)", "a", "`softplus` goes back by its own derivative"),
     "a number added inside": ("y = (a + 1).log()", "a", LOG),

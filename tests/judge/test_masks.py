@@ -7,54 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from autograder.course.questions import Question
-from autograder.errors import NotRight
-from autograder.judge.judging import EXAM, judge
-from autograder.judge.kinds import claim
-from autograder.judge.session import of
 from autograder.tape.tape import Tape
-from autograder.verdict import Mistake, Outcome, Verdict
-from tests.support.lesson import fresh_shell
-from tests.support.masks import INVERTED, MISSING, PASSES, SCALE, MaskedPass
-
-SETUP = "%load_ext autograder\nimport torch\nimport torch.nn.functional as F\n\nfrom autograder import check\n"
-SEED = "g = torch.Generator().manual_seed(1)\n"
-
-
-class Notebook:
-    """A notebook with a forward pass, in which all gradients are true."""
-
-    def __init__(self, masked: MaskedPass) -> None:
-        self.shell = fresh_shell()
-        for source in (SETUP + SEED + masked.names, f"%%forward --batch {masked.batch}\n{masked.lines}"):
-            result = self.run(source)
-            assert result is None, result
-        (self.tape,) = of(self.shell).tapes.values()
-
-    def run(self, source: str, id: str | None = None) -> BaseException | None:
-        """Runs a cell; gives the error that it stopped with."""
-        type(self.shell)._instance = self.shell
-        result = self.shell.run_cell(source, cell_id=id)
-        return result.error_before_exec or result.error_in_exec
-
-    def write(self, name: str, source: str) -> None:
-        """A student's cell for a gradient, after right cells for all others."""
-        true = self.tape.gradients(self.tape.state)
-        self.shell.user_ns.update({f"d{variable}": gradient for variable, gradient in true.items()})
-        assert self.run(source, id=name) is None
-
-    def verdict(self, name: str, source: str) -> Verdict:
-        """The exam's verdict on a cell."""
-        self.write(name, source)
-        return judge(claim(of(self.shell), Question(name)), EXAM)
-
-    def checks(self, name: str, source: str) -> str:
-        """What `check` says of a wrong cell; nothing where it says that the cell is right."""
-        self.write(name, source)
-        error = self.run(f'check("{name}")')
-        assert error is None or isinstance(error, NotRight)
-        return str(error or "")
-
+from autograder.verdict import Mistake, Outcome
+from tests.support.masks import INVERTED, MISSING, PASSES, SCALE
+from tests.support.passes import Notebook
 
 Notebooks = Callable[[str], Notebook]
 
@@ -65,7 +21,8 @@ def notebook() -> Iterator[Notebooks]:
 
     def of_pass(title: str) -> Notebook:
         if title not in made:
-            made[title] = Notebook(PASSES[title])
+            masked = PASSES[title]
+            made[title] = Notebook(masked.names, masked.batch, masked.lines)
         return made[title]
 
     yield of_pass

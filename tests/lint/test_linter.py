@@ -184,6 +184,12 @@ def let_everything_pass(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "test-dlogits").source = "### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS"
 
 
+def put_weights_into_a_layer(source: NotebookNode, release: NotebookNode) -> None:
+    for nb in (source, release):
+        cell(nb, "parameters").source += "\nlayer = torch.nn.Linear(64, vocab_size)"
+        cell(nb, "forward").source = cell(nb, "forward").source.replace("h @ W2 + b2", "layer(h)")
+
+
 def leak_a_line(source: NotebookNode, release: NotebookNode) -> None:
     cell(release, "setup").source += "\ndlogits[range(n), Yb] -= 1"
 
@@ -237,6 +243,10 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
         "Expected input batch_size (31) to match target batch_size (32). "
         "Name the count and all tensors that have one row for each example.",
     ),
+    (
+        put_weights_into_a_layer,
+        "`layer.bias` has no gradient in the forward pass, since it stands inside of an object: give it a name of its own.",
+    ),
     (unlock_the_forward_pass, "cell `forward`: a forward pass has to be locked: students could change it."),
     (
         break_the_model_answer,
@@ -260,6 +270,7 @@ RUNS = (
     answer_outside_the_markers,
     misspell_the_magic,
     forget_a_tensor_of_the_batch,
+    put_weights_into_a_layer,
 )
 
 

@@ -30,10 +30,17 @@ CALLS: Mapping[str, str] = {
     "var": "a variance moves with every entry, by twice its distance from the mean over the number less 1",
     "view": "the numbers stay and the shape changes: give what comes in the old shape",
     "reshape": "the numbers stay and the shape changes: give what comes in the old shape",
+    "flatten": "several axes become one, and the numbers stay in their order: give what comes in the old shape",
+    "squeeze": "an axis of size 1 is left out: give it back to what comes in",
+    "unsqueeze": "an axis of size 1 is put in: leave it out of what comes in",
+    "transpose": "two axes change places: let the same two change places in what comes in",
+    "permute": "the axes are put into another order: put those of what comes in back into the old one",
+    "masked_fill": "a mask writes a number over some entries, which get nothing; to all others what comes in is handed on",
     "exp": f"an exponential goes {ENTRY}. It is its own derivative",
     "log": f"a logarithm goes {ENTRY}. Its derivative is one over the entry",
     "sqrt": f"a square root goes {ENTRY}",
     "tanh": f"`tanh` goes {ENTRY}. Its derivative is one less its own square",
+    "gelu": f"a GELU goes {ENTRY}. It is a product of the entry and of a share that moves with it: two terms",
     "cross_entropy": "a cross-entropy is a softmax, a logarithm, a pick and a mean: its gradient by the logits is short",
     "softmax": "in a softmax every entry of a row moves all others of it",
 }
@@ -95,6 +102,8 @@ def _rule_of(node: ast.AST, child: ast.AST) -> str:
             return "an exponent: the power changes by itself, times the logarithm of its base"
         case ast.Attribute(attr="T"):
             return "a transpose: turn what comes in back"
+        case ast.Attribute(attr="mT"):
+            return "the last two axes change places: let them change places in what comes in"
         case ast.BinOp(op=ast.Pow()):
             return "a power: the exponent comes to the front, and is one less above"
         case ast.BinOp(op=ast.MatMult(), left=left):

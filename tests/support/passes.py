@@ -1,0 +1,50 @@
+"""A notebook with a forward pass of a test's own, in which single gradients are judged."""
+
+from __future__ import annotations
+
+from autograder.course.questions import Question
+from autograder.errors import NotRight
+from autograder.judge.judging import EXAM, judge
+from autograder.judge.kinds import claim
+from autograder.judge.session import of
+from autograder.verdict import Verdict
+from tests.support.lesson import fresh_shell
+
+SETUP = "%load_ext autograder\nimport torch\nimport torch.nn.functional as F\n\nfrom autograder import check\n"
+SEED = "g = torch.Generator().manual_seed(1)\n"
+
+
+class Notebook:
+    """A notebook with a forward pass, in which all gradients are true."""
+
+    def __init__(self, names: str, batch: str, lines: str) -> None:
+        """`names` makes what the lines start from; `batch` is what `%%forward` takes for the minibatch."""
+        self.shell = fresh_shell()
+        for source in (SETUP + SEED + names, f"%%forward --batch {batch}\n{lines}"):
+            result = self.run(source)
+            assert result is None, result
+        (self.tape,) = of(self.shell).tapes.values()
+
+    def run(self, source: str, id: str | None = None) -> BaseException | None:
+        """Runs a cell; gives the error that it stopped with."""
+        type(self.shell)._instance = self.shell
+        result = self.shell.run_cell(source, cell_id=id)
+        return result.error_before_exec or result.error_in_exec
+
+    def write(self, name: str, source: str, stops: bool = False) -> None:
+        """A student's cell for a gradient, after right cells for all others. `stops` is whether it ends in an error."""
+        true = self.tape.gradients(self.tape.state)
+        self.shell.user_ns.update({f"d{variable}": gradient for variable, gradient in true.items()})
+        assert (self.run(source, id=name) is not None) is stops
+
+    def verdict(self, name: str, source: str, stops: bool = False) -> Verdict:
+        """The exam's verdict on a cell."""
+        self.write(name, source, stops)
+        return judge(claim(of(self.shell), Question(name)), EXAM)
+
+    def checks(self, name: str, source: str) -> str:
+        """What `check` says of a wrong cell; nothing where it says that the cell is right."""
+        self.write(name, source)
+        error = self.run(f'check("{name}")')
+        assert error is None or isinstance(error, NotRight)
+        return str(error or "")
