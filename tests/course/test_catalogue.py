@@ -191,9 +191,10 @@ class TestCourse:
         ]
         assert (found["points"], found["of"]) == (7, 13)
         standing = lines(autograder("progress", mine))
-        assert standing[0] == "backprop: 4 of 4 points. All right!"
-        assert standing[standing.index("small: 3 of 9 points") - 1] == ""
-        assert standing[-1] == told[-1]
+        assert standing[0].startswith("backprop  ██░░░") and standing[0].endswith("1 of 36 right, 4 of 44 points")
+        small = next(at for at, line in enumerate(standing) if line.startswith("small     ████"))
+        assert standing[small].endswith("1 of 3 right, 2 wrong, 3 of 9 points")
+        assert standing[small + 1 : small + 3] == ["  Next: dh, in the cell dh of mine/small/1-every-gradient.ipynb", ""]
 
     def test_hints_are_those_of_the_assignment(self, mine: Path) -> None:
         told = [autograder("hint", "dh", mine / "small").output for _ in range(6)]
