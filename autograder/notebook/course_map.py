@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from shlex import quote
 
 from autograder.course.catalogue import OF_ONE, Assignment, Catalogue, default, released_cells
 from autograder.course.cells import Cell, is_blank, read_cells
@@ -192,10 +193,9 @@ def chart_course(found: Mapping[str, Standing], here: Path, catalogue: Catalogue
         known = {each.name: each for each in (catalogue or default()).assignments}
     if found and known.keys().isdisjoint(found):
         known = {}
-    others = in_course_order(standing.folder for name, standing in found.items() if name not in known)
-    named = {standing.folder: name for name, standing in found.items()}
-    maps = [_chart(name, known.get(name), found, here) for name in (*known, *(named[folder] for folder in others))]
-    return CourseMap(tuple(maps))
+    others = {standing.folder: name for name, standing in found.items() if name not in known}
+    names = [*known, *(others[folder] for folder in in_course_order(others))]
+    return CourseMap(tuple(_chart(name, known.get(name), found, here) for name in names))
 
 
 def _chart(name: str, assignment: Assignment | None, found: Mapping[str, Standing], here: Path) -> AssignmentMap:
@@ -214,7 +214,7 @@ def _chart(name: str, assignment: Assignment | None, found: Mapping[str, Standin
     above = places.pop() if len(places) == 1 else here
     is_called_so = any(each.folder.name == OF_ONE.format(other) for other, each in found.items())
     target = _from(here, above / (OF_ONE.format(name) if is_called_so else name))
-    return AssignmentMap(name, answers, goals, command=f"autograder new {target} --assignment {name}")
+    return AssignmentMap(name, answers, goals, command=f"autograder new {quote(target)} --assignment {name}")
 
 
 def _from(here: Path, folder: Path) -> str:
@@ -226,7 +226,10 @@ def _from(here: Path, folder: Path) -> str:
 
 BULLET = "·"
 """Stands before an objective that is not reached yet."""
+GREY = "#8C8C8C"
+"""Its ground."""
 TICK = STATUS_SIGNS[Status.RIGHT]
+"""Stands before one that is."""
 WHERE_TO_TYPE = "Commands are for a terminal, in the folder of this notebook."
 
 
@@ -252,13 +255,12 @@ def course_as_html(course: CourseMap) -> str:
 
 def _box(each: AssignmentMap) -> str:
     colour = COLOURS[Outcome.RIGHT] if each.is_right else NEUTRAL if each.is_begun else COLOURS[Outcome.NOT_ATTEMPTED]
-    style = f"border-left: 6px solid {colour}; padding: 4px 12px"
-    items = "".join(f"<li>{_sign(row)} {escape(said(row))}</li>" for row in each.reached)
-    goals = f"<ul>{items}</ul>" if items else "<br>"
-    headline = f"<b><code>{escape(each.name)}</code>: {each.headline}</b>"
-    return f'<div style="{style}">{headline}{goals}{marked(each.next_step)}</div>'
+    style = f"border-left: 6px solid {colour}; padding: 10px 12px"
+    goals = "".join(f"<div>{_sign(row)} {escape(said(row))}</div>" for row in each.reached)
+    headline = f"<div><b><code>{escape(each.name)}</code>: {each.headline}</b></div>"
+    return f'<div style="{style}">{headline}{goals}<div>{marked(each.next_step)}</div></div>'
 
 
 def _sign(row: tuple[str, int, int]) -> str:
     """The sign of an objective."""
-    return chip(TICK, COLOURS[Outcome.RIGHT]) if is_reached(row) else BULLET
+    return chip(TICK, COLOURS[Outcome.RIGHT]) if is_reached(row) else chip(BULLET, GREY)
