@@ -20,6 +20,8 @@ from packaging.specifiers import SpecifierSet
 
 import autograder
 from autograder.course.catalogue import Catalogue
+from autograder.course.cells import read_cells
+from autograder.course.objectives import asked_in
 from scripts.submissions import ROOT
 from tests.conftest import SLOW, SYSTEM
 
@@ -226,6 +228,26 @@ def test_answers_to_asks_are_judged_by_an_installed_package(installed: Path, tmp
     assert told.strip().startswith("N: not attempted, P: right, nll: not attempted")
 
 
+COURSE_SEEN = """
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from autograder.cli.main import main
+from autograder.course import catalogue
+
+catalogue.copy(Path("bigrams"), name="bigrams")
+print(CliRunner().invoke(main, ["progress", "--course"]).output)
+"""
+
+
+def test_the_map_of_the_course_is_drawn_by_an_installed_package(installed: Path, tmp_path: Path) -> None:
+    told = [line.strip() for line in with_installed(installed, COURSE_SEEN, tmp_path).splitlines()]
+    assert "· Counting is maximum likelihood" in told and "· BatchNorm ties the examples of a batch together" in told
+    assert "Not begun. To begin: open bigrams/1-counting.ipynb" in told
+    assert "Not begun. To begin: autograder new backprop --assignment backprop" in told
+
+
 def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None:
     pins = pinned()
     extras = project()["optional-dependencies"].values()
@@ -304,6 +326,20 @@ def test_the_readme_says_of_the_diagnosis_what_was_measured() -> None:
     assert round(int(rejected[1]), -3) == 1000
     named, other = (round(float(share[1])) for share in shares if share)
     assert f"Of a thousand planted mistakes it names {named} %, and another one in {other} %" in readme
+
+
+def test_the_readme_s_table_of_the_series_is_right() -> None:
+    """In the order of the course; of assignments that are there, the counts."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| `(\w+)` \| [^|]+ \| (\d+) \| (\d+) \| (\d+) \| [\d½]+ \|$", readme, flags=re.MULTILINE)
+    assert [part for part, *_ in rows] == ["1", "2", "3", "4", "5"]
+    said = {name: [int(each) for each in counts] for _, name, *counts in rows}
+    assignments = Catalogue([ROOT]).assignments
+    names = [each.name for each in assignments]
+    assert [name for name in said if name in names] == names
+    for each in assignments:
+        asked = [found for path in each.notebooks for found in asked_in(path.stem, read_cells(path))]
+        assert said[each.name] == [len(each.notebooks), len(asked), sum(found.points for found in asked)], each.name
 
 
 def test_ci_runs_what_the_readme_names() -> None:

@@ -110,8 +110,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 def watch(paths: tuple[Path, ...]) -> None:
     """Waits for you to save a notebook, and says at once whether what you wrote is right.
 
-    Only what you changed, and what depends on it, is judged again. Keys: h a hint, l a list, n the next gradient,
-    r the cell as it was released, q the end. A cell may take 10 seconds here.
+    Only what you changed, and what depends on it, is judged again. Keys: h a hint, l a list, c the course,
+    n the next gradient, r the cell as it was released, q the end. A cell may take 10 seconds here.
 
     Example: autograder watch my-backprop
     """
@@ -124,20 +124,30 @@ def watch(paths: tuple[Path, ...]) -> None:
 
 @click.command(short_help="How far you are.", epilog=DEFAULT)
 @PATHS
-def progress(paths: tuple[Path, ...]) -> None:
+@click.option("--course", "whole", is_flag=True, help="All assignments, also those that lie beside these or are not there yet.")
+def progress(paths: tuple[Path, ...], whole: bool) -> None:
     """Shows how far you are by the last checks, without running anything.
 
-    Example: autograder progress
+    Of one assignment: its notebooks, and what is wrong in them. Of several, or with --course: the map of the course, in which
+    each assignment has its objectives, reached (✓) or not yet (·), and the next step.
+
+    Example: autograder progress --course
     """
     from autograder.learner import history, locate, screen
+    from autograder.notebook.course_map import chart_course
 
     with _errors_shown():
-        workbooks, errors = locate.readable(locate.find_notebooks(paths))
+        files = locate.find_notebooks(paths)
+        workbooks, errors = locate.readable(locate.with_course(files) if whole else files)
     for error in errors:
         click.echo(f"Error: {error}", err=True)
-    standing = [history.standing(each) for each in workbooks]
+    checked = [history.standing(each) for each in workbooks]
     console = screen.console()
-    for line in (*screen.listing(standing), "", screen.total(standing)):
+    if whole or len({each.assignment for each in checked}) > 1:
+        lines = screen.course_map(chart_course(history.standings(checked), Path()))
+    else:
+        lines = [*screen.listing(checked), "", screen.total(checked)]
+    for line in lines:
         console.print(line)
     sys.exit(2 if errors else 0)
 
@@ -211,19 +221,20 @@ def reset(name: str, paths: tuple[Path, ...]) -> None:
 
 @click.command(short_help="A fresh folder of notebooks.")
 @click.argument("folder", type=PATH_TYPE, required=False)
-@click.option("--assignment", metavar="NAME", default="", help="Only this one of several assignments.")
+@click.option("--assignment", metavar="NAME", default="", help="One of several assignments, or `all`, as if none is named.")
 def new(folder: Path | None, assignment: str) -> None:
     """Makes a new folder with the notebooks of the course, to work in: my-backprop, or as you call it.
 
-    Of several assignments each has a folder in it. With --assignment NAME the notebooks of that one are in the folder
-    itself, which is called my-NAME if you say nothing else.
+    Of several assignments each has a folder in it, which is called like it. With --assignment NAME the notebooks of that one
+    are in the folder itself, which is called my-NAME if you say nothing else.
 
-    Example: autograder new my-backprop
+    Example: autograder new my-course
     """
     from autograder.course import catalogue
     from autograder.learner import locate
 
-    folder = folder or (Path(locate.OF_ONE.format(assignment)) if assignment else locate.DEFAULT_FOLDER)
+    assignment = "" if assignment == catalogue.ALL else assignment
+    folder = folder or (Path(catalogue.OF_ONE.format(assignment)) if assignment else locate.DEFAULT_FOLDER)
     with _errors_shown():
         files = catalogue.copy(folder, name=assignment)
     for file in files:

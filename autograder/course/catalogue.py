@@ -89,7 +89,7 @@ class Catalogue:
         best: tuple[Fit, Origin] | None = None
         for assignment in assignments:
             for notebook in assignment.notebooks:
-                origin = Origin(assignment, notebook, _released(notebook, notebook.stat().st_mtime_ns))
+                origin = Origin(assignment, notebook, released_cells(notebook))
                 if notebook.resolve() == place:
                     return origin
                 fit = _fit(origin, place, cells)
@@ -154,6 +154,11 @@ def _is_same(ours: Cell, theirs: Cell) -> bool:
     return theirs.is_locked and ours.source.strip() == theirs.source.strip()
 
 
+def released_cells(notebook: Path) -> tuple[Cell, ...]:
+    """The code cells of a released notebook, read once."""
+    return _released(notebook, notebook.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=128)
 def _released(notebook: Path, changed: int) -> tuple[Cell, ...]:
     return tuple(read_cells(notebook))
@@ -163,6 +168,10 @@ def _folder(path: Path) -> Path | None:
     return path if path.is_dir() else None
 
 
+OF_ONE = "my-{}"
+"""What `autograder new --assignment NAME` makes."""
+ALL = "all"
+"""What may be said for all assignments."""
 BACKUP = "backup"
 """The folder, beside the notebooks, of what was taken out of cells."""
 

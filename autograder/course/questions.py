@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -63,6 +63,19 @@ def shown_in(source: str) -> list[Question]:
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         return sorted(questions_in(source)["check"])
     return []
+
+
+def answers_to(cells: Iterable[Cell]) -> Iterator[tuple[Cell, str, str]]:
+    """The tests, each with the name that it asks for and the id of the cell that it is about.
+
+    A test that asks for no name goes by its own, and is about the last answer before it.
+    """
+    last = ""
+    for cell in cells:
+        last = cell.id if cell.solves else last
+        if cell.role is Role.TEST:
+            question = next(iter(shown_in(cell.source)), None)
+            yield cell, *((question.name, question.answer) if question else (cell.id.removeprefix("test-"), last))
 
 
 def plain_tests(cells: Iterable[Cell]) -> frozenset[str]:
@@ -133,6 +146,14 @@ class Exercise:
         """Whether the cell of this id is there, and does nothing."""
         sources = [cell.source for cell in self.cells if cell.id == id]
         return bool(sources) and not any(parsed.parse_cell(source).statements for source in sources)
+
+
+def specifications(cells: Iterable[Cell], name: str) -> Iterator[str]:
+    """The sources by which the logbook may know an answer of this name: of the ask for it, and of the forward passes."""
+    cells = list(cells)
+    asks = (body(cell.source) for cell in cells if is_ask(cell.source))
+    yield from (source for source in asks if asked_name(source) == name)
+    yield from (body(cell.source) for cell in cells if is_forward(cell.source))
 
 
 def beside(folder: Path, forward: str) -> Exercise | None:

@@ -340,8 +340,10 @@ class RoomBackend:
     def check(self, session: Session, question: Question) -> None:
         self._show("check", question.name, question.by or None)
 
-    def progress(self, session: Session) -> None:
-        self._show("progress")
+    def progress(self, session: Session, course: bool) -> None:
+        """Shows the map of the notebook. In a room there are no assignments beside it."""
+        if not course:
+            self._show("progress")
 
     def grade(self, session: Session, question: Question) -> None:
         raise NotReady("this is not there while the notebook is graded.")

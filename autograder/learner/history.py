@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from autograder import files
 from autograder.course.cells import Cell
+from autograder.course.objectives import Asked
 from autograder.course.questions import fingerprint, shown_in
 from autograder.errors import NotReady
 from autograder.learner.checker import Checker
@@ -18,6 +19,7 @@ from autograder.learner.results import Checked, Result, about
 from autograder.learner.workbook import Workbook
 from autograder.notebook import logbook
 from autograder.notebook.box import HINT, NEUTRAL, Box
+from autograder.notebook.course_map import Standing
 from autograder.notebook.gradient_map import OUTCOMES, STATUSES, Status
 from autograder.replay import parsed
 from autograder.verdict import Verdict
@@ -42,8 +44,8 @@ def standing(workbook: Workbook) -> Checked:
     results = []
     for test in workbook.tests:
         unknown = about(workbook, test)
-        entry = logbook.page(pages, workbook.specification(unknown.name)).get(unknown.name)
         source = _source(workbook, unknown)
+        entry = _entry(pages, workbook, unknown.name, fingerprint(source))
         state, words = Status.NOT_ATTEMPTED, ""
         if entry is not None and source:
             is_same = entry.answer == fingerprint(source)
@@ -52,6 +54,28 @@ def standing(workbook: Workbook) -> Checked:
             state, words = Status.WAITING, "not checked yet"
         results.append(replace(unknown, state=state, error=words))
     return Checked(workbook, tuple(results), {})
+
+
+def _entry(pages: logbook.Pages, workbook: Workbook, name: str, answer: str) -> logbook.Entry | None:
+    """The entry of an answer: of several forward passes in a notebook the one where this very answer was judged comes first."""
+    pages_of_it = (logbook.page(pages, specification) for specification in workbook.specifications(name))
+    entries = [page[name] for page in pages_of_it if name in page]
+    return next((entry for entry in entries if entry.answer == answer), entries[0] if entries else None)
+
+
+def standings(checked: Iterable[Checked]) -> dict[str, Standing]:
+    """How assignments stand by what is known of their notebooks; of two folders with the same assignment the first counts."""
+    found: dict[str, Standing] = {}
+    for each in checked:
+        folder = _folder(each.workbook).resolve()
+        standing = found.setdefault(each.assignment, Standing(folder, {}))
+        if standing.folder == folder:
+            origin = each.workbook.origin
+            notebook = origin.notebook.stem if origin else each.workbook.path.stem
+            for result in each.results:
+                asked = Asked(notebook, result.test, result.name, result.answer, result.points)
+                standing.answers.setdefault(asked, result.state)
+    return found
 
 
 def is_right(workbook: Workbook, name: str) -> bool:

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.course.catalogue import default
+from autograder.course.catalogue import OF_ONE, default
 from autograder.course.cells import Cell, Role, read_cells
 from autograder.course.order import in_course_order
 from autograder.course.questions import model_answer, shown_in
 from autograder.errors import ContentError
 from autograder.learner.results import about
 from autograder.learner.workbook import Workbook, open_workbook
+from autograder.notebook.course_map import folders_beside
 
 DEFAULT_FOLDER = Path("my-backprop")
 """What `autograder new` makes."""
-OF_ONE = "my-{}"
-"""What `autograder new --assignment NAME` makes."""
+COURSE_FOLDER = Path("my-course")
+"""What learners are told to call a folder of all assignments."""
 RELEASE = Path("release")
 
 
@@ -34,6 +35,14 @@ def find_notebooks(paths: Iterable[Path]) -> list[Path]:
     if found := _files(Path()) or _made() or _below(RELEASE) or _below(Path()):
         return found
     raise ContentError("there are no notebooks here. Make a folder of them with `autograder new`, or give a path.")
+
+
+def with_course(files: Iterable[Path]) -> list[Path]:
+    """Some notebooks, and those of the assignments that lie beside theirs."""
+    files = [*files]
+    known = {file.resolve() for file in files}
+    beside = dict.fromkeys(folder for file in files for folder in folders_beside(file.parent))
+    return [*files, *(file for folder in beside for file in _files(folder) if file not in known)]
 
 
 def find(name: str, paths: Iterable[Path]) -> list[tuple[Workbook, Cell]]:
@@ -118,7 +127,7 @@ def _made() -> list[Path]:
     with suppress(ContentError):
         folders += [Path(OF_ONE.format(assignment.name)) for assignment in default().assignments]
     flat = [file for folder in in_course_order(dict.fromkeys(folders)) for file in _files(folder)]
-    return [*_below(DEFAULT_FOLDER), *flat]
+    return [*_below(DEFAULT_FOLDER), *_below(COURSE_FOLDER), *flat]
 
 
 def is_of_a_course(file: Path, or_broken: bool = True) -> bool:

@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from autograder.learner.history import behind
 from autograder.learner.results import Checked, Result
+from autograder.notebook.course_map import BULLET, TICK, CourseMap, is_reached, said
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Node, Status
 
 
@@ -130,6 +131,22 @@ def listing(checked: Sequence[Checked]) -> list[RenderableType]:
             lines.append(headline(each))
             lines += answers([result for result in each.results if result.state in (Status.WRONG, Status.WAITING)])
     return lines
+
+
+def course_map(course: CourseMap) -> list[RenderableType]:
+    """The map of the course: for each assignment how it stands, its objectives and the next step; then all of it."""
+    lines: list[RenderableType] = []
+    width = max((len(each.name) for each in course.assignments), default=0)
+    for each in course.assignments:
+        lines.append(Text.assemble((f"{each.name:{width}}", "bold"), "  ", bar(each.points, each.most), "  ", each.headline))
+        lines += map(_objective, each.reached)
+        lines += [Text(f"  {each.next_step.replace('`', '')}"), Text()] if each.next_step else [Text()]
+    return [*lines, Text(course.headline, "bold")]
+
+
+def _objective(row: tuple[str, int, int]) -> Text:
+    sign, style = (TICK, STATUS_COLOURS[Status.RIGHT]) if is_reached(row) else (BULLET, "dim")
+    return Text.assemble("  ", (f"{sign} ", style), said(row))
 
 
 def verdict(result: Result) -> RenderableType:

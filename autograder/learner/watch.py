@@ -21,11 +21,12 @@ from autograder.learner import history, locate, screen
 from autograder.learner.checker import Checker
 from autograder.learner.results import Checked, Result
 from autograder.learner.workbook import Workbook, affected, needed, open_workbook
+from autograder.notebook.course_map import CourseMap, chart_course, folders_beside, read_standings
 from autograder.notebook.gradient_map import Status
 from autograder.sandbox.limits import Limits
 from autograder.verdict import FUSED
 
-KEY_WORDS = {"h": "hint", "l": "list", "n": "next", "r": "reset", "q": "quit"}
+KEY_WORDS = {"h": "hint", "l": "list", "c": "course", "n": "next", "r": "reset", "q": "quit"}
 WATCH_CELL_SECONDS = 10.0
 """Seconds that a cell may take, so that nobody waits long for one that never ends; in grading it may take longer."""
 SAVE_MS, POLL_MS = 10, 100
@@ -112,6 +113,8 @@ class Watcher:
                     self.hint()
                 case "l":
                     self._show(screen.listing([*self.checked.values()]))
+                case "c":
+                    self._show(screen.course_map(self._course()))
                 case "n":
                     self.next()
                 case "r":
@@ -133,6 +136,11 @@ class Watcher:
         file, result = not_right[0]
         self.subject = file, result.test
         self._again()
+
+    def _course(self) -> CourseMap:
+        """The map of the course, with the assignments that lie beside those that are watched."""
+        beside = dict.fromkeys(folder for file in self._files for folder in folders_beside(file.parent))
+        return chart_course(read_standings(beside) | history.standings(self.checked.values()), Path())
 
     def _again(self) -> None:
         """Shows how the subject stands."""

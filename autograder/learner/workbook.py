@@ -10,8 +10,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
-from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, is_forward, read_cells, with_answers
-from autograder.course.questions import answer_of, asked_name, has_forward, plain_tests, shown_in
+from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, read_cells, with_answers
+from autograder.course.questions import answer_of, answers_to, asked_name, has_forward, plain_tests, shown_in, specifications
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
 from autograder.examiner.exam import Exam
@@ -63,9 +63,7 @@ class Workbook:
 
     def specifications(self, name: str) -> Iterator[str]:
         """The source of the ask for this name, and of the forward passes."""
-        asks = (body(task.source) for task in self.tasks if is_ask(task.source))
-        yield from (source for source in asks if asked_name(source) == name)
-        yield from (body(task.source) for task in self.tasks if is_forward(task.source))
+        return specifications(self.tasks, name)
 
     def source(self, id: str) -> str:
         """The source of a cell; nothing where there is no such cell."""
@@ -111,7 +109,7 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
     return Workbook(
         path=path,
         tasks=with_answers(found),
-        answers=dict(_answers(found)),
+        answers={test.id: answer for test, _, answer in answers_to(found)},
         written=frozenset(written),
         blank=frozenset(blank),
         restored=tuple(restored),
@@ -119,15 +117,6 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
         origin=origin,
         notes=tuple(notes),
     )
-
-
-def _answers(found: list[Cell]) -> Iterator[tuple[str, str]]:
-    """The tests, each with the cell that it is about: of the names that it checks, or else the last one before it."""
-    last = ""
-    for cell in found:
-        last = cell.id if cell.solves else last
-        if cell.role is Role.TEST:
-            yield cell.id, next((question.answer for question in shown_in(cell.source)), last)
 
 
 def _joined(found: list[Cell], original: Sequence[Cell]) -> tuple[list[Cell], list[str]]:

@@ -34,12 +34,13 @@ from autograder.course.cells import (
     split,
 )
 from autograder.course.lesson import Advice, load_lesson
+from autograder.course.objectives import Asked, asked_in
 from autograder.course.order import LESSON_FILE
 from autograder.course.questions import APART, VERBS, Question, id_of, models_of, plain_tests, questions_in
 from autograder.errors import ContentError
 from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
-from autograder.lint import content, pairing
+from autograder.lint import content, objectives, pairing
 from autograder.lint.content import Zero, report
 from autograder.lint.generated import generator
 from autograder.lint.recording import MISTAKES_FILE, record
@@ -151,6 +152,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
     findings: list[Finding] = []
     remarks: list[Finding] = []
     tests: list[Cell] = []
+    asked: list[Asked] = []
     points = 0.0
     unanswered: dict[str, set[str]] = {}
     plain: dict[str, tuple[str, ...]] = {}
@@ -164,6 +166,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         unanswered[path.name] = {solution.id for solution in _solutions(nb) if not _has_answer(solution)}
         remarks += _unbatched(path.name, nb)
         tests += _tests(nb)
+        asked += asked_in(path.stem, cells_of(nb))
         points += sum(cell.points or 0 for cell in _marked(nb))
         in_room = plain_tests(cells_of(nb)) if examine.plain_tests == "room" else frozenset()
         plain[path.name] = tuple(test.id for test in _tests(nb) if test.id in in_room)
@@ -199,6 +202,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         passing = content_report["passing"]
         findings += [Finding(path.name, id_of("test", name), "literal zeros would pass this test.") for name in passing]
     findings += _worded(source / LESSON_FILE, reports)
+    findings += (Finding(LESSON_FILE, *fault) for fault in objectives.faults(source, asked))
     for name, run in zip(names, executed[len(solved) :], strict=True):
         passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]

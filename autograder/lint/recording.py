@@ -35,7 +35,7 @@ from autograder.replay.run import TooSlow
 from autograder.tape.tape import parse_forward
 
 MISTAKES_FILE = "mistakes.toml"
-TABLES = ("part", "gradient", "ask")
+TABLES = ("part", "objective", "gradient", "ask")
 """What a lesson has at its top."""
 FIELDS = {"name", "instead", "write", "code", "sentence", "next"}
 SEEN_SEED = "other"

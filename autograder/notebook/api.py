@@ -6,8 +6,12 @@ Nothing that judges is imported here: in a room there is none of it.
 from __future__ import annotations
 
 from autograder.course.questions import Question
-from autograder.errors import NotRight
+from autograder.errors import NotReady, NotRight
 from autograder.judge.session import Session, current_session
+
+COURSE = "course"
+SHOWN = ("notebook", COURSE)
+"""What `progress` shows."""
 
 
 def check(name: str, by: str | None = None) -> None:
@@ -51,14 +55,18 @@ def solution(name: str, anyway: bool = False, by: str | None = None) -> None:
     session.backend.solution(session, Question(name, by or ""), anyway)
 
 
-def progress() -> None:
+def progress(of: str = "notebook") -> None:
     """Shows the gradient map: every gradient of the notebook, and which are right.
 
+    `progress("course")` shows the map of the course: all assignments, each with its objectives and the next step.
+
     What was run since the kernel started is judged now, all else is as it was when it was last checked.
-    Raises NotReady where no forward pass was recorded.
+    Raises NotReady where no forward pass was recorded, and for anything else to show.
     """
+    if of not in SHOWN:
+        raise NotReady(f'`progress()` shows this notebook, and `progress("{COURSE}")` the course: there is no map of {of!r}.')
     session = current_session()
-    session.backend.progress(session)
+    session.backend.progress(session, of == COURSE)
 
 
 def _session_for_marks(name: str) -> Session:

@@ -25,6 +25,8 @@ COLOURS = {
 """From the palette of Okabe and Ito, which people with any colour vision can tell apart."""
 
 
+INK = "#111111"
+"""The colour of what stands on one of these."""
 NEUTRAL = "#0072B2"
 """The colour of a box that says neither right nor wrong."""
 
@@ -160,6 +162,11 @@ def _short(text: str, longest: int = MAX_TEXT) -> str:
     """The first line of a text, or as much as fits."""
     line = text.strip().partition("\n")[0]
     return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def chip(symbol: str, colour: str) -> str:
+    """A symbol in dark letters on its colour, which can be read on any page."""
+    return f'<b style="color:{INK};background-color:{colour}">\N{NO-BREAK SPACE}{symbol}\N{NO-BREAK SPACE}</b>'
 
 
 def marked(text: str) -> str:

@@ -34,8 +34,8 @@ class LocalBackend:
     def solution(self, session: Session, question: Question, anyway: bool) -> None:
         checking.solution(session, question, anyway)
 
-    def progress(self, session: Session) -> None:
-        overview.progress(session)
+    def progress(self, session: Session, course: bool) -> None:
+        (overview.progress_of_course if course else overview.progress)(session)
 
 
 @magics_class

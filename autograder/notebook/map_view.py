@@ -24,7 +24,7 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from autograder.judge.wording import listed
-from autograder.notebook.box import marked
+from autograder.notebook.box import INK, chip, marked
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Node, Status
 
 
@@ -137,8 +137,8 @@ def _detour(start: Place, end: Place, lanes: _Lanes) -> list[Place]:
     return [Place(lane, first), Place(lane, last)]
 
 
-WHITE, EDGE, QUIET, INK = "#FFFFFF", "#8C8C8C", "#595959", "#111111"
-"""The colours of the ground, of edges, of what is not asked for, and of names and the signs in the marks."""
+WHITE, EDGE, QUIET = "#FFFFFF", "#8C8C8C", "#595959"
+"""The colours of the ground, of edges, and of what is not asked for; names and the signs in the marks are in INK."""
 
 # all in pixels
 MARGIN = 15
@@ -372,11 +372,10 @@ def _item(node: Node, length: int) -> str:
 
 
 def _chip(node: Node) -> str:
-    """The symbol in dark letters on its colour, which can be read on any page; nothing for what is not asked for."""
+    """The symbol on its colour; nothing for what is not asked for."""
     if node.state is Status.NOT_ASKED:
         return ""
-    colours = f"color:{INK};background-color:{STATUS_COLOURS[node.state]}"
-    return f'<b style="{colours}">\N{NO-BREAK SPACE}{STATUS_SIGNS[node.state]}\N{NO-BREAK SPACE}</b> '
+    return chip(STATUS_SIGNS[node.state], STATUS_COLOURS[node.state]) + " "
 
 
 def _words(node: Node, length: int) -> str:

@@ -1,4 +1,4 @@
-"""`progress`: how every gradient of the running notebook stands, by what was run or else by the logbook."""
+"""`progress`: how every gradient of the running notebook stands, by what was run or else by the logbook; or the course."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from IPython.display import display
 
 from autograder.course import questions
-from autograder.course.questions import Exercise, Question, answer_of
+from autograder.course.questions import Exercise, Question, answer_of, fingerprint
 from autograder.errors import NotReady
 from autograder.judge import kinds
 from autograder.judge.judging import PRACTICE
 from autograder.judge.session import Session
 from autograder.notebook import logbook
 from autograder.notebook.checking import judged
+from autograder.notebook.course_map import chart_course, course_as_html, course_as_text, folders_beside, read_standings
 from autograder.notebook.gradient_map import STATUSES, GradientMap, Standing, Status, chart, chart_of_asks
 from autograder.notebook.logbook import Entry, first_sentence
 from autograder.notebook.map_view import map_as_html, map_as_text
@@ -39,6 +40,21 @@ def progress(session: Session) -> None:
         if any(session.tape(variable) is tape for variable in tape.variables):
             graph = survey(session, forward, tape, Path())
             _show(graph)
+
+
+def progress_of_course(session: Session) -> None:
+    """Shows the map of the course: the assignments in the folders beside that of the running notebook, and all others."""
+    if under_way():
+        return
+    here = Path().resolve()
+    specifications = [*(ask.source for ask in session.asks.values()), *session.tapes]
+    live = {
+        (fingerprint(specification), name): standing.state
+        for specification in specifications
+        for name, standing in _standings(session, specification, Path()).items()
+    }
+    course = chart_course(read_standings(folders_beside(here), live), here)
+    display({"text/plain": course_as_text(course), "text/html": course_as_html(course)}, raw=True)
 
 
 def _show(graph: GradientMap) -> None:

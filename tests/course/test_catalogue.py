@@ -191,9 +191,33 @@ class TestCourse:
         ]
         assert (found["points"], found["of"]) == (7, 13)
         standing = lines(autograder("progress", mine))
-        assert standing[0] == "backprop: 4 of 4 points. All right!"
-        assert standing[standing.index("small: 3 of 9 points") - 1] == ""
-        assert standing[-1] == told[-1]
+        assert standing[0].startswith("backprop  ██░░░") and standing[0].endswith("1 of 36 right, 4 of 44 points")
+        small = next(at for at, line in enumerate(standing) if line.startswith("small     ████"))
+        assert standing[small].endswith("1 of 3 right, 2 wrong, 3 of 9 points")
+        assert standing[small + 1 : small + 3] == ["  Next: dh, in the cell dh of mine/small/1-every-gradient.ipynb", ""]
+
+    def test_the_course_is_seen_from_anywhere_inside(self, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fill_in(mine / "small/2-cross-entropy.ipynb", ANSWERS["2-cross-entropy"])
+        autograder("check", mine / "small/2-cross-entropy.ipynb")
+        expected = [
+            "backprop  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 36 right, 0 of 44 points",
+            "  · Softmax and cross-entropy go back line by line",
+            "small     ████████░░░░░░░░░░░░░░░░  1 of 3 right, 3 of 9 points",
+            "  Next: dlogits, in the cell dlogits of {}1-every-gradient.ipynb",
+            "1 of 39 right, 3 of 53 points, 0 of 8 objectives",
+        ]
+        assert {*(line.format("mine/small/") for line in expected)} <= {*lines(autograder("progress", mine))}
+        for place, inside in ((mine, "small/"), (Path("small"), ""), (Path("../backprop"), "../small/")):
+            monkeypatch.chdir(place)
+            told = lines(autograder("progress", "--course"))
+            assert {*(line.format(inside) for line in expected)} <= {*told} and told[-1] == expected[-1]
+        assert lines(autograder("progress"))[-1].startswith("0 of 44 points. Next: dlogprobs")  # of one: its notebooks
+        shutil.rmtree("../small")
+        assert "  Not begun. To begin: autograder new ../small --assignment small" in lines(autograder("progress", "--course"))
+
+    def test_a_folder_of_all_is_found_from_above(self, series: Catalogue) -> None:
+        assert autograder("new", "my-course", "--assignment", "all").exit_code == 0
+        assert lines(autograder("progress"))[-1] == "0 of 39 right, 0 of 53 points, 0 of 8 objectives"
 
     def test_hints_are_those_of_the_assignment(self, mine: Path) -> None:
         told = [autograder("hint", "dh", mine / "small").output for _ in range(6)]
@@ -250,7 +274,11 @@ class TestCourse:
             watching.press("n")
             assert "small: 1-every-gradient.ipynb" in screen.getvalue()
             watching.press("l")
-        assert "small: 0 of 9 points" in screen.getvalue().splitlines()
+            assert "small: 0 of 9 points" in screen.getvalue().splitlines()
+            watching.press("c")
+        shown = [line.rstrip() for line in screen.getvalue().splitlines()]
+        assert "small     ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 3 right, 0 of 9 points" in shown
+        assert "  Not begun. To begin: open mine/small/1-every-gradient.ipynb" in shown
 
 
 class TestLint:

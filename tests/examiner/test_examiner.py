@@ -442,6 +442,12 @@ class TestGradients:
         assert "da" in str(told.outputs[6])
         assert kinds(told)[5:] == ["", "", "NotRight", "NotReady"]
 
+    def test_the_course_is_not_there_in_a_room(self, examine: ExamRunner) -> None:
+        told = examine(*self.course(self.RIGHT[0]), student('progress("course")\nprint("on")'), student("progress()"))
+        course, notebook = told.outputs[-2:]
+        assert [output.get("text") for output in course] == ["on\n"]
+        assert notebook[0]["data"][TEXT].startswith("gradient map: ")
+
     def test_progress_says_what_the_tests_said_unless_the_answer_ran_again(self, examine: ExamRunner) -> None:
         told = examine(
             student("factor = 2"),

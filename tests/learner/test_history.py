@@ -54,6 +54,27 @@ def test_what_was_never_checked_is_waiting(learner: Learner) -> None:
     assert state(workbook.open_workbook(learner.notebook()), "dprobs") == (Status.WAITING, "not checked yet")
 
 
+def test_of_several_forward_passes_that_counts_in_which_the_answer_was_judged(learner: Learner) -> None:
+    """A notebook notes a verdict under the forward pass that it is about, the terminal under the first."""
+    content = learner.read()
+    forward = next(cell for cell in content["cells"] if cell["id"] == "forward")
+    other = "%%forward\nother = C * 2\nloss = other.sum()"
+    content["cells"].insert(content["cells"].index(forward), {**forward, "id": "sooner", "source": other, "metadata": {}})
+    for cell in content["cells"]:
+        cell["metadata"].get("nbgrader", {}).pop("checksum", None)
+        cell["source"] = "dprobs = 1" if cell["id"] == "dprobs" else cell["source"]
+    content["cells"] = [cell for cell in content["cells"] if cell["id"] not in ("setup", "names", "parameters")]
+    learner.saves(content)
+    read = replace(workbook.open_workbook(learner.notebook()), origin=None)
+    first, second = read.specifications("dprobs")
+    right, wrong = Verdict("dprobs", Outcome.RIGHT, ""), Verdict("dprobs", Outcome.WRONG, "No.")
+    for found in ({second: [(right, "dprobs = 1")]}, {first: [(wrong, "dprobs = 2")]}):
+        logbook.write_entries(learner.folder, found)
+        assert state(read, "dprobs") == (Status.RIGHT, "")
+    logbook.write_entries(learner.folder, {second: [(right, "dprobs = 3")]})
+    assert state(read, "dprobs") == (Status.WAITING, logbook.CHANGED)
+
+
 def test_a_right_answer_is_remembered(learner: Learner) -> None:
     learner.writes({"dprobs": "dprobs = 1"})
     assert history.is_right(noted(learner, "dprobs", Outcome.RIGHT), "dprobs")

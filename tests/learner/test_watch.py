@@ -19,7 +19,7 @@ from scripts.submissions import NOTEBOOKS
 from tests.support.learner import MODEL, Learner
 
 PROGRAM = [sys.executable, "-c", "from autograder.cli.main import main; main()", "watch"]
-KEYS = "[h] hint   [l] list   [n] next   [r] reset   [q] quit"
+KEYS = "[h] hint   [l] list   [c] course   [n] next   [r] reset   [q] quit"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

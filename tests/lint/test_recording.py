@@ -121,7 +121,7 @@ def test_a_model_answer_that_is_not_finite_is_a_fault(tmp_path: Path) -> None:
         ('[[ask]]\nname = "total"\nhints = ["Add them."]\n', ""),
         ('[[ask]]\nname = "sum"\nhints = ["Add them."]\n', "no ask has this name."),
         ('[[ask]]\nname = "total"\nhint = "Add them."\n', "an [[ask]] has name and hints, and this one is"),
-        ("[[asks]]\n", "`asks` is nothing that a lesson has: part, gradient, ask."),
+        ("[[asks]]\n", "`asks` is nothing that a lesson has: part, objective, gradient, ask."),
         ("[[ask]\n", "it cannot be read: "),
     ],
 )

@@ -70,12 +70,14 @@ def test_each_call_is_passed_on_as_a_question(shell: InteractiveShell) -> None:
     api.hint("dC")
     api.solution("dC", anyway=True)
     api.progress()
+    api.progress("course")
     assert session.of(shell).backend.asked == [  # type: ignore[attr-defined]
         ("check", Question("dprobs")),
         ("grade", Question("dC", "backward")),
         ("hint", Question("dC")),
         ("solution", Question("dC"), True),
-        ("progress",),
+        ("progress", False),
+        ("progress", True),
     ]
 
 
@@ -111,6 +113,7 @@ class TestRoom:
         api.check("dprobs")
         api.check("dC", by="backward")
         api.progress()
+        api.progress("course")  # in a room there is none
         assert asked == [("check", "dprobs", None), ("check", "dC", "backward"), ("progress",)]
 
     def test_grade_is_refused_and_hints_say_nothing(self, room: InteractiveShell, asked: list[tuple[Any, ...]]) -> None:

@@ -11,7 +11,7 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,7 +22,7 @@ from playwright.sync_api import Locator, Page, expect
 from autograder.course import notebooks
 from autograder.course.cells import Role, cell_of
 from autograder.course.questions import parse_answer
-from autograder.notebook.box import COLOURS, SYMBOLS
+from autograder.notebook.box import COLOURS, NEUTRAL, SYMBOLS
 from autograder.verdict import Outcome
 from scripts.submissions import ROOT
 from tests.support import asked, browser
@@ -42,6 +42,7 @@ SIGNS_OF_A_STACK = ("Traceback", "autograder/", "site-packages", "Cell In[", ".p
 
 WRONG_SIGN = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = 1.0 / n"
 WHOLE_COLUMNS = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n"
+ANSWER_IN_ONE_GO = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, logits.shape[1])) / n"
 ANSWERS = {
     "dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / n",
     "dprobs": "dprobs = dlogprobs / probs",
@@ -184,6 +185,43 @@ def test_a_whole_notebook_of_asks_is_typed(lesson: str, tmp_path: Path) -> None:
         expect(notebook.output("progress")).to_contain_text(re.compile(r"(\d+) of \1 right"))
 
 
+WIDTHS = {"wide": 1600, "narrow": 700}
+
+
+def test_the_map_of_the_course_can_be_read_in_both_themes(tmp_path: Path) -> None:
+    """Beside the notebook another assignment is begun, and a third is not there: it says how to get it."""
+    with open_lesson(tmp_path, "backprop/2-cross-entropy", beside=["bigrams"]) as (lesson, screenshots):
+        run_the_code(lesson)
+        lesson.write("dlogits", ANSWER_IN_ONE_GO)
+        lesson.run("dlogits")
+        check(lesson, "dlogits", Outcome.RIGHT, screenshots)
+        lesson.write("all-rows", 'progress("course")')
+        lesson.run("all-rows")
+        chart = lesson.output("all-rows").locator(".jp-RenderedHTML > div")
+        for said in (
+            "backprop: 1 of 36 right, 4 of 44 points",
+            "✓\N{NO-BREAK SPACE} Cross-entropy in one go: the probabilities, less 1 at the label",
+            "·\N{NO-BREAK SPACE} BatchNorm in one go",
+            "Next: dlogprobs, in the cell dlogprobs of 1-every-gradient.ipynb",
+            "Not begun. To begin: open ../bigrams/1-counting.ipynb",
+            "Not begun. To begin: autograder new ../mlp --assignment mlp",
+        ):
+            expect(chart).to_contain_text(said)
+        boxes = {"bigrams": COLOURS[Outcome.NOT_ATTEMPTED], "backprop": NEUTRAL}
+        for theme, ground in GROUNDS.items():
+            lesson.show_theme(theme)
+            expect(lesson.panel.locator(".jp-Notebook")).to_have_css("background-color", ground)
+            for width, pixels in WIDTHS.items():
+                lesson.page.set_viewport_size({"width": pixels, "height": 1900})
+                for name, colour in boxes.items():
+                    box = chart.locator("> div", has_text=f"{name}:")
+                    expect(box).to_have_css("border-left-color", browser.as_rgb(colour))
+                    browser.expect_drawn(box)
+                expect(chart).to_contain_text(re.compile(r"Commands are for a terminal, in the folder of this notebook\.$"))
+                assert chart.evaluate("e => e.scrollWidth <= e.clientWidth"), "a line is cut off"
+                chart.screenshot(path=screenshots / theme / f"course-{width}.png")
+
+
 def assert_drawn(picture: Locator) -> None:
     """Fails for a picture that the browser could not read, or that has no alternative text."""
     expect(picture).to_have_count(1)
@@ -197,13 +235,18 @@ def test_a_missing_browser_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None
         browser.chromium()
 
 
-def run_the_forward_pass(lesson: OpenNotebook) -> None:
+def run_the_code(lesson: OpenNotebook) -> None:
     """Runs the code cells from the top to the first answer, none of which may stop with an error."""
     first_answer = next(position for position, cell in enumerate(lesson.cells) if cell_of(cell).solves)
     for cell in lesson.cells[:first_answer]:
         if cell.cell_type == "code":
             lesson.run(cell.id)
             expect(lesson.output(cell.id)).not_to_contain_text("Error")
+
+
+def run_the_forward_pass(lesson: OpenNotebook) -> None:
+    """Runs the first notebook as far as its first answer."""
+    run_the_code(lesson)
     expect(lesson.output("shapes")).to_contain_text("loss")
 
 
@@ -229,9 +272,14 @@ def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
 
 
 @contextmanager
-def open_lesson(folder: Path, lesson: str) -> Iterator[tuple[OpenNotebook, Path]]:
-    """A released notebook, in a copy of the release below `folder`, and where to put screenshots of it."""
+def open_lesson(folder: Path, lesson: str, beside: Sequence[str] = ()) -> Iterator[tuple[OpenNotebook, Path]]:
+    """A released notebook, in a copy of the release below `folder`, and where to put screenshots of it.
+
+    `beside` are other assignments that lie beside its own.
+    """
     assignment, stem = lesson.split("/")
+    for other in beside:
+        shutil.copytree(ROOT / "release" / other, folder / "course" / "release" / other)
     course = Path(shutil.copytree(ROOT / "release" / assignment, folder / "course" / "release" / assignment))
     screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or folder / "screenshots") / assignment
     with browser.browser_page(SECONDS) as page, jupyterlab(course, folder / "home") as (url, token):
