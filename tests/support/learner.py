@@ -35,7 +35,8 @@ class Learner:
     def __init__(self, folder: Path, assignment: str = "backprop") -> None:
         self.folder = folder
         self.model = model_answers(assignment)
-        catalogue.copy(folder, name=assignment)
+        if not folder.exists():
+            catalogue.copy(folder, name=assignment)
 
     def notebook(self, stem: str = NOTEBOOKS[0]) -> Path:
         return self.folder / f"{stem}.ipynb"
