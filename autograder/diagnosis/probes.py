@@ -147,6 +147,27 @@ def _nothing_comes_in(evidence: Evidence, target: Target, path: GradientPath) ->
         yield evidence.along(path, torch.ones_like(evidence.incoming[path.consumer])), cause
 
 
+MULTIPLYING = (
+    "lacks the factor `{}`",
+    "divides by `{}` where it should multiply",
+    "has a factor `{}` too many",
+    "Multiply by `{}`.",
+)
+DIVIDING = (
+    "lacks the division by `{}`",
+    "multiplies by `{}` where it should divide",
+    "divides by `{}` once too often",
+    "Divide by `{}`.",
+)
+"""What is said of a factor that is left out, turned over and squared, and what is to be done about the first."""
+
+
+def _divides_by(evidence: Evidence, path: GradientPath, name: str) -> bool:
+    """Whether a factor stands below the line: what comes back halves where it doubles."""
+    whole, halved = evidence.along(path), evidence.along(path, others={name: 2 * evidence.state[name]})
+    return whole is not None and halved is not None and bool(whole.any()) and torch.allclose(2 * halved, whole, atol=0)
+
+
 @_along_paths
 def _another_factor(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[Claim]:
     """A factor of the line is left out, squared, turned over, or summed by itself."""
@@ -154,9 +175,10 @@ def _another_factor(evidence: Evidence, target: Target, path: GradientPath) -> I
         factor = evidence.state[name]
         if name == evidence.variable:
             continue
-        lacks = target.cause(Mistake.FACTOR, f"lacks the factor `{name}`", f"Multiply by `{name}`.")
-        turned = target.cause(Mistake.FACTOR, f"divides by `{name}` where it should multiply", f"Look at `{name}`.", name)
-        squared = target.cause(Mistake.FACTOR, f"has a factor `{name}` too many", f"Look for `{name}` in it.", name)
+        lacking, other_way, once_more, advice = DIVIDING if _divides_by(evidence, path, name) else MULTIPLYING
+        lacks = target.cause(Mistake.FACTOR, lacking.format(name), advice.format(name))
+        turned = target.cause(Mistake.FACTOR, other_way.format(name), f"Look at `{name}`.", name)
+        squared = target.cause(Mistake.FACTOR, once_more.format(name), f"Look for `{name}` in it.", name)
         predicate = f"sums `{name}` and `d{path.consumer}` each by itself"
         advice = "Multiply entry by entry first, then sum: the sum of products is no product of sums."
         each = target.cause(Mistake.AXIS, predicate, advice, name)

@@ -66,6 +66,10 @@ loss = (mixed**2).sum() / n
         "kept = x * keep / rate\nloss = (kept**3).sum()",
         {"x": normal(0, 6, 5), "keep": (normal(1, 6, 5) < 0.5).float(), "rate": 0.7},
     ),
+    "quotient": record(
+        "out = x * gain / spread\nloss = (out**3).sum()",
+        {"x": normal(0, 6, 5), "gain": normal(1, 5), "spread": normal(2, 5).abs() + 0.5},
+    ),
     "scaled": record("raw = diff * inv\nloss = (raw**3).sum()", {"diff": normal(0, 6, 5), "inv": normal(1, 1, 5).abs()}),
     "picked": record(
         "row = table[ix]\nmost = row.amax(1, keepdim=True)\nlow = row - most\nloss = low[range(n), y].sum() / n",
@@ -206,6 +210,10 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
     "_another_factor": [
         ("layer norm", "scaled", "dy / gain", "It divides by `gain` where it should multiply.", M.FACTOR),
         ("layer norm", "scaled", "dy * gain**2", "It has a factor `gain` too many.", M.FACTOR),
+        ("quotient", "x", "dout * gain", "It lacks the division by `spread`.", M.FACTOR),
+        ("quotient", "x", "dout * gain * spread", "It multiplies by `spread` where it should divide.", M.FACTOR),
+        ("quotient", "x", "dout * gain / spread**2", "It divides by `spread` once too often.", M.FACTOR),
+        ("quotient", "x", "dout / spread", "It lacks the factor `gain`.", M.FACTOR),
         (
             "broadcast",
             "gain",
