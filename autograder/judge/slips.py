@@ -56,6 +56,9 @@ FIXED: Mapping[str, tuple[Mistake, str, Change]] = {
 }
 """Slips by what is said of them: what they are, the next step, and what they make of what is right."""
 
+ARITHMETIC = frozenset({Mistake.SIGN, Mistake.CONSTANT})
+"""Slips in numbers, which there are none of in truth values."""
+
 SLIPS: Mapping[str, Mistake] = {sentence: mistake for sentence, (mistake, _, _) in FIXED.items()}
 
 
@@ -66,8 +69,13 @@ def slips(right: Sequence[Any], cases: Sequence[AskCase]) -> Iterator[Planted]:
         return
     named = {dim for each in cases[0].ask.drawn for dim in (*each.dims, each.name) if isinstance(dim, str)}
     sizes = [{name: value for name, value in case.values.items() if name in named and type(value) is int} for case in cases]
-    changes = [(sentence, step, change) for sentence, (_, step, change) in FIXED.items()]
-    for name in (name for name in sizes[0] if all(its.get(name, 0) > 0 for its in sizes)):
+    are_truths = any(each.dtype == torch.bool for each in tensors)
+    changes = [
+        (sentence, step, change)
+        for sentence, (mistake, step, change) in FIXED.items()
+        if not (are_truths and mistake in ARITHMETIC)
+    ]
+    for name in (name for name in sizes[0] if not are_truths and all(its.get(name, 0) > 0 for its in sizes)):
         changes.append((f"It is `{name}` times what it should be.", "A sum, or a mean?", _scaled(name, 1)))
         changes.append((f"It is what it should be, over `{name}`.", "A sum, or a mean?", _scaled(name, -1)))
     for sentence, step, change in changes:

@@ -271,6 +271,8 @@ def agrees(mode: Mode, answer: Any, mistake: Any, right: Any) -> bool:
         return observed_difference(mode, answer, mistake) is None
     if isinstance(mistake, dict) and SPREAD in mistake:
         return _yield_off(answer, mistake) is None
+    if isinstance(right, float) and isinstance(mistake, float) and isinstance(answer, Tensor) and answer.dim() == 0:
+        answer = answer.item()  # where a number is right, either form of it is
     if isinstance(answer, Tensor) != isinstance(mistake, Tensor):  # a number of Python may be what is wrong with it
         return False
     return difference(_finite(answer), _as_expected(mistake, right)) is None
