@@ -8,7 +8,7 @@ from autograder.course.questions import parse_answer
 from autograder.verdict import Mistake, Outcome
 from tests.support.asked import Form, asked, forms, models, verdict
 
-ASSIGNMENTS = ("bigrams", "mlp")
+ASSIGNMENTS = ("bigrams", "mlp", "batchnorm")
 ALL = [form for assignment in ASSIGNMENTS for form in forms(assignment)]
 LEFT = "the chosen k goes through a float32 tensor and is none of ks any more"
 """An answer of the blind list that is wrong, and equal to the right one to the last digit of a float32: it is accepted."""
