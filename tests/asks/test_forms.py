@@ -10,7 +10,7 @@ from tests.support.asked import Form, asked, forms, models, verdict
 
 ASSIGNMENTS = ("bigrams", "mlp", "batchnorm")
 ALL = [form for assignment in ASSIGNMENTS for form in forms(assignment)]
-ENOUGH = {"BatchNorm1d": (8, 25)}
+ENOUGH = {("batchnorm", "BatchNorm1d"): (8, 25)}
 """How many right and wrong answers there are at least to an ask, where it is not 5 and 10."""
 LEFT = "the chosen k goes through a float32 tensor and is none of ks any more"
 """An answer of the blind list that is wrong, and equal to the right one to the last digit of a float32: it is accepted."""
@@ -77,7 +77,7 @@ def test_the_smallest_case_is_shown_in_one_line(name: str, code: str, example: s
 def test_every_ask_has_enough_of_both(assignment: str) -> None:
     for name in asked(assignment):
         mine = [form for form in ALL if (form.assignment, form.name) == (assignment, name)]
-        right, wrong = ENOUGH.get(name, (5, 10))
+        right, wrong = ENOUGH.get((assignment, name), (5, 10))
         assert sum(form.right for form in mine) >= right, name
         assert sum(not form.right for form in mine) >= wrong, name
         assert len({form.about for form in mine}) == len(mine), name
