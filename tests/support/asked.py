@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograder.course.cells import Cell, Role, body, is_ask, read_cells
-from autograder.course.questions import Question, models_of
+from autograder.course.questions import Question, answer_of, models_of
 from autograder.judge.judging import EXAM, PRACTICE, judge
 from autograder.judge.kinds import claim
 from autograder.judge.session import Session
@@ -105,8 +105,9 @@ def asked(assignment: str) -> list[str]:
 
 
 def models(assignment: str, name: str) -> Cell:
-    """The solution cell of an ask."""
-    return next(cell for cells in _notebooks(assignment).values() for cell in cells if cell.solves and cell.id == name)
+    """The solution cell of an ask; of one about a method, that of its class."""
+    cells = (cell for its in _notebooks(assignment).values() for cell in its)
+    return next(cell for cell in cells if cell.solves and cell.id == answer_of(name))
 
 
 def in_session(asks: Mapping[str, str], code: str, names: Mapping[str, object], folder: Path = Path()) -> Session:
