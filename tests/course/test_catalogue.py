@@ -66,7 +66,7 @@ class TestOrigin:
 
     def test_they_come_in_the_order_of_the_course(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """By the `part` of their lessons; those without one, or with a lesson that cannot be read, by name at the end."""
-        assert [each.name for each in catalogue.default().assignments] == ["bigrams", "mlp", "backprop"]
+        assert [each.name for each in catalogue.default().assignments] == ["bigrams", "mlp", "backprop", "wavenet"]
         catalogue.copy(tmp_path / "mine")
         monkeypatch.chdir(tmp_path / "mine")
         (tmp_path / "mine" / "bigrams" / "lesson.toml").unlink()
