@@ -71,7 +71,7 @@ class TestOrigin:
         monkeypatch.chdir(tmp_path / "mine")
         (tmp_path / "mine" / "bigrams" / "lesson.toml").unlink()
         (tmp_path / "mine" / "backprop" / "lesson.toml").write_text("part = ", encoding="utf-8")
-        assert list(dict.fromkeys(path.parent.name for path in locate.find_notebooks([]))) == ["mlp", "backprop", "bigrams"]
+        assert list(dict.fromkeys(path.parent.name for path in locate.find_notebooks([]))) == ["mlp", "wavenet", "backprop", "bigrams"]
 
     def test_nothing_that_was_released_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(ContentError, match=r"there are no released notebooks in .*/release. In a checkout, `make release`"):
