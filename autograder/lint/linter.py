@@ -372,7 +372,8 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
     for id, read in pairing.unbound(cells):
         yield Finding(name, id, f"it reads `{read}`, which no cell binds.")
     asked_for = {question.answer for asked in judged.values() for question in asked["check"]}
-    tested = asked_for.union(*pairing.about(cells).values())
+    called = {question.by for asked in judged.values() for question in asked["check"] if question.by}
+    tested = asked_for.union(pairing.behind(cells, called), *pairing.about(cells).values())
     by_hand = {cell.id for cell in _marked(nb)}
     for solution in (solution for solution in solutions if solution.id not in by_hand):
         if solution.id not in tested:

@@ -6,7 +6,7 @@ import ast
 import builtins
 import re
 import symtable
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,6 +56,12 @@ def about(cells: Sequence[Cell]) -> dict[str, set[str]]:
                 of_it.add(nearest)
             found[cell.id] = of_it
     return found
+
+
+def behind(cells: Sequence[Cell], names: Iterable[str]) -> set[str]:
+    """The ids of the solution cells that make these names, such as functions, or what these read."""
+    reached = _reached(frozenset(names), _sources(cells))
+    return {cell.id for cell in cells if cell.solves and names_of(cell).binds & reached}
 
 
 def unbound(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:

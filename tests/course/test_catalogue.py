@@ -66,17 +66,13 @@ class TestOrigin:
 
     def test_they_come_in_the_order_of_the_course(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """By the `part` of their lessons; those without one, or with a lesson that cannot be read, by name at the end."""
-        assert [each.name for each in catalogue.default().assignments] == ["bigrams", "mlp", "batchnorm", "backprop"]
+        assert [each.name for each in catalogue.default().assignments] == ["bigrams", "mlp", "batchnorm", "backprop", "wavenet"]
         catalogue.copy(tmp_path / "mine")
         monkeypatch.chdir(tmp_path / "mine")
         (tmp_path / "mine" / "bigrams" / "lesson.toml").unlink()
         (tmp_path / "mine" / "backprop" / "lesson.toml").write_text("part = ", encoding="utf-8")
-        assert list(dict.fromkeys(path.parent.name for path in locate.find_notebooks([]))) == [
-            "mlp",
-            "batchnorm",
-            "backprop",
-            "bigrams",
-        ]
+        found = [path.parent.name for path in locate.find_notebooks([])]
+        assert list(dict.fromkeys(found)) == ["mlp", "batchnorm", "wavenet", "backprop", "bigrams"]
 
     def test_nothing_that_was_released_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(ContentError, match=r"there are no released notebooks in .*/release. In a checkout, `make release`"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autograder.course.cells import Cell, Role
-from autograder.lint.pairing import about, unbound
+from autograder.lint.pairing import about, behind, unbound
 
 
 def locked(source: str) -> Cell:
@@ -45,6 +45,19 @@ SAVED = solution("cell-3", "numbers.append(1)")
 )
 def test_a_test_is_about_what_it_reads_or_else_the_nearest_above(cells: list[Cell], ids: set[str]) -> None:
     assert about(cells)["test"] == ids
+
+
+def test_what_a_function_is_made_of_stands_behind_it() -> None:
+    cells = [
+        DOUBLE,
+        VALUE,
+        SAVED,
+        locked("def network():\n    return double(1)"),
+        solution("cell-4", "def backward():\n    return network()"),
+    ]
+    assert behind(cells, {"backward"}) == {"cell-1", "cell-4"}
+    assert behind(cells, {"value"}) == {"cell-1", "cell-2"}
+    assert behind(cells, set()) == set()
 
 
 @pytest.mark.parametrize(
