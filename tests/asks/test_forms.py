@@ -8,9 +8,13 @@ from autograder.course.questions import parse_answer
 from autograder.verdict import Mistake, Outcome
 from tests.support.asked import Form, asked, forms, models, verdict
 
-ASSIGNMENTS = ("bigrams", "mlp", "batchnorm")
+ASSIGNMENTS = ("bigrams", "mlp", "batchnorm", "wavenet")
 ALL = [form for assignment in ASSIGNMENTS for form in forms(assignment)]
-ENOUGH = {("batchnorm", "BatchNorm1d"): (8, 25)}
+ENOUGH = {
+    ("batchnorm", "BatchNorm1d"): (8, 25),
+    ("wavenet", "FlattenConsecutive"): (5, 15),
+    ("wavenet", "BatchNorm1d"): (8, 25),
+}
 """How many right and wrong answers there are at least to an ask, where it is not 5 and 10."""
 LEFT = "the chosen k goes through a float32 tensor and is none of ks any more"
 """An answer of the blind list that is wrong, and equal to the right one to the last digit of a float32: it is accepted."""
