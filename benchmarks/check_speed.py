@@ -20,7 +20,7 @@ from autograder.replay.parsed import parse_cell
 from autograder.tape.tape import private
 from benchmarks.asks import EXAMPLE, ask_of
 from scripts.submissions import ROOT, SOURCE
-from tests.support.asked import answered, forms
+from tests.support.asked import ASSIGNMENTS, answered, forms
 from tests.support.forms import RIGHT, WRONG
 from tests.support.lesson import Lesson
 
@@ -88,7 +88,7 @@ def asks() -> str:
     """A table of how long checks of answers to asks take."""
     times: dict[str, list[float]] = {"one": [], "right": [], "random": [], "wrong": []}
     endless = 0
-    for form in (form for assignment in ("bigrams", "mlp") for form in forms(assignment)):
+    for form in (form for assignment in ASSIGNMENTS for form in forms(assignment)):
         ask = ask_of(form)
         session = answered(form.assignment, form.name, form.code)
         claimed = claim(session, Question(form.name))
@@ -117,7 +117,7 @@ def asks() -> str:
 ENDLESS = "It does not end."
 ASKS = """## Answers that are no gradients
 
-The answers to the asks of `bigrams` and `mlp` in `tests/support/asks/`, each checked {rounds} times by what is recorded, in
+The answers to the asks in `tests/support/asks/`, each checked {rounds} times by what is recorded, in
 the same run; of these the median counts.
 {endless} more do not end, and take two seconds for each call that does not.
 

@@ -97,9 +97,14 @@ def model_answers(assignment: str = "backprop") -> dict[str, dict[str, str]]:
 
 
 def second_forms(assignment: str) -> dict[str, dict[str, str]]:
-    """The second form of every model answer, the one after `# or:`."""
+    """The second form of every model answer, the one after `# or:`; the first where there is no other."""
     answers = model_answers(assignment)
-    return {stem: {id: parse_answer(source).others[0][1] for id, source in cells.items()} for stem, cells in answers.items()}
+    return {stem: {id: _second_form(source) for id, source in cells.items()} for stem, cells in answers.items()}
+
+
+def _second_form(source: str) -> str:
+    answer = parse_answer(source)
+    return answer.others[0][1] if answer.others else answer.code
 
 
 def other_style() -> dict[str, dict[str, str]]:

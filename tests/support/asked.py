@@ -23,6 +23,8 @@ from scripts.submissions import ROOT
 
 FEW = 300
 """Names that answers run on, of the 32,469 in a notebook: what they are judged by is drawn anyway."""
+ASSIGNMENTS = ("bigrams", "mlp", "batchnorm", "wavenet")
+"""Those that have asks."""
 FORMS = Path(__file__).parent / "asks"
 
 
