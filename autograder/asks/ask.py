@@ -50,11 +50,15 @@ Lines = tuple[Line, ...]
 
 @dataclass(frozen=True)
 class Drill:
-    """A drill: its source, the names that it takes beside the class, and the labels of what it yields that is drawn."""
+    """A drill: its source, the names that it takes beside the class, and the labels of what it yields that is drawn.
+
+    `of_class` is false where it calls a function.
+    """
 
     source: str
     takes: tuple[str, ...]
     spread: tuple[str, ...] = ()
+    of_class: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def parse_ask(source: str) -> Ask:
     if found_drill:
         labels = tuple(label.strip() for _, text in found["spread"] for label in text.split(","))
         sizes = {dim for each in drawn for dim in each.dims if isinstance(dim, str)}
-        drill = _drill(len(above.split("\n")), source[found_drill.start() :], known | sizes, labels)
+        drill = _drill(len(above.split("\n")), source[found_drill.start() :], known | sizes, labels, keyword == "class")
     if (keyword == "class") > bool(drill):
         remedy = "Write it below: `def drill(…):` with the class and inputs, which yields labels with what is to be compared."
         raise AskError(*lines[0], "a class is judged by a drill, and there is none.", remedy)
@@ -141,7 +145,7 @@ def parse_ask(source: str) -> Ask:
     return _random(ask, found["random"], lines[0])
 
 
-def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...]) -> Drill:
+def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...], of_class: bool) -> Drill:
     """The drill with this source, which begins in this line. It may take the `known` inputs and sizes."""
     first = source.partition("\n")[0]
     try:
@@ -161,7 +165,7 @@ def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...]) -
     if not any(isinstance(each, ast.Yield) for each in ast.walk(function)):
         remedy = 'Yield pairs: `yield "the output", layer(x)`.'
         raise AskError(number, first, "it yields nothing, so there is nothing to compare.", remedy)
-    return Drill(source, tuple(takes[1:]), spread)
+    return Drill(source, tuple(takes[1:]), spread, of_class)
 
 
 def _signature(number: int, line: str) -> tuple[str, str, tuple[str, ...], tuple[Input, ...]]:

@@ -5,7 +5,7 @@ The first label under which something else comes is what is wrong. A method is j
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from autograder.judge.values import first_place, lowered, yields_off
 from autograder.replay.drill import STOPPED
 from autograder.replay.run import MISSING, Replay, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
+
+BY_HAND = "Do by hand what the drill does up to there, with the smallest numbers that you can think of."
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ class Driven(Asked):
             return wording.not_attempted(self.name)
         kind = self.session.workspace.function(answer).kind if answer in self.session.workspace.names else ""
         if kind:
-            diagnosis = f"`{answer}` is of the type `{kind}`, and should be a class."
-            step = f"Write `class {answer}:`, and its methods below."
+            assert self.ask.drill
+            wanted, first_line = ("class", f"class {answer}:") if self.ask.drill.of_class else ("function", f"def {answer}(…):")
+            diagnosis = f"`{answer}` is of the type `{kind}`, and should be a {wanted}."
+            step = f"Write `{first_line}`, and the lines of it below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
         return self._waits() if self.ask.method else None
 
@@ -67,13 +71,15 @@ class Driven(Asked):
         replay = attempt.replay
         if attempt.answer is not MISSING and replay.error is None:
             return super().stopped(attempt)
-        is_earlier_off = attempt.answer is not MISSING and next(self._off(attempt))[0] in attempt.answer
-        if is_earlier_off and not isinstance(replay.error, TooSlow):
-            return None  # what it yielded before it stopped says more
+        if attempt.answer is not MISSING and not isinstance(replay.error, TooSlow):
+            label, _ = self._first_off(attempt.answer, attempt.case)
+            if label != STOPPED and label in attempt.answer:
+                return None  # what it yielded before it stopped says more
         return self._stopped(replay, attempt.case)
 
-    def _off(self, attempt: Attempt[AskCase]) -> Iterator[tuple[str, Difference]]:
-        return yields_off(attempt.answer, self._right(attempt.case))
+    def _first_off(self, answer: Mapping[str, Any], case: AskCase) -> tuple[str, Difference]:
+        """The first label under which a wrong answer yields something else, with how it differs."""
+        return next(yields_off(answer, self._right(case)))
 
     def _stop_in_words(self, replay: Replay, case: AskCase, seen: str) -> tuple[str, str]:
         known = replay.answer if isinstance(replay.answer, dict) else {}
@@ -84,20 +90,16 @@ class Driven(Asked):
     def wrong(self, attempt: Attempt[AskCase], difference: Difference) -> Verdict:
         if planted := self._agreeing():
             return self._named(planted, attempt.case, difference, attempt.answer)
-        label, found = next(self._off(attempt))
+        label, found = self._first_off(attempt.answer, attempt.case)
         diagnosis = f"{_capital(label)}: {lowered(found.diagnosis)}"
-        if found.kind == "values" and self.name not in self.session.models:
-            diagnosis = self._figures(label, attempt) or diagnosis
-        step = found.next_step or "Do by hand what the drill does up to there, with the smallest numbers that you can think of."
-        seen, expected = (found.seen, found.expected) if found.kind != "values" else ("", "")
-        return Verdict(
-            self.name, Outcome.WRONG, diagnosis, seen, expected, step, mistake=found.mistake, example=self._shown(attempt.case)
-        )
+        if self.name not in self.session.models:
+            diagnosis = self._figures(attempt.answer, attempt.case) or diagnosis
+        return self._verdict(diagnosis, found, found.next_step or BY_HAND, attempt.case, MISSING, found.mistake)
 
-    def _figures(self, label: str, attempt: Attempt[AskCase]) -> str:
-        """The first entry that is wrong under a label, in a sentence."""
-        right = self._right(attempt.case)[label]
-        place = first_place(attempt.answer[label], right, {}, "")
+    def _figures(self, answer: Mapping[str, Any], case: AskCase) -> str:
+        """The first entry that is wrong, in a sentence; nothing where it is no value that is wrong."""
+        label, found = self._first_off(answer, case)
+        place = first_place(answer[label], self._right(case)[label], {}, "") if found.kind == "values" else None
         if place is None:
             return ""
         where = f"Entry {place.path} of {label}" if place.path else _capital(label)
@@ -107,13 +109,8 @@ class Driven(Asked):
         """The inputs of the case, and of an answer the first entry that is wrong."""
         if self.name in self.session.models or case.mode is not Mode.YIELDS:
             return ""
-        label = ""
-        if isinstance(answer, dict):
-            attempt = Attempt(case, Replay(answer), answer)
-            label = next((label for label, found in self._off(attempt) if found.kind == "values"), "")
-        figures = self._figures(label, Attempt(case, Replay(answer), answer)) if label else ""
-        inputs = f"For {self._inputs(case)}" if figures else self._inputs(case)
-        return f"{inputs}: {lowered(figures)}" if figures else inputs
+        figures = "" if answer is MISSING else self._figures(answer, case)
+        return f"For {self._inputs(case)}: {lowered(figures)}" if figures else self._inputs(case)
 
     def _outcome(self, case: AskCase) -> Any:
         attempt = self.run(case)
@@ -129,8 +126,7 @@ class Driven(Asked):
         return words or ("The drill in the cell above calls it: go through that line by line, and say what should come.",)
 
     def right(self, agreed: Sequence[tuple[Attempt[AskCase], Any]], with_remarks: bool) -> Verdict:
-        what = f"`{self.ask.method}` gives" if self.ask.method else "The class does"
-        praise = f"{what} what it should in {len(agreed)} drills, with other sizes and numbers in each."
+        praise = f"It gives what it should in {len(agreed)} drills, with other sizes and numbers in each."
         return Verdict(self.name, Outcome.RIGHT, praise)
 
 
