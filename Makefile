@@ -23,7 +23,7 @@ help:
 	@echo "make grading   write docs/grading.md: the speed of grading beside stock nbgrader"
 	@echo "make scale     write docs/scale.md: a thousand submissions, and a projection; half an hour"
 	@echo "make compatibility  run nbgrader's own tests of autograding with our preprocessors"
-	@echo "make train     train for 200,000 steps with the model answer"
+	@echo "make train     write docs/training.md: train with the model answers, for 200,000 steps in part 4"
 	@echo "make clean     remove what these commands made"
 
 install: $(VENV)/installed

@@ -16,7 +16,7 @@ pytestmark = [linux, pytest.mark.timeout(600)]
 POINTS = {"bigrams": 27, "mlp": 30, "batchnorm": 35, "backprop": 44, "wavenet": 45}
 
 MISTAKES = {
-    "bigrams": ("1-counting", "P", "P = (N + 1) / (N + 1).sum(1)", "keepdim"),
+    "bigrams": ("1-counting", "P", "P = (N + 1) / (N + 1).sum(1)", "stay a column"),
     "mlp": ("2-backward", "dlogits", "dlogits = F.softmax(logits, 1) / n", "dlogits: wrong"),
     "batchnorm": (
         "2-layer",
