@@ -266,6 +266,16 @@ def does_nothing(source: str) -> bool:
     return all(_is_empty(statement) for statement in statements)
 
 
+def empty_methods(source: str, name: str) -> list[str]:
+    """The methods of the class of this name in a cell that are nothing but a docstring."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    classes = [node for node in statements if isinstance(node, ast.ClassDef) and node.name == name]
+    return [node.name for each in classes for node in each.body if isinstance(node, ast.FunctionDef) and _is_empty(node)]
+
+
 def _is_empty(node: ast.stmt) -> bool:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         inherits = isinstance(node, ast.ClassDef) and bool(node.bases)

@@ -344,6 +344,7 @@ def _places(answer: Any, right: Any, labels: Mapping[int, Sequence[str]], path: 
                 for place, (one, other) in enumerate(zip(answer, right, strict=False)):
                     yield from _places(one, other, labels, f"{path}[{place}]")
         case _:
+            answer = answer.item() if isinstance(answer, Tensor) and answer.dim() == 0 else answer
             if type(answer) in (str, int, float, bool, type(None)) and difference(answer, right) is not None:
                 numbers = isinstance(answer, float | int) and isinstance(right, float)
                 yield Place(path, *(_figures(answer, right) if numbers else (_word(answer), _word(right))))

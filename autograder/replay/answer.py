@@ -5,6 +5,7 @@ A cell is run again on other inputs, a function is called with them, and a class
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from autograder.errors import AutograderError
 from autograder.replay.drill import STOPPED, drive
-from autograder.replay.parsed import ParsedCell
+from autograder.replay.parsed import ParsedCell, with_assertions
 from autograder.replay.run import MISSING, Replay, Scratch, attempt, original, run_cell
 from autograder.tape.cases import Case
 from autograder.tape.tape import private
@@ -40,9 +41,10 @@ class Call:
 
     For a value, `given` stands in place of the notebook's names while its cell is run. A function is called by keyword with
     `arguments`, and `given` are names that it may read. Its parameter `generator` gets a new generator for each of `seeds`,
-    with which it is called `repeat` times: the result is then a list of results for each seed. With a `drill`, its source, the
-    cell is run again and the drill is called with what it binds, and with the `arguments`: the result is what it yields by the
-    labels, and if the code stopped, STOPPED with it. `without` are functions that an answer may not use, by their paths.
+    with which it is called `repeat` times: the result is then a list of results for each seed. With a `drill`, its source,
+    the cell is run again and the drill is called with what it binds, and with the `arguments`: the result is what it yields
+    by the labels, and if the code stopped, the error without its numbers under STOPPED. `without` are functions that an
+    answer may not use, by their paths.
     """
 
     name: str
@@ -82,9 +84,9 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
     yields: dict[str, Any] = {}
 
     def run() -> None:
-        for statement in cell.statements:
+        for statement, code in zip(cell.statements, with_assertions(cell), strict=True):
             try:
-                exec(statement.code, names)
+                exec(code, names)
             except Exception:  # a try of the class below it does not count
                 if call.name not in names or call.name in statement.touches:
                     raise
@@ -94,7 +96,7 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
 
     error = attempt(run, seconds)
     if error is not None:
-        yields[STOPPED] = True
+        yields[STOPPED] = re.sub(r"\d+", "0", f"{type(error).__name__}: {error}".partition("\n")[0])
     return Replay(yields, error, _changed(call.arguments, handed))
 
 

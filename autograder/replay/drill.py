@@ -13,7 +13,7 @@ from torch import Tensor, nn
 KNOWN: Mapping[str, Any] = {"F": F, "math": math, "nn": nn, "torch": torch}
 """What a drill may use, beside the class and its inputs."""
 STOPPED = ""
-"""The label under which it stands that the code stopped, after what was yielded before."""
+"""The label under which the error stands with which the code stopped, after what was yielded before."""
 
 
 def drive(drill: str, subject: Callable[..., Any], arguments: Mapping[str, Any], into: dict[str, Any]) -> None:

@@ -82,6 +82,12 @@ def parse_tree(source: str) -> ast.Module:
     return ast.fix_missing_locations(resolved)
 
 
+def with_assertions(cell: ParsedCell) -> list[CodeType]:
+    """The statements of a cell, compiled with their assertions: a method may check what it gets."""
+    nodes = parse_tree(cell.code).body if cell.statements else []
+    return [compile(ast.Module([node], []), "<your cell>", "exec") for node in nodes]
+
+
 def is_python(source: str) -> bool:
     """Whether a cell, or a part of one, is Python without the rest."""
     try:

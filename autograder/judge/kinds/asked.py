@@ -141,7 +141,9 @@ class Asked:
         if replay.changed:
             changed = replay.changed[0]
             diagnosis = f"It changes `{changed}` in place, which it was only lent."
-            step = f"Work on a copy: `{changed}.clone()` of a tensor, or `list({changed})`."
+            value = case.values.get(changed)
+            copy = ".clone()` of a tensor" if isinstance(value, Tensor) else ".copy()`"
+            step = f"Work on a copy, `{changed}{copy}."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.OPERATION)
         return None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from autograder.asks.observing import AskCase, Mode
 from autograder.asks.recorded import ENDLESS, STOPS
-from autograder.course.cells import does_nothing
+from autograder.course.cells import does_nothing, empty_methods
 from autograder.course.lesson import ask_hints
 from autograder.course.questions import Question
 from autograder.judge import wording
@@ -21,6 +21,7 @@ from autograder.judge.kinds.asked import Asked
 from autograder.judge.session import Session
 from autograder.judge.values import first_place, lowered, yields_off
 from autograder.replay.drill import STOPPED
+from autograder.replay.parsed import ParsedCell, parse_cell
 from autograder.replay.run import MISSING, Replay, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
 
@@ -41,13 +42,29 @@ class Driven(Asked):
         """None of its own: as an ask it has been offered."""
         return iter(())
 
+    @property
+    def cell(self) -> ParsedCell:
+        """The cell with the class, and those that go on from it, if it is written in several."""
+        name = self.ask.answer
+        runs = [run for run in self.session.runs if run.current and not run.error and name in run.cell.touches]
+        if len(runs) < 2 or name not in runs[-1].cell.reads:
+            return super().cell
+        return parse_cell("\n".join(run.cell.source for run in runs))
+
+    @property
+    def _unwritten(self) -> str:
+        """What to say of a method that does nothing yet, and that no other question is about; nothing where there is none."""
+        asked = {ask.method for ask in self.session.asks.values() if ask.answer == self.ask.answer} - {self.ask.method}
+        empty = [name for name in empty_methods(self.cell.source, self.ask.answer) if name not in {"__init__", *asked}]
+        return f"`{empty[0]}` is not written yet." if empty else ""
+
     def missing(self) -> Verdict | None:
         answer = self.ask.answer
         if verdict := missing(self.session, self.question, {each.answer for each in self.session.asks.values()}, True):
             return verdict
         if not self.session.answering(answer):
             return wording.unseen(self.name)
-        if does_nothing(self.cell.source):
+        if does_nothing(self.cell.source) or self.ask.method in empty_methods(self.cell.source, answer):
             return wording.not_attempted(self.name)
         kind = self.session.workspace.function(answer).kind if answer in self.session.workspace.names else ""
         if kind:
@@ -84,6 +101,8 @@ class Driven(Asked):
     def _stop_in_words(self, replay: Replay, case: AskCase, seen: str) -> tuple[str, str]:
         known = replay.answer if isinstance(replay.answer, dict) else {}
         label = next((label for label in self._right(case) if label not in known), "")
+        if unwritten := self._unwritten:
+            return unwritten, "Write it: the drill calls it, or something that it calls."
         where = f", before the drill has {label}" if label else ""
         return f"It stops with {seen}{where}.", "Do by hand what the drill does up to there, and look at the line that stops."
 
@@ -91,6 +110,9 @@ class Driven(Asked):
         if planted := self._agreeing():
             return self._named(planted, attempt.case, difference, attempt.answer)
         label, found = self._first_off(attempt.answer, attempt.case)
+        if unwritten := self._unwritten:
+            step = f"Write it: without it, {label} cannot be right."
+            return self._verdict(unwritten, found, step, attempt.case, MISSING, Mistake.UNKNOWN)
         diagnosis = f"{_capital(label)}: {lowered(found.diagnosis)}"
         if self.name not in self.session.models:
             diagnosis = self._figures(attempt.answer, attempt.case) or diagnosis
