@@ -17,6 +17,7 @@ from autograder.asks.model import Expected
 from autograder.asks.observing import SPREAD, UNDECIDED, Mode, moments_off, surprise
 from autograder.asks.recorded import ENDLESS, STOPS
 from autograder.judge.comparison import COARSEST, Difference, Words, compare
+from autograder.judge.wording import listed
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
 
@@ -141,7 +142,7 @@ def _set(answer: Any, right: Set[Any]) -> Difference | None:
 
 
 def _listed(values: Set[Any]) -> str:
-    return ", ".join(f"`{value}`" for value in sorted(map(str, values))) or "nothing"
+    return listed([f"`{value}`" for value in sorted(map(str, values))]) if values else "nothing"
 
 
 def _plain(answer: Any, right: Any) -> Difference | None:

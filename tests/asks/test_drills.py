@@ -70,22 +70,27 @@ def changed(*changes: tuple[str, str]) -> str:
 
 
 PLANTED = {
-    "Scale": ("It counts the columns.", changed(("len(x)", "x.shape[1]"))),
-    "Scale.backward": ("The rows are averaged.", changed((".sum(0)]", ".mean(0)]"))),
+    "Scale": {"It counts the columns.": changed(("len(x)", "x.shape[1]"))},
+    "Scale.backward": {
+        "The rows are averaged.": changed((".sum(0)]", ".mean(0)]")),
+        "The first row goes back alone.": changed(("return dout * self.gain", "return dout[:1] * self.gain")),
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what is recorded of the two asks, and with one planted mistake for each."""
+    """A folder with what is recorded of the two asks, and with the planted mistakes of each."""
     found = tmp_path_factory.mktemp("release")
     asks = {}
     for name, source in ASKS.items():
         ask = parse_ask(source)
         cases = cases_of(ask, PRACTICE_SEED)
-        sentence, wrong = PLANTED[name]
-        planted = Planted(sentence, "Count again.", tuple(raw_outcome(case, wrong, NAMES) for case in cases))
-        asks[name] = Recorded(source.strip(), tuple(outcome(case, MODEL, NAMES) for case in cases), (planted,))
+        planted = tuple(
+            Planted(sentence, "Count again.", tuple(raw_outcome(case, wrong, NAMES) for case in cases))
+            for sentence, wrong in PLANTED[name].items()
+        )
+        asks[name] = Recorded(source.strip(), tuple(outcome(case, MODEL, NAMES) for case in cases), planted)
     (found / FILE).write_bytes(recorded.written(asks))
     return found
 
@@ -239,8 +244,15 @@ def test_a_class_of_nothing_is_not_attempted(name: str, body: str, folder: Path)
 def test_the_example_is_the_first_entry_that_is_wrong(folder: Path) -> None:
     found = verdict(folder, "Scale", changed(("len(x)", "x.size(1)")))
     assert found.mistake is Mistake.LESSON
-    assert found.example.startswith("For `x` of shape (")
-    assert found.example.endswith(": `seen` after 2 batches is 4, and should be 7.")
+    inputs = "For `x` of shape (3, 2), `more` of shape (4, 2), `gain` of shape (2,)"
+    assert found.example == f"{inputs}: `seen` after 2 batches is 4, and should be 7.", "n and m, which the drill does not take"
+
+
+def test_the_example_of_a_named_mistake_of_another_kind_says_where_to_look(folder: Path) -> None:
+    found = verdict(folder, "Scale.backward", changed(("return dout * self.gain", "return self.gain * dout[0:1]")))
+    assert found.diagnosis == "The first row goes back alone."
+    assert found.example.endswith(": look at `dx`.")
+    assert (found.seen, found.expected) == ("shape (1, 2)", "shape (3, 2)")
 
 
 def test_autograd_says_what_a_backward_has_to_give() -> None:

@@ -5,7 +5,7 @@ The first label under which something else comes is what is wrong. A method is j
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,16 +104,22 @@ class Driven(Asked):
         return f"{where} is {place.seen}, and should be {place.expected}."
 
     def _shown(self, case: AskCase, answer: Any = MISSING) -> str:
-        """The inputs of the case, and of an answer the first entry that is wrong."""
+        """The inputs of the case, and of an answer the first entry that is wrong, or the label under which it is wrong."""
         if self.name in self.session.models or case.mode is not Mode.YIELDS:
             return ""
-        label = ""
-        if isinstance(answer, dict):
-            attempt = Attempt(case, Replay(answer), answer)
-            label = next((label for label, found in self._off(attempt) if found.kind == "values"), "")
-        figures = self._figures(label, Attempt(case, Replay(answer), answer)) if label else ""
-        inputs = f"For {self._inputs(case)}" if figures else self._inputs(case)
-        return f"{inputs}: {lowered(figures)}" if figures else inputs
+        inputs = self._inputs(case)
+        if not isinstance(answer, dict):
+            return inputs
+        attempt = Attempt(case, Replay(answer), answer)
+        label, found = next(self._off(attempt))
+        figures = self._figures(label, attempt) if found.kind == "values" else ""
+        return f"For {inputs}: {lowered(figures) or f'look at {label}.'}"
+
+    def _told(self, case: AskCase) -> Mapping[str, Any]:
+        """Without the sizes that the drill does not take: shapes say them."""
+        assert self.ask.drill is not None
+        sizes = {each.name for each in self.ask.drawn if each.kind == "size"} - {*self.ask.drill.takes}
+        return {name: value for name, value in case.inputs.items() if name not in sizes}
 
     def _outcome(self, case: AskCase) -> Any:
         attempt = self.run(case)
