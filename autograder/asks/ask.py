@@ -62,7 +62,7 @@ class Ask:
     """What is asked for under `name`, by a cell with this `source`.
 
     `is_function` says whether it is a function that is called by keyword. With a `drill` it is a class, or a function that
-    takes objects, and the drill calls it; the name of a method is `NAME.method`.
+    takes objects, and the drill calls it; `is_class` tells the two apart, and the name of a method is `NAME.method`.
 
     `parameters` are its inputs in their order; `drawn` are those of a kind, and `derived` are computed from them, for the
     other parameters and for names of the notebook that the answer may read. `cases` are values that stand in place of drawn
@@ -82,6 +82,7 @@ class Ask:
     certain: tuple[Lines, ...] = ()
     often: tuple[Lines, ...] = ()
     drill: Drill | None = None
+    is_class: bool = False
 
     @property
     def answer(self) -> str:
@@ -137,7 +138,21 @@ def parse_ask(source: str) -> Ask:
     if found["spread"] and not drill:
         raise AskError(found["spread"][0][0], "spread: …", "it is about what a drill yields, and there is none.", SIGNATURE)
     is_function = keyword == "def" and not drill
-    ask = Ask(source, name, is_function, parameters, drawn, tuple(derived), cases, without, "", certain, often, drill)
+    ask = Ask(
+        source,
+        name,
+        is_function,
+        parameters,
+        drawn,
+        tuple(derived),
+        cases,
+        without,
+        "",
+        certain,
+        often,
+        drill,
+        keyword == "class",
+    )
     return _random(ask, found["random"], lines[0])
 
 

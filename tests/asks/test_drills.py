@@ -290,9 +290,16 @@ def drill(evaluate, x):
         "def evaluate(model, x):\n    model.training = False\n    mean = model(x).mean()\n"
         "    model.training = True\n    return mean"
     )
-    session = in_session({"evaluate": source}, model, NAMES)
-    session.models = {"evaluate": model}
-    assert judge(claim(session, Question("evaluate")), PRACTICE).outcome is Outcome.RIGHT
-    session = in_session({"evaluate": source}, model.replace("training = True", "training = False"), NAMES)
-    session.models = {"evaluate": model}
-    assert judge(claim(session, Question("evaluate")), PRACTICE).diagnosis == "The mode afterwards: the value is wrong."
+    found = {}
+    for what, answer in {
+        "right": model,
+        "wrong": model.replace("training = True", "training = False"),
+        "no function": "evaluate = 3",
+    }.items():
+        session = in_session({"evaluate": source}, answer, NAMES)
+        session.models = {"evaluate": model}
+        found[what] = judge(claim(session, Question("evaluate")), PRACTICE)
+    assert found["right"].outcome is Outcome.RIGHT
+    assert found["right"].diagnosis.startswith("The function does what it should in ")
+    assert found["wrong"].diagnosis == "The mode afterwards: the value is wrong."
+    assert found["no function"].diagnosis == "`evaluate` is of the type `int`, and should be a function."

@@ -49,8 +49,10 @@ class Driven(Asked):
             return wording.not_attempted(self.name)
         kind = self.session.workspace.function(answer).kind if answer in self.session.workspace.names else ""
         if kind:
-            diagnosis = f"`{answer}` is of the type `{kind}`, and should be a class."
-            step = f"Write `class {answer}:`, and its methods below."
+            wanted, step = "class", f"Write `class {answer}:`, and its methods below."
+            if not self.ask.is_class:
+                wanted, step = "function", f"Write `def {answer}(…):` as the cell had it, and the lines of it below."
+            diagnosis = f"`{answer}` is of the type `{kind}`, and should be a {wanted}."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
         return self._waits() if self.ask.method else None
 
@@ -135,7 +137,7 @@ class Driven(Asked):
         return words or ("The drill in the cell above calls it: go through that line by line, and say what should come.",)
 
     def right(self, agreed: Sequence[tuple[Attempt[AskCase], Any]], with_remarks: bool) -> Verdict:
-        what = f"`{self.ask.method}` gives" if self.ask.method else "The class does"
+        what = f"`{self.ask.method}` gives" if self.ask.method else f"The {'class' if self.ask.is_class else 'function'} does"
         praise = f"{what} what it should in {len(agreed)} drills, with other sizes and numbers in each."
         return Verdict(self.name, Outcome.RIGHT, praise)
 
