@@ -50,15 +50,11 @@ Lines = tuple[Line, ...]
 
 @dataclass(frozen=True)
 class Drill:
-    """A drill: its source, the names that it takes beside the class, and the labels of what it yields that is drawn.
-
-    `of_class` is false where it calls a function.
-    """
+    """A drill: its source, the names that it takes beside the class, and the labels of what it yields that is drawn."""
 
     source: str
     takes: tuple[str, ...]
     spread: tuple[str, ...] = ()
-    of_class: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Ask:
     """What is asked for under `name`, by a cell with this `source`.
 
     `is_function` says whether it is a function that is called by keyword. With a `drill` it is a class, or a function that
-    takes objects, and the drill calls it; the name of a method is `NAME.method`.
+    takes objects, and the drill calls it; `is_class` tells the two apart, and the name of a method is `NAME.method`.
 
     `parameters` are its inputs in their order; `drawn` are those of a kind, and `derived` are computed from them, for the
     other parameters and for names of the notebook that the answer may read. `cases` are values that stand in place of drawn
@@ -86,6 +82,7 @@ class Ask:
     certain: tuple[Lines, ...] = ()
     often: tuple[Lines, ...] = ()
     drill: Drill | None = None
+    is_class: bool = False
 
     @property
     def answer(self) -> str:
@@ -134,19 +131,33 @@ def parse_ask(source: str) -> Ask:
     if found_drill:
         labels = tuple(label.strip() for _, text in found["spread"] for label in text.split(","))
         sizes = {dim for each in drawn for dim in each.dims if isinstance(dim, str)}
-        drill = _drill(len(above.split("\n")), source[found_drill.start() :], known | sizes, labels, keyword == "class")
+        drill = _drill(len(above.split("\n")), source[found_drill.start() :], known | sizes, labels, answer_of(name))
     if (keyword == "class") > bool(drill):
         remedy = "Write it below: `def drill(…):` with the class and inputs, which yields labels with what is to be compared."
         raise AskError(*lines[0], "a class is judged by a drill, and there is none.", remedy)
     if found["spread"] and not drill:
         raise AskError(found["spread"][0][0], "spread: …", "it is about what a drill yields, and there is none.", SIGNATURE)
     is_function = keyword == "def" and not drill
-    ask = Ask(source, name, is_function, parameters, drawn, tuple(derived), cases, without, "", certain, often, drill)
+    ask = Ask(
+        source,
+        name,
+        is_function,
+        parameters,
+        drawn,
+        tuple(derived),
+        cases,
+        without,
+        "",
+        certain,
+        often,
+        drill,
+        keyword == "class",
+    )
     return _random(ask, found["random"], lines[0])
 
 
-def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...], of_class: bool) -> Drill:
-    """The drill with this source, which begins in this line. It may take the `known` inputs and sizes."""
+def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...], subject: str) -> Drill:
+    """The drill with this source, which begins in this line. It takes the `subject`, and may take `known` inputs and sizes."""
     first = source.partition("\n")[0]
     try:
         node = ast.parse(source).body
@@ -160,12 +171,14 @@ def _drill(number: int, source: str, known: set[str], spread: tuple[str, ...], o
     takes = [each.arg for each in its.args]
     if not takes or its.vararg or its.kwarg or its.defaults or its.kwonlyargs or its.posonlyargs:
         raise AskError(number, first, "its parameters are no plain names.", "The first is the class, all others are inputs.")
+    if takes[0] != subject:
+        raise AskError(number, first, f"it takes `{takes[0]}` first, and should take `{subject}`.", "That is what it calls.")
     if other := next((name for name in takes[1:] if name not in known), ""):
         raise AskError(number, first, f"`{other}` is no input of the ask.", f"There are {', '.join(sorted(known))}.")
     if not any(isinstance(each, ast.Yield) for each in ast.walk(function)):
         remedy = 'Yield pairs: `yield "the output", layer(x)`.'
         raise AskError(number, first, "it yields nothing, so there is nothing to compare.", remedy)
-    return Drill(source, tuple(takes[1:]), spread, of_class)
+    return Drill(source, tuple(takes[1:]), spread)
 
 
 def _signature(number: int, line: str) -> tuple[str, str, tuple[str, ...], tuple[Input, ...]]:

@@ -33,4 +33,5 @@ def by_autograd(kind: type[Any]) -> type[Any]:
             self.grads = found
             return dvalue
 
+    ByAutograd.__name__ = kind.__name__  # errors name it
     return ByAutograd

@@ -63,9 +63,12 @@ def outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
     return expected(exact, rounded, others)
 
 
-def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
-    """What a wrong answer with this code comes to on a case. Raises ContentError if it stops before it gives anything."""
-    return case.observed(_result(_call(case), code, namespace, is_right=False))
+def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any], is_form: bool = False) -> Any:
+    """What a planted mistake with this code comes to on a case. Raises ContentError if it stops before it gives anything.
+
+    If it `is_form`, another form of the model answer, it may use no more than students may.
+    """
+    return case.observed(_result(_call(case), code, namespace, is_right=False, is_form=is_form))
 
 
 def _call(case: AskCase) -> Call:
@@ -79,10 +82,12 @@ def _changed(call: Call, change: Any) -> Call:
     return replace(call, arguments=arguments, given=given)
 
 
-def _result(call: Call, code: str, namespace: Mapping[str, Any], is_right: bool = True) -> Any:
+def _result(call: Call, code: str, namespace: Mapping[str, Any], is_right: bool = True, is_form: bool = False) -> Any:
     names = _names(call, code, namespace) if call.is_function else dict(namespace)
-    replay = run_answer(replace(call, without=()), parse_cell(code), names)
-    is_partial = bool(call.drill) and not is_right and len(replay.answer) > 1 and not isinstance(replay.error, TooSlow)
+    replay = run_answer(call if is_form else replace(call, without=()), parse_cell(code), names)
+    if call.drill and is_right and replay.changed:
+        raise ContentError(f"`{replay.changed[0]}` is changed in place, by the drill of `{call.name}` or by the model answer")
+    is_partial = bool(call.drill) and not is_right and not is_form and not isinstance(replay.error, TooSlow)
     has_stopped = bool(call.drill) and replay.error is not None and not is_partial
     if replay.answer is MISSING or has_stopped:
         problem = f"the model answer for `{call.name}` gives it no value, or is no Python"

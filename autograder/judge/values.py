@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from autograder.asks.model import Expected
 from autograder.asks.observing import SPREAD, UNDECIDED, Mode, moments_off, surprise
 from autograder.asks.recorded import ENDLESS, STOPS
 from autograder.judge.comparison import COARSEST, Difference, Words, compare
+from autograder.judge.wording import listed
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
 
@@ -141,7 +143,7 @@ def _set(answer: Any, right: Set[Any]) -> Difference | None:
 
 
 def _listed(values: Set[Any]) -> str:
-    return ", ".join(f"`{value}`" for value in sorted(map(str, values))) or "nothing"
+    return listed([f"`{value}`" for value in sorted(map(str, values))]) if values else "nothing"
 
 
 def _plain(answer: Any, right: Any) -> Difference | None:
@@ -155,6 +157,8 @@ def _plain(answer: Any, right: Any) -> Difference | None:
 
 def _number(answer: Any, right: float) -> Difference | None:
     if isinstance(answer, Tensor) and not form_of(answer) and answer.dim() == 0 and answer.dtype != torch.bool:
+        answer = answer.item()
+    if isinstance(answer, np.generic | np.ndarray) and answer.ndim == 0:
         answer = answer.item()
     if isinstance(answer, bool) or not isinstance(answer, int | float):
         return _type(answer, "a number")

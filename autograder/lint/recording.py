@@ -38,6 +38,8 @@ MISTAKES_FILE = "mistakes.toml"
 TABLES = ("part", "objective", "gradient", "ask")
 """What a lesson has at its top."""
 FIELDS = {"name", "instead", "write", "code", "sentence", "next"}
+DRAWN = 0.1
+"""What may be wrong with a value is less than this share of its largest number, unless it was drawn."""
 SEEN_SEED = "other"
 """The seed of cases that nobody is judged on: other forms of a model answer are tried on them too."""
 
@@ -121,15 +123,16 @@ def _recorded(
         cases = cases_of(ask, PRACTICE_SEED)
         right = tuple(outcome(case, code, namespace) for case in cases)
         others = [(case, outcome(case, code, namespace)) for case in cases_of(ask, SEEN_SEED)]
+        recorded.written({"": Recorded("", right)})
     except (AskError, ContentError) as error:
         yield cell, " ".join(str(error).split())
         return
-    yield from ((cell, problem) for problem in _loose(cases, right))
+    yield from ((cell, problem) for problem in (*_loose(cases, right), *_undetermined(ask, right)))
     if len(forms) < 1:
         yield ask.name, "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
     for place, form in enumerate([code, *forms], 1):  # autograd says what is right of a `backward`, and not the model
         for case, truth in (*zip(cases, right, strict=True), *others):
-            if problem := _unlike(case, form, namespace, truth):
+            if problem := _unlike(case, form, namespace, truth, is_form=place > 1):
                 yield ask.name, f"form {place} of its model answer is not accepted: {problem}"
                 break
     planted: list[Planted] = []
@@ -171,6 +174,28 @@ def _loose(cases: Sequence[AskCase], right: Sequence[Any]) -> Iterator[str]:
             )
 
 
+def _undetermined(ask: Ask, right: Sequence[Any]) -> Iterator[str]:
+    """What is wrong with the labels of a drill that are drawn, or should be said to be."""
+    if ask.drill is None:
+        return
+    for label in ask.drill.spread:
+        if any(label not in truth for truth in right):
+            yield f"`spread:` names “{label}”, and the drill yields nothing under that label."
+    for label in right[0] if right else ():
+        if any(_is_drawn(truth.get(label)) for truth in right):
+            yield f"the model answer gives other numbers each time under “{label}”: name it in a line `spread: …`."
+
+
+def _is_drawn(value: Any) -> bool:
+    """Whether what is right is so uncertain that it can only have been drawn: it differs between float64 and float32."""
+    match value:
+        case Expected() if value.exact.numel():
+            return value.tolerance > DRAWN * max(float(value.exact.abs().max()), 1e-12)
+        case list() | tuple():
+            return any(map(_is_drawn, value))
+    return False
+
+
 def _inputs(case: AskCase) -> str:
     """The inputs of a case in words, each cut off where it is long."""
     return ", ".join(f"`{name} = {in_words(value)[:80]}`" for name, value in case.inputs.items())
@@ -207,10 +232,10 @@ def _lesson_faults(path: Path, known: Collection[str]) -> Iterator[Fault]:
             yield LESSON_FILE, str(row["name"]), "no ask has this name."
 
 
-def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any) -> str:
+def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any, is_form: bool) -> str:
     """How another form of a model answer differs on a case; nothing where it does not."""
     try:
-        found = observed_difference(case.mode, raw_outcome(case, code, namespace), truth)
+        found = observed_difference(case.mode, raw_outcome(case, code, namespace, is_form), truth)
     except ContentError as error:
         return str(error)
     return f"for {_inputs(case)}: {found.diagnosis} Seen {found.seen}, expected {found.expected}." if found else ""

@@ -3,7 +3,7 @@
 Rows go from the loss down, lanes from left to right. The row of a gradient is the longest way from the loss. The spine, the
 shortest way to the lowest gradient, has a lane to itself, so that it runs straight down; longer ways round stand to its left,
 parameters to its right, beside the line that uses them. An edge that passes rows has a place in each of them too: it never
-crosses a gradient.
+crosses a gradient. What no edge joins is laid out by itself, a few such parts beside each other and the next ones below.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from io import BytesIO
-from itertools import count, pairwise
+from itertools import chain, count, pairwise
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -39,28 +39,63 @@ class Place(NamedTuple):
 class Layout:
     """`places` are those of the gradients by name, `paths` those that the edges go through, from top to bottom.
 
-    Lanes and rows count from 0; `spine` is a lane.
+    Lanes and rows count from 0; `spines` has for each path the lane of the spine that it belongs to.
     """
 
     places: Mapping[str, Place]
     paths: tuple[tuple[Place, ...], ...]
-    spine: int
+    spines: tuple[int, ...]
 
     @property
     def rows(self) -> int:
         return 1 + max(place.row for place in self.places.values())
 
+    @property
+    def lanes(self) -> int:
+        return 1 + max(place.lane for path in (self.places.values(), *self.paths) for place in path)
+
+
+ABREAST = 3
+"""Lanes up to which parts that no edge joins stand beside each other: with more the letters would be too small to read."""
+
 
 def arrange(graph: GradientMap) -> Layout:
-    """The layout of a map."""
+    """The layout of a map: its parts from left to right, in as many lines as they need."""
+    places: dict[str, Place] = {}
+    paths: list[tuple[Place, ...]] = []
+    spines: list[int] = []
+    lane = top = below = 0
+    for part in map(_arranged, _parts(graph)):
+        if lane and lane + part.lanes > ABREAST:
+            lane, top = 0, below
+        places |= {name: Place(place.lane + lane, place.row + top) for name, place in part.places.items()}
+        paths += (tuple(Place(place.lane + lane, place.row + top) for place in path) for path in part.paths)
+        spines += (spine + lane for spine in part.spines)
+        lane, below = lane + part.lanes, max(below, top + part.rows)
+    return Layout(places, tuple(paths), tuple(spines))
+
+
+def _parts(graph: GradientMap) -> list[GradientMap]:
+    """What edges join, each as a map of its own, in the order in which they begin."""
+    parts: list[list[Node]] = []
+    for node in graph.nodes:
+        joined = [part for part in parts if any(other.name in node.through or node.name in other.through for other in part)]
+        place = parts.index(joined[0]) if joined else len(parts)
+        parts[place:] = [[*chain(*joined), node], *(part for part in parts[place:] if part not in joined)]
+    order = {node.name: position for position, node in enumerate(graph.nodes)}
+    return [GradientMap(tuple(sorted(part, key=lambda node: order[node.name])), graph.title) for part in parts]
+
+
+def _arranged(graph: GradientMap) -> Layout:
+    """The layout of a map, or of a part of one, that edges join."""
     rows = _rows(graph)
     spine = _spine(graph, rows)
     lanes = _Lanes()
     places = {name: Place(0, rows[name]) for name in spine}
     straight = set(pairwise(spine))
-    for chain in _chains(graph, rows, set(spine)):
-        names = [node.name for node in chain]
-        lane = lanes.take(rows[names[0]], rows[names[-1]], 1 if chain[0].leaf else -1)
+    for nodes in _chains(graph, rows, set(spine)):
+        names = [node.name for node in nodes]
+        lane = lanes.take(rows[names[0]], rows[names[-1]], 1 if nodes[0].leaf else -1)
         places.update({name: Place(lane, rows[name]) for name in names})
         straight |= set(pairwise(names))
     paths = [
@@ -71,7 +106,7 @@ def arrange(graph: GradientMap) -> Layout:
     return Layout(
         {name: Place(lane - left, row) for name, (lane, row) in places.items()},
         tuple(tuple(Place(lane - left, row) for lane, row in path) for path in paths),
-        -left,
+        (-left,) * len(paths),
     )
 
 
@@ -117,12 +152,12 @@ def _chains(graph: GradientMap, rows: Mapping[str, int], placed: set[str]) -> It
     for node in inner:
         if node.name in placed:
             continue
-        chain = [node]
-        while following := [each for each in inner if chain[-1].name in each.through and each.name not in placed]:
-            chain.append(following[0])
+        found = [node]
+        while following := [each for each in inner if found[-1].name in each.through and each.name not in placed]:
+            found.append(following[0])
             placed.add(following[0].name)
         placed.add(node.name)
-        yield chain
+        yield found
     for leaf in sorted((node for node in graph.nodes if node.leaf), key=lambda leaf: rows[leaf.name]):
         if leaf.name not in placed:
             yield [leaf]
@@ -169,7 +204,6 @@ class Sheet:
     """How lanes and rows of a layout become pixels: `lanes` are the middles of the lanes, `size` is width and height."""
 
     lanes: tuple[float, ...]
-    spine: int
     size: tuple[int, int]
 
     def at(self, place: Place) -> Point:
@@ -183,8 +217,8 @@ def map_as_png(graph: GradientMap) -> bytes:
     sheet = _sheet(graph, layout)
     shapes = Image.new("RGB", (sheet.size[0] * SCALE, sheet.size[1] * SCALE), WHITE)
     pen = ImageDraw.Draw(shapes)
-    for path in layout.paths:
-        _edge(pen, sheet, path)
+    for path, spine in zip(layout.paths, layout.spines, strict=True):
+        _edge(pen, sheet, path, spine)
     for node in graph.nodes:
         _mark(pen, sheet.at(layout.places[node.name]), node.state)
     for state, _, x in _legend(graph):
@@ -199,7 +233,7 @@ def map_as_png(graph: GradientMap) -> bytes:
 
 
 def _sheet(graph: GradientMap, layout: Layout) -> Sheet:
-    widths = [0.0] * (1 + max(place.lane for path in (*layout.paths, layout.places.values()) for place in path))
+    widths = [0.0] * layout.lanes
     for node in graph.nodes:
         lane = layout.places[node.name].lane
         widths[lane] = max(widths[lane], GAP + _font(_letters(node)).getlength(node.name))
@@ -209,7 +243,7 @@ def _sheet(graph: GradientMap, layout: Layout) -> Sheet:
         x += 2 * RADIUS + _even(width) + SPACE
     legend = max((x + RADIUS + GAP + _font(SIZE).getlength(text) for _, text, x in _legend(graph)), default=0)
     right = max(x - SPACE, legend) + MARGIN
-    return Sheet(tuple(lanes), layout.spine, (round(right), 2 * (MARGIN + RADIUS) + layout.rows * ROW))
+    return Sheet(tuple(lanes), (round(right), 2 * (MARGIN + RADIUS) + layout.rows * ROW))
 
 
 def _even(length: float) -> int:
@@ -226,20 +260,20 @@ def _legend(graph: GradientMap) -> Iterator[tuple[Status, str, float]]:
         x += 2 * RADIUS + _even(GAP + _font(SIZE).getlength(text)) + SPACE
 
 
-def _edge(pen: ImageDraw.ImageDraw, sheet: Sheet, path: Sequence[Place]) -> None:
+def _edge(pen: ImageDraw.ImageDraw, sheet: Sheet, path: Sequence[Place], spine: int) -> None:
     """A line straight down, that changes lanes between two rows."""
     line = [sheet.at(path[0])]
     for before, after in pairwise(path):
         if before.lane != after.lane:
-            line += _change(sheet, before, after)
+            line += _change(sheet, before, after, spine)
         line.append(sheet.at(after))
     pen.line([_scaled(point) for point in line], EDGE, SCALE, joint="curve")
 
 
-def _change(sheet: Sheet, before: Place, after: Place) -> Iterator[Point]:
+def _change(sheet: Sheet, before: Place, after: Place, spine: int) -> Iterator[Point]:
     """Across to another lane: higher up away from the spine than back to it, so that two that do both keep apart."""
     (x0, y), (x1, _) = sheet.at(before), sheet.at(after)
-    outwards = abs(after.lane - sheet.spine) > abs(before.lane - sheet.spine)
+    outwards = abs(after.lane - spine) > abs(before.lane - spine)
     y += ROW // 2 + (-CORNER // 2 if outwards else CORNER // 2)
     aside = CORNER if x1 > x0 else -CORNER
     yield from _bend((x0, y - CORNER), (x0, y), (x0 + aside, y))

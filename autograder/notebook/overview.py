@@ -36,10 +36,14 @@ def progress(session: Session) -> None:
         raise NotReady("no forward pass has been recorded: run the `%%forward` cell, then this one again.")
     if session.asks:
         _show(survey_of_asks(session, Path()))
-    for forward, tape in session.tapes.items():
-        if any(session.tape(variable) is tape for variable in tape.variables):
-            graph = survey(session, forward, tape, Path())
-            _show(graph)
+    current = {
+        forward: tape
+        for forward, tape in session.tapes.items()
+        if any(session.tape(variable) is tape for variable in tape.variables)
+    }
+    for forward, tape in current.items():
+        graph = survey(session, forward, tape, Path())
+        _show(graph if len(current) == 1 else replace(graph, title=f"{graph.title} of {tape.loss}"))
 
 
 def progress_of_course(session: Session) -> None:

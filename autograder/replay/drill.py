@@ -10,6 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autograder.errors import AutograderError
+
+
+class DrillError(AutograderError):
+    """A drill that is none, by its author's mistake."""
+
+
 KNOWN: Mapping[str, Any] = {"F": F, "math": math, "nn": nn, "torch": torch}
 """What a drill may use, beside the class and its inputs."""
 STOPPED = ""
@@ -20,7 +27,12 @@ def drive(drill: str, subject: Callable[..., Any], arguments: Mapping[str, Any],
     """Runs a drill with this source on a class, or on a function that takes objects. What it yields is kept in `into`."""
     names = dict(KNOWN)
     exec(compile(drill, "<drill>", "exec"), names)
-    for label, value in names["drill"](subject, **arguments):
+    for pair in names["drill"](subject, **arguments):
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise DrillError("it yields something that is no label with a value.")
+        label, value = pair
+        if label in into:
+            raise DrillError(f"it yields twice under the label “{label}”.")
         into[label] = _kept(value)
 
 

@@ -70,28 +70,37 @@ def changed(*changes: tuple[str, str]) -> str:
 
 
 PLANTED = {
-    "Scale": ("It counts the columns.", changed(("len(x)", "x.shape[1]"))),
-    "Scale.backward": ("The rows are averaged.", changed((".sum(0)]", ".mean(0)]"))),
+    "Scale": {"It counts the columns.": changed(("len(x)", "x.shape[1]"))},
+    "Scale.backward": {
+        "The rows are averaged.": changed((".sum(0)]", ".mean(0)]")),
+        "The first row goes back alone.": changed(("return dout * self.gain", "return dout[:1] * self.gain")),
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what is recorded of the two asks, and with one planted mistake for each."""
+    """A folder with what is recorded of the two asks, and with the planted mistakes of each."""
     found = tmp_path_factory.mktemp("release")
     asks = {}
     for name, source in ASKS.items():
         ask = parse_ask(source)
         cases = cases_of(ask, PRACTICE_SEED)
-        sentence, wrong = PLANTED[name]
-        planted = Planted(sentence, "Count again.", tuple(raw_outcome(case, wrong, NAMES) for case in cases))
-        asks[name] = Recorded(source.strip(), tuple(outcome(case, MODEL, NAMES) for case in cases), (planted,))
+        planted = tuple(
+            Planted(sentence, "Count again.", tuple(raw_outcome(case, wrong, NAMES) for case in cases))
+            for sentence, wrong in PLANTED[name].items()
+        )
+        asks[name] = Recorded(source.strip(), tuple(outcome(case, MODEL, NAMES) for case in cases), planted)
     (found / FILE).write_bytes(recorded.written(asks))
     return found
 
 
-def verdict(folder: Path, name: str, answer: str, exam: bool = False) -> Verdict:
-    session = in_session(ASKS, answer, NAMES, folder)
+def verdict(folder: Path, name: str, *answer: str, exam: bool = False) -> Verdict:
+    """The verdict on an answer, of one cell or of several that run one after the other."""
+    session = in_session(ASKS, answer[0], NAMES, folder)
+    for cell in answer[1:]:
+        exec(compile(cell, "<answer>", "exec"), session.namespace)
+        session.note(cell, None)
     session.models = dict.fromkeys(ASKS, MODEL) if exam else {}
     return judge(claim(session, Question(name)), PRACTICE)
 
@@ -115,8 +124,9 @@ UNREADABLE = {
     "class A(x: real[n])\ndef drill(A, y):\n    yield 'y', y": ("`y` is no input of the ask", 2),
     "class A(x: real[n])\ndef drill(*A):\n    yield 'y', 1": ("no plain names", 2),
     f"class A(x: real[n])\n{DRILL}\nb = 1": ("a drill is one function", 2),
+    f"class B(x: real[n])\n{DRILL}": ("it takes `A` first, and should take `B`", 2),
     "def a(x: real[n])\nspread: y": ("about what a drill yields, and there is none", 2),
-    f"def a(x: real[n], g: generator)\nrandom: names\noften: x = 1\n{DRILL}": ("stands in a line `spread:`", 2),
+    f"def A(x: real[n], g: generator)\nrandom: names\noften: x = 1\n{DRILL}": ("stands in a line `spread:`", 2),
 }
 
 
@@ -131,7 +141,7 @@ def test_one_that_cannot_be_read_is_refused_with_its_line(source: str) -> None:
 @pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
 @pytest.mark.parametrize("name", ASKS)
 def test_the_model_answer_is_right(name: str, exam: bool, folder: Path) -> None:
-    assert verdict(folder, name, MODEL, exam).outcome is Outcome.RIGHT
+    assert verdict(folder, name, MODEL, exam=exam).outcome is Outcome.RIGHT
 
 
 RIGHT_FORMS = {
@@ -153,7 +163,7 @@ RIGHT_FORMS = {
 @pytest.mark.parametrize("name", ASKS)
 def test_other_ways_to_write_it_are_right(name: str, form: str, folder: Path) -> None:
     for exam in (False, True):
-        found = verdict(folder, name, RIGHT_FORMS[form], exam)
+        found = verdict(folder, name, RIGHT_FORMS[form], exam=exam)
         assert found.outcome is Outcome.RIGHT, found
 
 
@@ -222,6 +232,54 @@ def test_what_is_wrong_is_said(form: str, folder: Path) -> None:
     assert not exam.example, "an exam shows no numbers of its cases"
 
 
+BODY = "self.grads = [(self.x * dout).sum(0)]"
+SECOND_CELLS = {
+    "a method put on": f"def later(self, dout):\n    {BODY}\n    return dout * self.gain\nScale.backward = later",
+    "a class of the same name": (
+        f"class Scale(Scale):\n    def backward(self, dout):\n        {BODY}\n        return dout * self.gain"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKS)
+@pytest.mark.parametrize("second", SECOND_CELLS)
+def test_a_class_may_be_written_in_several_cells(name: str, second: str, folder: Path) -> None:
+    first = MODEL[: MODEL.index("    def backward")]
+    assert verdict(folder, name, first, SECOND_CELLS[second]).outcome is Outcome.RIGHT
+
+
+def test_a_method_that_is_not_written_yet_is_said(folder: Path) -> None:
+    empty = '        """What it gives."""\n        # YOUR CODE HERE'
+    without_backward = MODEL[: MODEL.index("        self.grads =")] + empty
+    assert verdict(folder, "Scale", without_backward).outcome is Outcome.RIGHT
+    assert verdict(folder, "Scale.backward", without_backward).outcome is Outcome.NOT_ATTEMPTED
+    found = verdict(folder, "Scale", changed(("        return [self.gain]", empty)))
+    assert (found.outcome, found.diagnosis) == (Outcome.WRONG, "`parameters` is not written yet.")
+    found = verdict(
+        folder, "Scale", changed(("        self.x = x\n        self.seen += len(x)\n        return x * self.gain", empty))
+    )
+    assert found.diagnosis == "`__call__` is not written yet."
+
+
+def test_an_assertion_in_a_method_holds(folder: Path) -> None:
+    found = verdict(folder, "Scale", changed(("self.x = x", "assert len(x) == 1\n        self.x = x")))
+    assert found.diagnosis.startswith("It stops with AssertionError")
+    assert verdict(folder, "Scale", f"{MODEL}\nassert Scale(2).seen == 1").outcome is Outcome.RIGHT, "a try below it"
+
+
+def test_a_planted_mistake_that_stops_takes_no_other_error_for_itself(tmp_path: Path) -> None:
+    ask = parse_ask(SCALE)
+    cases = cases_of(ask, PRACTICE_SEED)
+    planted = Planted(
+        "It is turned.", "No.", tuple(raw_outcome(case, changed(("x * self.gain", "x.T @ x.T")), NAMES) for case in cases)
+    )
+    right = tuple(outcome(case, MODEL, NAMES) for case in cases)
+    (tmp_path / FILE).write_bytes(recorded.written({"Scale": Recorded(SCALE.strip(), right, (planted,))}))
+    assert verdict(tmp_path, "Scale", changed(("x * self.gain", "torch.mm(x.T, x.T)"))).diagnosis == "It is turned."
+    found = verdict(tmp_path, "Scale", changed(("x * self.gain", "x.flaten()")))
+    assert found.diagnosis.startswith("It stops with AttributeError: 'Tensor' object has no attribute 'flaten'")
+
+
 def test_a_method_waits_while_its_class_is_wrong(folder: Path) -> None:
     found = verdict(folder, "Scale.backward", changed(("len(x)", "1")))
     assert found.outcome is Outcome.COULD_NOT_TELL
@@ -239,8 +297,15 @@ def test_a_class_of_nothing_is_not_attempted(name: str, body: str, folder: Path)
 def test_the_example_is_the_first_entry_that_is_wrong(folder: Path) -> None:
     found = verdict(folder, "Scale", changed(("len(x)", "x.size(1)")))
     assert found.mistake is Mistake.LESSON
-    assert found.example.startswith("For `x` of shape (")
-    assert found.example.endswith(": `seen` after 2 batches is 4, and should be 7.")
+    inputs = "For `x` of shape (3, 2), `more` of shape (4, 2), `gain` of shape (2,)"
+    assert found.example == f"{inputs}: `seen` after 2 batches is 4, and should be 7.", "n and m, which the drill does not take"
+
+
+def test_the_example_of_a_named_mistake_of_another_kind_says_where_to_look(folder: Path) -> None:
+    found = verdict(folder, "Scale.backward", changed(("return dout * self.gain", "return self.gain * dout[0:1]")))
+    assert found.diagnosis == "The first row goes back alone."
+    assert found.example.endswith(": look at `dx`.")
+    assert (found.seen, found.expected) == ("shape (1, 2)", "shape (3, 2)")
 
 
 def test_autograd_says_what_a_backward_has_to_give() -> None:
@@ -278,9 +343,16 @@ def drill(evaluate, x):
         "def evaluate(model, x):\n    model.training = False\n    mean = model(x).mean()\n"
         "    model.training = True\n    return mean"
     )
-    session = in_session({"evaluate": source}, model, NAMES)
-    session.models = {"evaluate": model}
-    assert judge(claim(session, Question("evaluate")), PRACTICE).outcome is Outcome.RIGHT
-    session = in_session({"evaluate": source}, model.replace("training = True", "training = False"), NAMES)
-    session.models = {"evaluate": model}
-    assert judge(claim(session, Question("evaluate")), PRACTICE).diagnosis == "The mode afterwards: the value is wrong."
+    found = {}
+    for what, answer in {
+        "right": model,
+        "wrong": model.replace("training = True", "training = False"),
+        "no function": "evaluate = 3",
+    }.items():
+        session = in_session({"evaluate": source}, answer, NAMES)
+        session.models = {"evaluate": model}
+        found[what] = judge(claim(session, Question("evaluate")), PRACTICE)
+    assert found["right"].outcome is Outcome.RIGHT
+    assert found["right"].diagnosis.startswith("It gives what it should in ")
+    assert found["wrong"].diagnosis == "The mode afterwards: the value is wrong."
+    assert found["no function"].diagnosis == "`evaluate` is of the type `int`, and should be a function."

@@ -167,3 +167,44 @@ def test_a_file_of_mistakes_that_cannot_be_read_is_an_error(text: str, tmp_path:
     (folder / MISTAKES_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ContentError, match=MISTAKES_FILE):
         record(folder)
+
+
+SCALE_MODEL = (
+    "class Scale:\n    def __init__(self, c):\n        self.gain = torch.ones(c)\n        self.drawn = torch.randn(c)\n"
+    "    def __call__(self, x):\n        return x * self.gain\n    def parameters(self):\n        return [self.gain]\n"
+)
+SCALE_FORM = "# or:\n" + "\n".join(
+    f"#     {line}" for line in SCALE_MODEL.replace("x * self.gain", "torch.mul(x, self.gain)").splitlines()
+)
+DRILLS = {
+    'yield "x", layer(x)': "",
+    'yield "x", layer(x)\n    yield "x", 1': "it yields twice under the label “x”.",
+    "yield layer(x)": "it yields something that is no label with a value.",
+    'yield "x", layer': "a value of the type `Scale` cannot be recorded",
+    'yield "x", Scale(9000).drawn': "the model answer gives other numbers each time under “x”: name it in a line `spread: …`.",
+    'yield "x", layer(x)\n    x += 1': "`x` is changed in place, by the drill of `Scale` or by the model answer",
+}
+
+
+@pytest.mark.parametrize("line", DRILLS)
+def test_what_is_wrong_with_a_drill_is_said(line: str, tmp_path: Path) -> None:
+    ask = f"class Scale(x: real[n, c])\ndef drill(Scale, x):\n    layer = Scale(x.shape[1])\n    {line}"
+    found = faults(record(assignment(tmp_path, ask, SCALE_MODEL + SCALE_FORM, name="Scale")))
+    if not DRILLS[line]:
+        assert found == []
+    else:
+        assert any(DRILLS[line] in each for each in found), found
+
+
+def test_a_label_that_nothing_is_yielded_under_cannot_be_spread(tmp_path: Path) -> None:
+    ask = 'class Scale(x: real[n, c])\nspread: the drawm\ndef drill(Scale, x):\n    yield "the drawn", Scale(9000).drawn'
+    found = faults(record(assignment(tmp_path, ask, SCALE_MODEL + SCALE_FORM, name="Scale")))
+    assert "`spread:` names “the drawm”, and the drill yields nothing under that label." in found
+
+
+@pytest.mark.parametrize("without", ["torch.mul", "torch.add"])
+def test_another_form_may_use_no_more_than_students_may(without: str, tmp_path: Path) -> None:
+    ask = f'class Scale(x: real[n, c])\nwithout: {without}\ndef drill(Scale, x):\n    yield "x", Scale(x.shape[1])(x)'
+    found = faults(record(assignment(tmp_path, ask, SCALE_MODEL + SCALE_FORM, name="Scale")))
+    assert [each for each in found if "`torch.mul` is switched off" in each] == found
+    assert bool(found) == (without == "torch.mul")

@@ -20,8 +20,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from autograder.course import notebooks
-from autograder.course.cells import Role, cell_of
-from autograder.course.questions import parse_answer
+from autograder.course.cells import cell_of
+from autograder.course.questions import answer_of, id_of, parse_answer, shown_in
 from autograder.notebook.box import COLOURS, NEUTRAL, SYMBOLS
 from autograder.verdict import Outcome
 from scripts.submissions import ROOT
@@ -150,27 +150,29 @@ def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
             lesson.cell("dprobs").screenshot(path=screenshots / theme / "hint.png")
 
 
-LATE = "def rate(step, steps):\n    return 0.1 if step <= steps // 2 else 0.01"
 WRONG = {
-    "bigrams/1-counting": ("P", "P = (N + 1) / (N + 1).sum(1)", "case: For N = ["),
-    "mlp/3-train": ("rate", LATE, "case: For step = 1, steps = 2, the result is 0.1"),
+    "bigrams/1-counting": ("P", ", keepdim=True", "", "case: For N = ["),
+    "mlp/3-train": ("rate", "<", "<=", "case: For step = 1, steps = 2, the result is 0.1"),
+    "batchnorm/2-layer": ("BatchNorm1d", "x.var(0)", "x.var(0, correction=0)", "the output of the first batch is "),
+    "wavenet/1-modules": ("Linear.backward", "drows.sum(0)", "dout.sum(0)", ": look at grads for an input (n, T, fan_in)."),
 }
-"""For each notebook of asks a wrong answer, and what its verdict has among others."""
+"""For each notebook of asks a question, what stands in its model answer, what to write instead, and what the verdict says."""
 
 
 @pytest.mark.parametrize("lesson", WRONG)
 def test_a_whole_notebook_of_asks_is_typed(lesson: str, tmp_path: Path) -> None:
     """From the top to the end: a wrong answer, then the model answer of every cell; everything is right and drawn."""
     assignment, stem = lesson.split("/")
-    wrong, code, shown = WRONG[lesson]
+    wrong, written, instead, shown = WRONG[lesson]
     with open_lesson(tmp_path, lesson) as (notebook, screenshots):
         screenshots /= stem
         notebook.panel.screenshot(path=screenshots / "top.png")
         answers = {cell.id: parse_answer(cell.source).code for cell in asked.cells_of_notebook(assignment, stem) if cell.solves}
         for cell in filter(lambda each: each.cell_type == "code", notebook.cells):
-            if cell.id == wrong:
-                notebook.write(wrong, code)
-                notebook.run(wrong)
+            if cell.id == answer_of(wrong):
+                assert written in answers[cell.id]
+                notebook.write(cell.id, answers[cell.id].replace(written, instead))
+                notebook.run(cell.id)
                 check(notebook, wrong, Outcome.WRONG, screenshots)
                 expect(verdict_box(notebook, wrong)).to_contain_text(shown)
             if cell.id in answers:
@@ -180,8 +182,8 @@ def test_a_whole_notebook_of_asks_is_typed(lesson: str, tmp_path: Path) -> None:
             for picture in notebook.output(cell.id).locator("img").all():
                 assert picture.evaluate("e => e.complete && e.naturalWidth > 40")
                 notebook.cell(cell.id).screenshot(path=screenshots / f"plot-{cell.id}.png")
-            if cell_of(cell).role is Role.TEST:
-                look(notebook, cell.id.removeprefix("test-"), Outcome.RIGHT, screenshots)
+            for question in shown_in(cell.source):
+                look(notebook, question.name, Outcome.RIGHT, screenshots)
         expect(notebook.output("progress")).to_contain_text(re.compile(r"(\d+) of \1 right"))
 
 
@@ -252,7 +254,7 @@ def run_the_forward_pass(lesson: OpenNotebook) -> None:
 
 def check(lesson: OpenNotebook, name: str, outcome: Outcome, screenshots: Path) -> None:
     """Runs the check of a gradient, and looks at what it shows."""
-    lesson.run(f"test-{name}")
+    lesson.run(id_of("test", name))
     look(lesson, name, outcome, screenshots)
 
 
@@ -263,12 +265,12 @@ def look(lesson: OpenNotebook, name: str, outcome: Outcome, screenshots: Path) -
     expect(box).to_have_css("border-left-color", browser.as_rgb(COLOURS[outcome]))
     browser.expect_drawn(box)
     lesson.panel.screenshot(path=screenshots / f"{name}-{outcome.replace(' ', '-')}.png")
-    seen = lesson.output(f"test-{name}").inner_text()
+    seen = lesson.output(id_of("test", name)).inner_text()
     assert not [sign for sign in SIGNS_OF_A_STACK if sign in seen], seen
 
 
 def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
-    return lesson.output(f"test-{name}").locator(".jp-RenderedHTML > div")
+    return lesson.output(id_of("test", name)).locator(".jp-RenderedHTML > div")
 
 
 @contextmanager

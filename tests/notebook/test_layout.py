@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 
-from autograder.notebook.gradient_map import GradientMap, chart
-from autograder.notebook.map_view import Layout, Place, arrange
+from autograder.notebook.gradient_map import GradientMap, chart, chart_of_asks
+from autograder.notebook.map_view import ABREAST, Layout, Place, arrange
 from tests.support.lesson import Lesson
 from tests.support.maps import RESIDUAL, SOFTMAX, any_map, tape
 
@@ -31,7 +31,7 @@ def hold(graph: GradientMap) -> None:
     assert layout.places.keys() == {node.name for node in graph.nodes}
     taken = list(layout.places.values())
     assert len(set(taken)) == len(taken)
-    assert layout.places["loss"] == (layout.spine, 0)
+    assert layout.places["loss"] == (layout.spines[0], 0)
     ends = [(layout.places[start], layout.places[end]) for start, end in graph.edges]
     assert [(path[0], path[-1]) for path in layout.paths] == ends
     for path in layout.paths:
@@ -71,7 +71,7 @@ def test_notebook_1_runs_straight_down_with_detours_to_the_left_and_parameters_t
     lanes: dict[int, list[str]] = {}
     for name, place in sorted(layout.places.items(), key=lambda item: item[1].row):
         lanes.setdefault(place.lane, []).append(name)
-    assert layout.spine == 1
+    assert set(layout.spines) == {1}
     spine = "loss logprobs probs counts norm_logits logits h hpreact bnraw bndiff hprebn embcat emb C"
     assert lanes == {
         0: ["dcounts_sum_inv", "dcounts_sum", "dlogit_maxes", "dbnvar_inv", "dbnvar", "dbndiff2", "dbnmeani"],
@@ -93,3 +93,23 @@ def test_an_edge_that_passes_gradients_has_a_lane_of_its_own() -> None:
     assert long
     for _, enter, leave, _ in long:
         assert enter.lane == leave.lane
+
+
+def test_what_no_edge_joins_stands_side_by_side_in_its_order_and_the_rest_below() -> None:
+    layers = ["Embedding", "Linear", "Tanh", "FlattenConsecutive", "BatchNorm1d"]
+    asks = {name: through for layer in layers for name, through in ((layer, ()), (f"{layer}.backward", (layer,)))}
+    layout = arrange(chart_of_asks(asks, {}))
+    assert layout.places == {
+        name: Place(number // 2 % ABREAST, 2 * (number // 2 // ABREAST) + number % 2) for number, name in enumerate(asks)
+    }
+    assert layout.paths == tuple((layout.places[layer], layout.places[f"{layer}.backward"]) for layer in layers)
+
+
+def test_a_part_that_is_joined_late_is_one_part() -> None:
+    """`both` joins two that would stand apart, with another between them; the wide part is as wide as it has to be."""
+    layout = arrange(chart_of_asks({"a": (), "between": (), "b": (), "both": ("a", "b"), "last": ()}, {}))
+    assert layout.places["both"].row == 1
+    assert {name: place.row for name, place in layout.places.items() if name != "both"} == dict.fromkeys(
+        ("a", "b", "between"), 0
+    ) | {"last": 2}
+    assert len(set(layout.places.values())) == 5

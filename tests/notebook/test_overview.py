@@ -272,7 +272,10 @@ def test_a_forward_pass_in_a_second_cell_has_a_map_of_its_own(folder: Path) -> N
     lesson.run("%%forward\ntwice = C * 2\ntotal = twice.sum()")
     _, shown = lesson.run("progress()")
     headlines = [output.data["text/plain"].splitlines()[0] for output in shown.outputs]
-    assert headlines == ["gradient map: 0 of 1 right, 1 not attempted", "gradient map: 0 of 2 right, 2 not attempted"]
+    assert headlines == [
+        "gradient map of loss: 0 of 1 right, 1 not attempted",
+        "gradient map of total: 0 of 2 right, 2 not attempted",
+    ]
 
 
 def test_a_forward_pass_that_another_has_replaced_has_none(folder: Path) -> None:
@@ -290,7 +293,10 @@ def test_an_answer_is_judged_for_the_newest_forward_pass_only(folder: Path) -> N
     lesson.run(ANSWERS["2-cross-entropy"]["dlogits"], "dlogits")
     _, shown = lesson.run("progress()")
     headlines = [output.data["text/plain"].splitlines()[0] for output in shown.outputs]
-    assert headlines == ["gradient map: 0 of 1 right, 1 not attempted", "gradient map: 1 of 6 right, 5 not attempted"]
+    assert headlines == [
+        "gradient map of loss: 0 of 1 right, 1 not attempted",
+        "gradient map of other: 1 of 6 right, 5 not attempted",
+    ]
 
 
 def test_a_newer_forward_pass_may_end_where_an_older_one_goes_on(folder: Path) -> None:
@@ -300,7 +306,10 @@ def test_a_newer_forward_pass_may_end_where_an_older_one_goes_on(folder: Path) -
     result, shown = lesson.run("progress()")
     assert result.success
     headlines = [output.data["text/plain"].splitlines()[0] for output in shown.outputs]
-    assert headlines == ["gradient map: 0 of 1 right, 1 not attempted", "gradient map: 0 of 1 right, 1 not attempted"]
+    assert headlines == [
+        "gradient map of loss: 0 of 1 right, 1 not attempted",
+        "gradient map of logits: 0 of 1 right, 1 not attempted",
+    ]
 
 
 def test_before_the_forward_pass_it_says_what_to_run(folder: Path) -> None:

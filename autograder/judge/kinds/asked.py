@@ -275,10 +275,15 @@ class Asked:
 
     def _inputs(self, case: AskCase) -> str:
         """The inputs of a case in words; if that is long, what they are like."""
-        values = ", ".join(f"`{name} = {_shortened(value)}`" for name, value in case.inputs.items())
+        told = self._told(case)
+        values = ", ".join(f"`{name} = {_shortened(value)}`" for name, value in told.items())
         if len(values) <= MAX_EXAMPLE:
             return values
-        return ", ".join(f"`{name}`{_outline(value)}" for name, value in case.inputs.items())
+        return ", ".join(f"`{name}`{_outline(value)}" for name, value in told.items())
+
+    def _told(self, case: AskCase) -> Mapping[str, Any]:
+        """The inputs of a case that are shown."""
+        return case.inputs
 
     def _shown(self, case: AskCase, answer: Any = MISSING) -> str:
         """The case in one line, with the first entry that is wrong; nothing where it is too long, or where that is not said."""

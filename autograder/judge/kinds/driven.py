@@ -68,10 +68,10 @@ class Driven(Asked):
             return wording.not_attempted(self.name)
         kind = self.session.workspace.function(answer).kind if answer in self.session.workspace.names else ""
         if kind:
-            assert self.ask.drill
-            wanted, first_line = ("class", f"class {answer}:") if self.ask.drill.of_class else ("function", f"def {answer}(…):")
+            wanted, step = "class", f"Write `class {answer}:`, and its methods below."
+            if not self.ask.is_class:
+                wanted, step = "function", f"Write `def {answer}(…):` as the cell had it, and the lines of it below."
             diagnosis = f"`{answer}` is of the type `{kind}`, and should be a {wanted}."
-            step = f"Write `{first_line}`, and the lines of it below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
         return self._waits() if self.ask.method else None
 
@@ -128,17 +128,26 @@ class Driven(Asked):
         return f"{where} is {place.seen}, and should be {place.expected}."
 
     def _shown(self, case: AskCase, answer: Any = MISSING) -> str:
-        """The inputs of the case, and of an answer the first entry that is wrong."""
+        """The inputs of the case, and of an answer the first entry that is wrong, or the label under which it is wrong."""
         if self.name in self.session.models or case.mode is not Mode.YIELDS:
             return ""
-        figures = "" if answer is MISSING else self._figures(answer, case)
-        return f"For {self._inputs(case)}: {lowered(figures)}" if figures else self._inputs(case)
+        inputs = self._inputs(case)
+        if answer is MISSING:
+            return inputs
+        label, _ = self._first_off(answer, case)
+        return f"For {inputs}: {lowered(self._figures(answer, case)) or f'look at {label}.'}"
+
+    def _told(self, case: AskCase) -> Mapping[str, Any]:
+        """Without the sizes that the drill does not take: shapes say them."""
+        assert self.ask.drill is not None
+        sizes = {each.name for each in self.ask.drawn if each.kind == "size"} - {*self.ask.drill.takes}
+        return {name: value for name, value in case.inputs.items() if name not in sizes}
 
     def _outcome(self, case: AskCase) -> Any:
         attempt = self.run(case)
-        if attempt.answer is MISSING or attempt.answer.keys() == {STOPPED}:
-            return ENDLESS if isinstance(attempt.replay.error, TooSlow) else STOPS
-        return ENDLESS if isinstance(attempt.replay.error, TooSlow) else attempt.answer
+        if isinstance(attempt.replay.error, TooSlow):
+            return ENDLESS
+        return STOPS if attempt.answer is MISSING else attempt.answer
 
     def _written_size(self) -> str:
         return ""  # the names of a drill are not the notebook's
