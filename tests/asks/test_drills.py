@@ -261,6 +261,16 @@ def test_a_method_that_is_not_written_yet_is_said(folder: Path) -> None:
     assert found.diagnosis == "`__call__` is not written yet."
 
 
+def test_a_class_of_another_name_is_told_its_name(folder: Path) -> None:
+    session = in_session(ASKS, MODEL.replace("class Scale", "class Scael"), NAMES, folder)
+    found = judge(claim(session, Question("Scale")), PRACTICE)
+    assert found.next_step == "There is a `Scael`. If that is the answer, call it `Scale`."
+    session = in_session(ASKS, "", NAMES, folder)
+    session.note("class Other:\n    pass", "Scale")
+    found = judge(claim(session, Question("Scale")), PRACTICE)
+    assert found.next_step == "Its cell was run, and gives `Scale` no value: begin with `class Scale:`."
+
+
 def test_an_assertion_in_a_method_holds(folder: Path) -> None:
     found = verdict(folder, "Scale", changed(("self.x = x", "assert len(x) == 1\n        self.x = x")))
     assert found.diagnosis.startswith("It stops with AssertionError")

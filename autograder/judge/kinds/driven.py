@@ -6,7 +6,7 @@ The first label under which something else comes is what is wrong. A method is j
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autograder.asks.observing import AskCase, Mode
@@ -26,6 +26,8 @@ from autograder.replay.run import MISSING, Replay, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
 
 BY_HAND = "Do by hand what the drill does up to there, with the smallest numbers that you can think of."
+
+STOPS_THERE = Difference("stops", "It stops there.", "", "")
 
 
 @dataclass(frozen=True)
@@ -51,27 +53,28 @@ class Driven(Asked):
             return super().cell
         return parse_cell("\n".join(run.cell.source for run in runs))
 
-    @property
-    def _unwritten(self) -> str:
-        """What to say of a method that does nothing yet, and that no other question is about; nothing where there is none."""
+    def _unwritten(self, case: AskCase, found: Difference) -> Verdict | None:
+        """The verdict where a method does nothing yet that no other question is about."""
         asked = {ask.method for ask in self.session.asks.values() if ask.answer == self.ask.answer} - {self.ask.method}
         empty = [name for name in empty_methods(self.cell.source, self.ask.answer) if name not in {"__init__", *asked}]
-        return f"`{empty[0]}` is not written yet." if empty else ""
+        if not empty:
+            return None
+        step = "Write it: the drill calls it, or something that it calls."
+        return self._verdict(f"`{empty[0]}` is not written yet.", found, step, case, MISSING, Mistake.UNKNOWN)
 
     def missing(self) -> Verdict | None:
         answer = self.ask.answer
+        first_line = f"`class {answer}:`" if self.ask.is_class else f"`def {answer}(…):`"
         if verdict := missing(self.session, self.question, {each.answer for each in self.session.asks.values()}, True):
-            return verdict
+            return replace(verdict, next_step=verdict.next_step.replace(f"a line with `{answer} = `", f"with {first_line}"))
         if not self.session.answering(answer):
             return wording.unseen(self.name)
         if does_nothing(self.cell.source) or self.ask.method in empty_methods(self.cell.source, answer):
             return wording.not_attempted(self.name)
         kind = self.session.workspace.function(answer).kind if answer in self.session.workspace.names else ""
         if kind:
-            wanted, step = "class", f"Write `class {answer}:`, and its methods below."
-            if not self.ask.is_class:
-                wanted, step = "function", f"Write `def {answer}(…):` as the cell had it, and the lines of it below."
-            diagnosis = f"`{answer}` is of the type `{kind}`, and should be a {wanted}."
+            diagnosis = f"`{answer}` is of the type `{kind}`, and should be a {'class' if self.ask.is_class else 'function'}."
+            step = f"Begin with {first_line}, as the cell had it, and write the rest below."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.TYPE)
         return self._waits() if self.ask.method else None
 
@@ -92,27 +95,24 @@ class Driven(Asked):
             label, _ = self._first_off(attempt.answer, attempt.case)
             if label != STOPPED and label in attempt.answer:
                 return None  # what it yielded before it stopped says more
-        return self._stopped(replay, attempt.case)
+        return self._unwritten(attempt.case, STOPS_THERE) or self._stopped(replay, attempt.case)
 
     def _first_off(self, answer: Mapping[str, Any], case: AskCase) -> tuple[str, Difference]:
         """The first label under which a wrong answer yields something else, with how it differs."""
-        return next(yields_off(answer, self._right(case)))
+        return next(yields_off(answer, self._right(case)), (STOPPED, STOPS_THERE))
 
     def _stop_in_words(self, replay: Replay, case: AskCase, seen: str) -> tuple[str, str]:
         known = replay.answer if isinstance(replay.answer, dict) else {}
         label = next((label for label in self._right(case) if label not in known), "")
-        if unwritten := self._unwritten:
-            return unwritten, "Write it: the drill calls it, or something that it calls."
         where = f", before the drill has {label}" if label else ""
         return f"It stops with {seen}{where}.", "Do by hand what the drill does up to there, and look at the line that stops."
 
     def wrong(self, attempt: Attempt[AskCase], difference: Difference) -> Verdict:
+        label, found = self._first_off(attempt.answer, attempt.case)
+        if verdict := self._unwritten(attempt.case, found):
+            return verdict
         if planted := self._agreeing():
             return self._named(planted, attempt.case, difference, attempt.answer)
-        label, found = self._first_off(attempt.answer, attempt.case)
-        if unwritten := self._unwritten:
-            step = f"Write it: without it, {label} cannot be right."
-            return self._verdict(unwritten, found, step, attempt.case, MISSING, Mistake.UNKNOWN)
         diagnosis = f"{_capital(label)}: {lowered(found.diagnosis)}"
         if self.name not in self.session.models:
             diagnosis = self._figures(attempt.answer, attempt.case) or diagnosis
