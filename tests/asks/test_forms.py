@@ -23,17 +23,19 @@ LEFT = (
 
 The first is equal to the right one to the last digit of a float32, the second right by definition, up to numbers beyond 88.
 """
+BOTH = [pytest.param(False, id="check"), pytest.param(True, id="exam", marks=pytest.mark.slow)]
+"""How an answer is judged: by what is recorded, or beside the model answer, which takes a minute for all of them."""
 BLIND = [form for assignment in ASSIGNMENTS for form in forms(f"{assignment}-blind") if form.about not in LEFT]
 
 
-@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+@pytest.mark.parametrize("exam", BOTH)
 @pytest.mark.parametrize("form", [form for form in ALL + BLIND if form.right], ids=str)
 def test_right_answers_in_other_styles_are_accepted(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
     assert found.outcome is Outcome.RIGHT, found
 
 
-@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+@pytest.mark.parametrize("exam", BOTH)
 @pytest.mark.parametrize("form", [form for form in ALL + BLIND if not form.right], ids=str)
 def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
@@ -56,6 +58,32 @@ def test_four_of_five_mistakes_are_named(assignment: str) -> None:
 def test_mistakes_in_another_spelling_get_the_sentence_of_the_planted_one(form: Form) -> None:
     found = verdict(form.assignment, form.name, form.code, False)
     assert found.mistake is Mistake.LESSON or found.diagnosis == "It does not end.", found
+
+
+TORCHS_OWN = {
+    "inherited": (
+        "class BatchNorm1d(torch.nn.BatchNorm1d):\n    def __init__(self, dim, eps=1e-5, momentum=0.1):\n"
+        "        super().__init__(dim, eps, momentum)\n        self.gamma, self.beta = self.weight, self.bias\n"
+        "    def parameters(self):\n        return [self.weight, self.bias]"
+    ),
+    "called": (
+        "class BatchNorm1d:\n    def __init__(self, dim, eps=1e-5, momentum=0.1):\n"
+        "        self.eps, self.momentum = eps, momentum\n"
+        "        self.gamma, self.beta, self.training = torch.ones(dim), torch.zeros(dim), True\n"
+        "        self.running_mean, self.running_var = torch.zeros(dim), torch.ones(dim)\n"
+        "    def parameters(self):\n        return [self.gamma, self.beta]\n    def __call__(self, x):\n"
+        "        moments = self.running_mean, self.running_var\n"
+        "        return F.batch_norm(x, *moments, self.gamma, self.beta, self.training, self.momentum, self.eps)"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", TORCHS_OWN.values(), ids=TORCHS_OWN)
+def test_torch_s_own_batchnorm_is_told_apart_from_the_lecture_s(code: str) -> None:
+    found = verdict("batchnorm", "BatchNorm1d", code)
+    assert found.diagnosis == (
+        "The output is normalised by the biased variance: `nn.BatchNorm1d` normalises so, and the lecture does not."
+    )
 
 
 @pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
