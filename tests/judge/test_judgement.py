@@ -253,7 +253,7 @@ TOLD = {
     "in another cell's terms": (
         "dprobs",
         "dprobs = inverse * dlogprobs",
-        "The cell works on this minibatch of 32 rows, but stops on 19 of its rows.",
+        "The cell works on this minibatch of 32 rows, but stops on a batch of 19 of them.",
         "The cell reads `inverse` from another cell: work it out in this one.",
     ),
     "two cells for one gradient": (
@@ -341,7 +341,7 @@ def test_a_fault_in_the_diagnosis_costs_no_verdict(lesson: Lessons, monkeypatch:
 )
 def test_a_hard_coded_size_is_told(lesson: Lessons, divisor: str, told: str, next_step: str) -> None:
     verdict = lesson(STEPS).answer("dbndiff2", f"dbndiff2 = torch.ones_like(bndiff2) / {divisor} * dbnvar")
-    assert re.fullmatch(r"Right on this minibatch of 32 rows, but wrong on \d+ of its rows\. " + told, verdict.diagnosis)
+    assert re.fullmatch(r"Right on this minibatch of 32 rows, but wrong on a batch of \d+ of them\. " + told, verdict.diagnosis)
     assert (verdict.next_step, verdict.mistake) == (next_step, Mistake.BATCH)
 
 

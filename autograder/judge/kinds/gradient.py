@@ -194,7 +194,7 @@ def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: 
         advice = f"Work out all of `{name}` in one cell, which begins with `{name} = …`."
         return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.FOREIGN)
     if case.rows is not None:
-        diagnosis = f"The cell works on this minibatch of {answer.tape.rows} rows, but stops on {case.rows} of its rows."
+        diagnosis = f"The cell works on this minibatch of {answer.tape.rows} rows, but stops on a batch of {case.rows} of them."
         diagnosis = f"{diagnosis} {_written(answer)}".strip()
         expected = f"a cell for any number of rows, {answer.count}"
         return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(answer), mistake=_rows_mistake(answer))
@@ -231,7 +231,7 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
 
 
 def _on_fewer_rows(answer: GradientAnswer, difference: Difference, rows: int) -> Difference:
-    where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on {rows} of its rows."
+    where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on a batch of {rows} of them."
     diagnosis = f"{where} {_written(answer) or difference.diagnosis}"
     return replace(difference, diagnosis=diagnosis, next_step=_rows_advice(answer), mistake=_rows_mistake(answer))
 
