@@ -56,6 +56,7 @@ def typed(command: str, folder: Path) -> str:
     """What a command prints in a folder; it has its programs from the environment of this process."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     surroundings = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    surroundings.pop("COLUMNS", None)  # as for an output that goes to a file
     done = subprocess.run(command, shell=True, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=200)
     assert done.returncode in ((0, 1) if command.startswith("autograder check") else (0,)), done.stdout + done.stderr
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
