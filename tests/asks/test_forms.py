@@ -23,19 +23,18 @@ LEFT = (
 
 The first is equal to the right one to the last digit of a float32, the second right by definition, up to numbers beyond 88.
 """
-BOTH = [pytest.param(False, id="check"), pytest.param(True, id="exam", marks=pytest.mark.slow)]
-"""How an answer is judged: by what is recorded, or beside the model answer, which takes a minute for all of them."""
 BLIND = [form for assignment in ASSIGNMENTS for form in forms(f"{assignment}-blind") if form.about not in LEFT]
 
 
-@pytest.mark.parametrize("exam", BOTH)
+@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
 @pytest.mark.parametrize("form", [form for form in ALL + BLIND if form.right], ids=str)
 def test_right_answers_in_other_styles_are_accepted(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
     assert found.outcome is Outcome.RIGHT, found
 
 
-@pytest.mark.parametrize("exam", BOTH)
+@pytest.mark.slow
+@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
 @pytest.mark.parametrize("form", [form for form in ALL + BLIND if not form.right], ids=str)
 def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
@@ -45,6 +44,7 @@ def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
         assert not found.example, "an exam shows no numbers of its cases"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_four_of_five_mistakes_are_named(assignment: str) -> None:
     wrong = [form for form in ALL if form.assignment == assignment and not form.right]
@@ -54,6 +54,7 @@ def test_four_of_five_mistakes_are_named(assignment: str) -> None:
     assert len(unnamed) <= 0.2 * len(wrong), "\n".join(map(str, unnamed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [form for form in ALL if form.named], ids=str)
 def test_mistakes_in_another_spelling_get_the_sentence_of_the_planted_one(form: Form) -> None:
     found = verdict(form.assignment, form.name, form.code, False)
