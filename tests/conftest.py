@@ -46,8 +46,8 @@ leaves them out.
 """
 
 
-SLOW = ["mutation"]
-"""Modules that take half a minute of a processor: left out by `make test-fast` as well."""
+SLOW = ["mutation", "masks", "axes"]
+"""Modules that take ten seconds of a processor or more: left out by `make test-fast` as well."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,7 +26,7 @@ The first is equal to the right one to the last digit of a float32, the second r
 BLIND = [form for assignment in ASSIGNMENTS for form in forms(f"{assignment}-blind") if form.about not in LEFT]
 
 
-@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
+@pytest.mark.parametrize("exam", [pytest.param(False, id="check"), pytest.param(True, id="exam", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("form", [form for form in ALL + BLIND if form.right], ids=str)
 def test_right_answers_in_other_styles_are_accepted(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
