@@ -46,7 +46,7 @@ leaves them out.
 """
 
 
-SLOW = ["mutation", "masks", "axes"]
+SLOW = ["mutation", "masks", "axes", "collected"]
 """Modules that take ten seconds of a processor or more: left out by `make test-fast` as well."""
 
 
