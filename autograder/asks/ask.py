@@ -25,7 +25,9 @@ from autograder.errors import AskError
 
 RANDOM = ("names", "rows", "normal")
 """What an answer may draw: names, rows of its inputs, or tensors of normal numbers."""
-DIRECTIVE = re.compile(r"(case|without|random|certain|often|spread):\s*(.*)")
+DIRECTIVES = ("case", "without", "random", "certain", "often", "spread")
+"""What a line of an ask may begin with."""
+DIRECTIVE = re.compile(rf"({'|'.join(DIRECTIVES)}):\s*(.*)")
 DRILL = re.compile(r"^def drill\(", re.MULTILINE)
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -110,7 +112,7 @@ def parse_ask(source: str) -> Ask:
     if not lines:
         raise AskError(0, "", "it is empty.", f"Its first line is a signature. {SIGNATURE}")
     name, keyword, parameters, drawn = _signature(*lines[0])
-    found: dict[str, list[tuple[int, str]]] = {key: [] for key in ("case", "without", "random", "certain", "often", "spread")}
+    found: dict[str, list[tuple[int, str]]] = {key: [] for key in DIRECTIVES}
     derived: list[Line] = []
     for number, line in lines[1:]:
         if match := DIRECTIVE.fullmatch(line):
@@ -137,21 +139,19 @@ def parse_ask(source: str) -> Ask:
         raise AskError(*lines[0], "a class is judged by a drill, and there is none.", remedy)
     if found["spread"] and not drill:
         raise AskError(found["spread"][0][0], "spread: …", "it is about what a drill yields, and there is none.", SIGNATURE)
-    is_function = keyword == "def" and not drill
     ask = Ask(
         source,
         name,
-        is_function,
-        parameters,
-        drawn,
-        tuple(derived),
-        cases,
-        without,
-        "",
-        certain,
-        often,
-        drill,
-        keyword == "class",
+        is_function=keyword == "def" and not drill,
+        parameters=parameters,
+        drawn=drawn,
+        derived=tuple(derived),
+        cases=cases,
+        without=without,
+        certain=certain,
+        often=often,
+        drill=drill,
+        is_class=keyword == "class",
     )
     return _random(ask, found["random"], lines[0])
 
@@ -230,7 +230,7 @@ def _derived(number: int, line: str, known: set[str]) -> Line:
             if name in known:
                 raise AskError(number, line, f"`{name}` has a value already.", "Each input gets its value once.")
             return _line(name, value)
-    words = ", ".join(f"`{word}:`" for word in ("case", "without", "random", "certain", "often", "spread"))
+    words = ", ".join(f"`{word}:`" for word in DIRECTIVES)
     raise AskError(
         number, line, "it is nothing that an ask knows.", f"Write `name = expression`, or begin with one of {words}."
     )

@@ -19,7 +19,7 @@ from autograder.errors import ContentError
 from autograder.replay.answer import Call, run_answer
 from autograder.replay.drill import drive
 from autograder.replay.parsed import parse_cell
-from autograder.replay.run import MISSING, TooSlow
+from autograder.replay.run import MISSING, Replay, TooSlow
 from autograder.tape.cases import Reference
 
 NUDGES = 2
@@ -63,12 +63,24 @@ def outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
     return expected(exact, rounded, others)
 
 
-def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any], is_form: bool = False) -> Any:
-    """What a planted mistake with this code comes to on a case. Raises ContentError if it stops before it gives anything.
+def raw_outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
+    """What a planted mistake with this code comes to on a case; of one that stops in a drill, what was yielded before.
 
-    If it `is_form`, another form of the model answer, it may use no more than students may.
+    Raises ContentError if it gives nothing.
     """
-    return case.observed(_result(_call(case), code, namespace, is_right=False, is_form=is_form))
+    call = _call(case)
+    replay = _replay(replace(call, without=()), code, namespace)
+    is_partial = call.drill and not isinstance(replay.error, TooSlow)
+    return case.observed(replay.answer if is_partial else _whole(call, replay))
+
+
+def form_outcome(case: AskCase, code: str, namespace: Mapping[str, Any]) -> Any:
+    """What another form of the model answer comes to on a case: it may use no more than students may.
+
+    Raises ContentError if it stops.
+    """
+    call = _call(case)
+    return case.observed(_whole(call, _replay(call, code, namespace)))
 
 
 def _call(case: AskCase) -> Call:
@@ -82,14 +94,22 @@ def _changed(call: Call, change: Any) -> Call:
     return replace(call, arguments=arguments, given=given)
 
 
-def _result(call: Call, code: str, namespace: Mapping[str, Any], is_right: bool = True, is_form: bool = False) -> Any:
-    names = _names(call, code, namespace) if call.is_function else dict(namespace)
-    replay = run_answer(call if is_form else replace(call, without=()), parse_cell(code), names)
-    if call.drill and is_right and replay.changed:
+def _result(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
+    """What the model answer gives, which may use what it likes. Raises ContentError if it stops."""
+    replay = _replay(replace(call, without=()), code, namespace)
+    if call.drill and replay.changed:
         raise ContentError(f"`{replay.changed[0]}` is changed in place, by the drill of `{call.name}` or by the model answer")
-    is_partial = bool(call.drill) and not is_right and not is_form and not isinstance(replay.error, TooSlow)
-    has_stopped = bool(call.drill) and replay.error is not None and not is_partial
-    if replay.answer is MISSING or has_stopped:
+    return _whole(call, replay)
+
+
+def _replay(call: Call, code: str, namespace: Mapping[str, Any]) -> Replay:
+    names = _names(call, code, namespace) if call.is_function else dict(namespace)
+    return run_answer(call, parse_cell(code), names)
+
+
+def _whole(call: Call, replay: Replay) -> Any:
+    """What a replay gave. Raises ContentError if that is nothing, or a drill did not come to its end."""
+    if replay.answer is MISSING or (call.drill and replay.error is not None):
         problem = f"the model answer for `{call.name}` gives it no value, or is no Python"
         if replay.error is not None:
             problem = f"the model answer for `{call.name}` stops: {type(replay.error).__name__}: {replay.error}"

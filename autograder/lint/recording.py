@@ -20,7 +20,7 @@ from warnings import catch_warnings
 from autograder.asks import recorded
 from autograder.asks.ask import Ask, parse_ask
 from autograder.asks.inputs import in_words
-from autograder.asks.model import Expected, outcome, raw_outcome
+from autograder.asks.model import Expected, form_outcome, outcome, raw_outcome
 from autograder.asks.observing import PRACTICE_SEED, UNDECIDED, AskCase, Mode, cases_of
 from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course import notebooks
@@ -130,9 +130,10 @@ def _recorded(
     yield from ((cell, problem) for problem in (*_loose(cases, right), *_undetermined(ask, right)))
     if len(forms) < 1:
         yield ask.name, "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
-    for place, form in enumerate([code, *forms], 1):  # autograd says what is right of a `backward`, and not the model
+    # the model itself is among them: autograd says what is right of a `backward`
+    for place, (form, run) in enumerate([(code, raw_outcome), *((form, form_outcome) for form in forms)], 1):
         for case, truth in (*zip(cases, right, strict=True), *others):
-            if problem := _unlike(case, form, namespace, truth, is_form=place > 1):
+            if problem := _unlike(case, partial(run, case, form, namespace), truth):
                 yield ask.name, f"form {place} of its model answer is not accepted: {problem}"
                 break
     planted: list[Planted] = []
@@ -232,10 +233,10 @@ def _lesson_faults(path: Path, known: Collection[str]) -> Iterator[Fault]:
             yield LESSON_FILE, str(row["name"]), "no ask has this name."
 
 
-def _unlike(case: AskCase, code: str, namespace: Mapping[str, Any], truth: Any, is_form: bool) -> str:
+def _unlike(case: AskCase, run: Callable[[], Any], truth: Any) -> str:
     """How another form of a model answer differs on a case; nothing where it does not."""
     try:
-        found = observed_difference(case.mode, raw_outcome(case, code, namespace, is_form), truth)
+        found = observed_difference(case.mode, run(), truth)
     except ContentError as error:
         return str(error)
     return f"for {_inputs(case)}: {found.diagnosis} Seen {found.seen}, expected {found.expected}." if found else ""

@@ -84,7 +84,8 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
     yields: dict[str, Any] = {}
 
     def run() -> None:
-        for statement, code in zip(cell.statements, with_assertions(cell), strict=True):
+        codes = with_assertions(cell.code) if cell.statements else ()  # of what is not Python there are none
+        for statement, code in zip(cell.statements, codes, strict=True):
             try:
                 exec(code, names)
             except Exception:  # a try of the class below it does not count

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import torch
@@ -26,7 +28,7 @@ STOPPED = ""
 def drive(drill: str, subject: Callable[..., Any], arguments: Mapping[str, Any], into: dict[str, Any]) -> None:
     """Runs a drill with this source on a class, or on a function that takes objects. What it yields is kept in `into`."""
     names = dict(KNOWN)
-    exec(compile(drill, "<drill>", "exec"), names)
+    exec(_compiled(drill), names)
     for pair in names["drill"](subject, **arguments):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
             raise DrillError("it yields something that is no label with a value.")
@@ -34,6 +36,11 @@ def drive(drill: str, subject: Callable[..., Any], arguments: Mapping[str, Any],
         if label in into:
             raise DrillError(f"it yields twice under the label “{label}”.")
         into[label] = _kept(value)
+
+
+@lru_cache(maxsize=64)
+def _compiled(drill: str) -> CodeType:
+    return compile(drill, "<drill>", "exec")
 
 
 def _kept(value: Any) -> Any:

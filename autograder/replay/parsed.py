@@ -82,10 +82,10 @@ def parse_tree(source: str) -> ast.Module:
     return ast.fix_missing_locations(resolved)
 
 
-def with_assertions(cell: ParsedCell) -> list[CodeType]:
-    """The statements of a cell, compiled with their assertions: a method may check what it gets."""
-    nodes = parse_tree(cell.code).body if cell.statements else []
-    return [compile(ast.Module([node], []), "<your cell>", "exec") for node in nodes]
+@lru_cache(maxsize=512)
+def with_assertions(code: str) -> tuple[CodeType, ...]:
+    """The statements of Python code, each compiled with its assertions: a method may check what it gets."""
+    return tuple(compile(ast.Module([node], []), "<your cell>", "exec") for node in parse_tree(code).body)
 
 
 def is_python(source: str) -> bool:
