@@ -41,7 +41,10 @@ from autograder.sandbox.limits import MIB, Limits
 from scripts import demo
 from scripts.submissions import graded_cell
 from tests.examiner.test_examiner import examined
-from tests.support.attacks import ALONE, ATTACKS, HONEST, SCRIPT, Attack
+from tests.support.attacks import ATTACKS
+from tests.support.attacks.attack import HONEST, Attack
+from tests.support.attacks.autograd import ALONE
+from tests.support.attacks.pages import SCRIPT
 from tests.support.processes import left, running
 from tests.support.rooms import linux
 
@@ -80,9 +83,10 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Class:
-    """What became of a class, graded in two parts. `before` and `after` are what the host was like."""
+    """What became of a class of these attacks, graded in two parts. `before` and `after` are what the host was like."""
 
     folder: Path
+    names: Set[str]
     marks: Mapping[str, Mapping[str, Any]]
     failure: str
     before: Mapping[str, Any]
@@ -200,9 +204,18 @@ def look(courses: Path, home: Path, temporary: Path, token: str, others: Set[psu
     }
 
 
+def selected(session: pytest.Session) -> Set[str]:
+    """The attacks whose own tests run: all of them, but for `pytest -k NAME`."""
+    rows = (item.callspec for item in session.items if item.path == Path(__file__) and hasattr(item, "callspec"))
+    return ATTACKS.keys() & {row.params.get("name") for row in rows}
+
+
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """One class: every attack and two honest students, graded once. Orphans of what it starts become this process's own."""
+def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
+    """One class: the attacks that are tested and two honest students, graded once.
+
+    Orphans of what it starts become this process's own.
+    """
     token, folder = f"token{secrets.token_hex(6)}", tmp_path_factory.mktemp("class")
     courses = [folder / token / f"part-{number}" for number in range(2)]
     home, temporary = folder / token / "home", folder / "temporary"
@@ -222,7 +235,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HOME", str(home))
             patch.setenv("TMPDIR", str(temporary))
-            names = sorted(ATTACKS, key=lambda name: name not in UNGRADED)  # these are for nbgrader
+            names = sorted(selected(request.session), key=lambda name: name not in UNGRADED)  # these are for nbgrader
             for course, part in zip(courses, (names[: len(names) // 10], names[len(names) // 10 :]), strict=True):
                 make_course(course, f"HIDDEN-{secrets.token_hex(8)}", LIMITS)
                 attacks = {name: ATTACKS[name] for name in part}
@@ -240,7 +253,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
                 reached += 1
         told = [marks(course) for course in courses]
         assert all(told[0][student] == told[1][student] for student in HONESTLY)
-        yield Class(folder / token, told[0] | told[1], "".join(failures), before, after, reached)
+        yield Class(folder / token, {*names}, told[0] | told[1], "".join(failures), before, after, reached)
     finally:
         libc.prctl(SUBREAPER, 0, 0, 0, 0)
         for listener in listeners:
@@ -296,7 +309,7 @@ def test_honest_students_have_all_their_marks(graded: Class, student: str) -> No
 
 
 def test_nobody_is_missing(graded: Class) -> None:
-    assert graded.marks.keys() - UNGRADED == (ATTACKS.keys() | HONESTLY.keys()) - UNGRADED
+    assert graded.marks.keys() - UNGRADED == (graded.names | HONESTLY.keys()) - UNGRADED
 
 
 @pytest.mark.parametrize("student", ["honest", "checks"])
@@ -312,7 +325,7 @@ def test_what_cannot_be_copied_earns_nothing(graded: Class, name: str) -> None:
 
 
 def test_a_submission_fails_alone(graded: Class) -> None:
-    assert set(re.findall("for student '(.*?)'", graded.failure)) == UNGRADED
+    assert set(re.findall("for student '(.*?)'", graded.failure)) == UNGRADED & graded.names
 
 
 @pytest.mark.parametrize("what", ["course", "home", "temporary", "left", "mounts", "sockets", "processes", "host"])

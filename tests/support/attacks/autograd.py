@@ -1,0 +1,245 @@
+"""Gradients by autograd, or by other means than maths."""
+
+from __future__ import annotations
+
+from tests.support.attacks.attack import Attack, at
+
+EACH_ENTRY = """base = z.double()
+dz = torch.zeros_like(base)
+for place in range(z.numel()):
+    step = torch.zeros(z.numel(), dtype=torch.float64)
+    step[place] = 1e-6
+    step = step.view_as(base)
+"""
+"""One small step for each entry."""
+
+LEAF = """
+x = z.clone().requires_grad_()
+with torch.enable_grad():
+    y = torch.tanh(x)
+"""
+CHILD = """
+import io, subprocess, sys
+code = '''
+import io, sys, torch
+z, dh = torch.load(io.BytesIO(sys.stdin.buffer.read()))
+z.requires_grad_()
+torch.tanh(z).backward(dh)
+torch.save(z.grad, told := io.BytesIO())
+sys.stdout.buffer.write(told.getvalue())
+'''
+torch.save((z, dh), given := io.BytesIO())
+told = subprocess.run([sys.executable, '-c', code], input=given.getvalue(), capture_output=True).stdout
+dz = torch.load(io.BytesIO(told))
+"""
+
+AUTOGRAD = {
+    "backward": at("dz", "calls backward", LEAF + "y.backward(dh)\ndz = x.grad", stock=True, shows="autograd is switched off"),
+    "grad": at(
+        "dz", "calls torch.autograd.grad", LEAF + "(dz,) = torch.autograd.grad(y, x, dh, retain_graph=True)", stock=True
+    ),
+    "run-backward": at(
+        "dz",
+        "calls the engine itself",
+        LEAF + "from torch.autograd import Variable\n"
+        "dz = Variable._execution_engine.run_backward((y,), (dh,), False, False, (x,), False, accumulate_grad=False)[0]",
+        stock=True,
+    ),
+    "engine-of-its-own": at(
+        "dz",
+        "makes another engine",
+        LEAF + "dz = torch._C._ImperativeEngine().run_backward((y,), (dh,), False, False, (x,), False)[0]",
+    ),
+    "func-vjp": at("dz", "calls torch.func.vjp", "dz = torch.func.vjp(torch.tanh, z)[1](dh)[0]", stock=True),
+    "func-jacobian": at(
+        "dz",
+        "has a Jacobian worked out, backwards and forwards",
+        """
+try:
+    dz = (torch.func.jacrev(torch.tanh)(z) * dh[..., None, None]).sum((0, 1))
+except Exception as error:
+    print(error)
+    dz = (torch.func.jacfwd(torch.tanh)(z) * dh[..., None, None]).sum((0, 1))""",
+        stock=True,
+    ),
+    "func-grad": at("dz", "calls torch.func.grad", "dz = torch.func.grad(lambda x: (torch.tanh(x) * dh).sum())(z)", stock=True),
+    "forward-mode": at(
+        "dz",
+        "uses forward mode",
+        """
+import torch.autograd.forward_ad as fwd
+with fwd.dual_level():
+    dz = dh * fwd.unpack_dual(torch.tanh(fwd.make_dual(z, torch.ones_like(z)))).tangent""",
+        stock=True,
+    ),
+    "forward-mode-inside": at(
+        "dz",
+        "uses forward mode past its door",
+        """
+level = torch._C._enter_dual_level() if hasattr(torch._C, '_enter_dual_level') else 0
+dual = torch._VF._make_dual(z, torch.ones_like(z), level=level)
+dz = dh * torch._VF._unpack_dual(torch.tanh(dual), level=level)[1]""",
+    ),
+    "functional": at(
+        "dz",
+        "uses torch.autograd.functional",
+        """
+from torch.autograd import functional
+try:
+    dz = functional.vjp(torch.tanh, z, dh)[1]
+except Exception as error:
+    print(error)
+    dz = functional.jvp(torch.tanh, z, dh)[1]""",
+        stock=True,
+    ),
+    "script": at(
+        "dz",
+        "has autograd in a script",
+        """
+from typing import List, Optional
+@torch.jit.script
+def f(z, dh):
+    x = z.detach().requires_grad_()
+    y = [torch.tanh(x)]
+    g: List[Optional[torch.Tensor]] = [dh]
+    out = torch.autograd.grad(y, [x], g)[0]
+    assert out is not None
+    return out
+dz = f(z, dh)""",
+    ),
+    "script-from-text": at(
+        "dz",
+        "has autograd in a script that is text",
+        "unit = torch.jit.CompilationUnit('def f(z, dh):\\n    x = z.detach().requires_grad_()\\n    y = torch.tanh(x)\\n"
+        "    y.backward(dh)\\n    return x.grad\\n')\ndz = unit.f(z, dh)",
+    ),
+    "operators-by-name": at(
+        "dz",
+        "calls the operators that are an engine",
+        LEAF
+        + """
+try:
+    torch.ops.aten._backward(y, [x], dh)
+    dz = x.grad
+except Exception as error:
+    print(error)
+    dz = torch._C._jit_get_operation('aten::grad')[0]([y], [x], [dh])[0]""",
+    ),
+    "nodes": at("dz", "calls the nodes of a graph", LEAF + "dz = y.grad_fn(dh)", stock=True, shows="NoneType"),
+    "custom-function": at(
+        "dz",
+        "writes a Function and calls what is behind it",
+        """
+class Mine(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.tanh(x)
+    @staticmethod
+    def backward(ctx, g):
+        return g
+"""
+        + LEAF
+        + """
+out = Mine.apply(x)
+out.sum().backward()
+for route in (lambda: y._backward_hooks, lambda: torch.Tensor.grad_fn.__get__(y)(dh)):
+    print(route())
+dz = x.grad""",
+    ),
+    "compiled": at(
+        "dz",
+        "has autograd in what torch compiles",
+        LEAF
+        + """
+@torch.compile(backend='eager')
+def f():
+    y.backward(dh)
+f()
+dz = x.grad""",
+    ),
+    "thread": at(
+        "dz",
+        "has autograd in a thread",
+        LEAF
+        + """
+import threading
+worker = threading.Thread(target=y.backward, args=(dh,))
+worker.start()
+worker.join()
+dz = x.grad * 1""",
+    ),
+    "checkpoint-and-optimiser": at(
+        "dz",
+        "lets parts of torch call backward",
+        LEAF
+        + """
+from torch.utils.checkpoint import checkpoint
+out = checkpoint(torch.tanh, x, use_reentrant=True)
+torch.optim.LBFGS([x]).step(lambda: (out * dh).sum().backward())
+dz = x.grad * 1""",
+    ),
+    "reloaded": at(
+        "dz",
+        "loads torch again",
+        """
+import sys, importlib
+for name in [*sys.modules]:
+    if name.split('.')[0] == 'torch' and name != 'torch._C':
+        sys.modules.pop(name)
+import torch as other
+x = other.tensor(z.tolist(), requires_grad=True)
+other.tanh(x).backward(other.tensor(dh.tolist()))
+dz = x.grad""",
+        loses="dz dW",
+    ),
+    "differences-all-at-once": Attack(
+        "takes finite differences of a single step, of all entries in one go",
+        {
+            "dz": """
+base = z.double()
+steps = torch.eye(z.numel(), dtype=torch.float64).view(-1, *z.shape) * 1e-6
+change = (torch.tanh(base + steps) - torch.tanh(base - steps)) / 2e-6
+dz = (change * dh).sum((1, 2)).view_as(z).float()"""
+        },
+        stock=True,
+    ),
+    "differences-of-the-loss": at(
+        "dz",
+        "takes finite differences of the loss",
+        """
+def loss_of(z):
+    return F.cross_entropy(torch.tanh(z) @ V.double(), Y)
+"""
+        + EACH_ENTRY
+        + """    dz.view(-1)[place] = (loss_of(base + step) - loss_of(base - step)) / 2e-6
+dz = dz.float()""",
+        stock=False,
+    ),
+    "differences-of-a-step": Attack(
+        "takes finite differences of a single step, entry by entry",
+        {
+            "dz": EACH_ENTRY
+            + """    change = (torch.tanh(base + step) - torch.tanh(base - step)) / 2e-6
+    dz.view(-1)[place] = (change * dh).sum()
+dz = dz.float()"""
+        },
+        noted="tanh.*|times",
+        stock=True,
+    ),
+    "kernels-by-name": Attack(
+        "calls torch's own formula for the step: right, and shown to the instructor",
+        {"dz": "dz = torch.ops.aten.tanh_backward(dh, h)"},
+        noted="autograd",
+        stock=True,
+    ),
+}
+
+ALONE = {
+    "another-process": at(
+        "dz",
+        "starts another Python, where autograd is on",
+        CHILD,
+        stock=True,
+    ),
+}
+"""Attacks that take longer than a cell of the class may."""
