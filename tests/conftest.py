@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 
 import pytest
 
@@ -40,6 +42,9 @@ SLOW = ["mutation", "masks", "axes", "collected"]
 """Modules that take ten seconds of a processor or more: left out by `make test-fast` as well."""
 
 
+SLOWEST_MODULES = 30
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}": place for place, name in enumerate([*SYSTEM, *SLOW])}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
@@ -47,6 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, modules in ((pytest.mark.system, SYSTEM), (pytest.mark.slow, SLOW)):
             if item.path.stem.removeprefix("test_") in modules:
                 item.add_marker(marker)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says where the time of the suite goes, by module: it has to stay under half an hour."""
+    seconds = Counter[str]()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.location[0]] += report.duration
+    if len(seconds) > SLOWEST_MODULES:
+        terminalreporter.section(f"slowest {SLOWEST_MODULES} of {len(seconds)} modules, of {seconds.total():.0f} s")
+        for module, taken in seconds.most_common(SLOWEST_MODULES):
+            terminalreporter.write_line(f"{taken:.0f} s {module}")
 
 
 @pytest.fixture(scope="module")
