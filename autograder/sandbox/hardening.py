@@ -45,6 +45,9 @@ MAX_OPEN_FILES = 256
 """How many files a process may have open. The limit is low because unread data in pipes and sockets is memory that counts for
 no process."""
 
+MAX_SIGNALS = 1024
+"""How many signals may wait for a user's processes. A timer takes one for as long as it is there, and memory of the kernel."""
+
 MEMORY_LIMITS = resource.RLIMIT_AS, resource.RLIMIT_DATA
 RESERVE = 2**24
 """Bytes beyond the memory of a process that it may take to say that it has used up its memory."""
@@ -179,14 +182,14 @@ def set_limits(limits: Limits, processes: int) -> None:
     """
     with suppress(OSError):
         call("mallopt", ARENAS, 1)  # or else every thread reserves 64 MiB of address space
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this one is killed first
     table = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
         resource.RLIMIT_FSIZE: limits.file_size,
         resource.RLIMIT_NPROC: processes,
     }
+    if IS_LINUX:
+        table |= {resource.RLIMIT_SIGPENDING: MAX_SIGNALS, resource.RLIMIT_RTPRIO: 0, resource.RLIMIT_NICE: 0}
     reserve = {}
     for kind, taken in zip(MEMORY_LIMITS, reserved_bytes(os.getpid()), strict=True):
         if taken:
@@ -196,6 +199,15 @@ def set_limits(limits: Limits, processes: int) -> None:
         most = value + reserve.get(kind, 0)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (min(value, most), most))
+
+
+def die_first(pid: int) -> None:
+    """If the machine runs out of memory, this process is killed first, and what it starts.
+
+    It may take that back, unless who asks has CAP_SYS_RESOURCE; so a room's `/proc` is read-only.
+    """
+    with suppress(OSError):  # there is no such file on this system, or the process is gone
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
 def memory_left() -> float:

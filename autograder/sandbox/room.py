@@ -178,6 +178,7 @@ class Room:
             raise RoomError(f"the room cannot be entered: {reason}")
         process = StudentProcess(descriptors[0] if descriptors else -1, int(message), channel)
         self._launchers.append((pid, control, process))
+        hardening.die_first(process.pid)
         self._baseline += limits.loaded_bytes(process.pid)
         self._founders = self.processes()
         self._fresh = process.pid, limits.reserved_bytes(process.pid)

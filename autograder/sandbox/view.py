@@ -70,7 +70,7 @@ def bwrap_arguments(uid: int, user_namespace: bool, descriptors: dict[str, int])
     lines += [("--file", descriptor, path) for path, descriptor in descriptors.items()]
     lines += [("--dev-bind", f"/dev/{name}", f"/dev/{name}") for name in DEVICES]
     lines += [("--symlink", f"/proc/self/fd{end}", f"/dev/{name}") for name, end in LINKS.items()]
-    lines += [("--remount-ro", path) for path in (*hidden, *engines, "/")]
+    lines += [("--remount-ro", path) for path in (*hidden, *engines, "/proc", "/")]
     return [str(word) for line in lines for word in line]
 
 

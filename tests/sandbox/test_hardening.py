@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from autograder.sandbox import hardening, seccomp
 from autograder.sandbox.limits import MIB, Limits
@@ -44,9 +45,15 @@ def room() -> Iterator[Room]:
         yield room
 
 
-def verdict(program: bytes, arch: int, number: int, argument: int = 0) -> int:
+@pytest.fixture
+def roomy() -> Iterator[Room]:
+    with Room(Limits(), None) as room:
+        yield room
+
+
+def verdict(program: bytes, arch: int, number: int, *arguments: int) -> int:
     """What the kernel would make of a call: the program, run by hand."""
-    data = struct.pack("=IIQQ", number, arch, 0, argument)
+    data = struct.pack("=IIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
     lines = list(struct.iter_unpack("=HBBI", program))
     at = word = 0
     while True:
@@ -55,8 +62,12 @@ def verdict(program: bytes, arch: int, number: int, argument: int = 0) -> int:
         match code:
             case seccomp.LOAD:
                 (word,) = struct.unpack_from("=I", data, value)
+            case seccomp.MASK:
+                word &= value
             case seccomp.EQUAL:
                 at += yes if word == value else no
+            case seccomp.AT_LEAST:
+                at += yes if word >= value else no
             case seccomp.ANY_BIT:
                 at += yes if word & value else no
             case seccomp.RETURN:
@@ -71,10 +82,10 @@ ORDINARY = {"x86_64": (0, 1, 9, 57, 59, 61, 231, 257), "aarch64": (63, 64, 221, 
 
 @pytest.mark.parametrize("machine", seccomp.MACHINES)
 class TestFilter:
-    def judge(self, machine: str, number: int, argument: int = 0) -> int:
+    def judge(self, machine: str, number: int, *arguments: int) -> int:
         program = seccomp.filter_program(machine)
         assert program is not None
-        return verdict(program, seccomp.MACHINES[machine][1], number, argument)
+        return verdict(program, seccomp.MACHINES[machine][1], number, *arguments)
 
     def test_every_call_of_the_table_is_refused_and_ordinary_ones_are_not(self, machine: str) -> None:
         column = seccomp.MACHINES[machine][0]
@@ -96,17 +107,71 @@ class TestFilter:
         assert self.judge(machine, seccomp.CLONE[column], 0x01200000 | signal.SIGCHLD) == seccomp.ALLOW
         assert self.judge(machine, seccomp.CLONE3[column]) == ABSENT
 
-    def test_three_families_of_sockets_are_left(self, machine: str) -> None:
+    def test_three_families_of_sockets_are_left_with_their_usual_types_and_protocols(self, machine: str) -> None:
         column = seccomp.MACHINES[machine][0]
-        allowed = {family for family in range(64) if self.judge(machine, seccomp.SOCKET[column], family) == seccomp.ALLOW}
-        assert allowed == {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6}
-        pairs = {family for family in range(64) if self.judge(machine, seccomp.SOCKETPAIR[column], family) == seccomp.ALLOW}
-        assert pairs == {socket.AF_UNIX}
+        protocols = (0, 1, 2, 6, 17, 33, 58, 132, 136, 255, 256, 262)
+        tried = [(family, kind, 0) for family in range(48) for kind in (1, 2, 3)]
+        tried += [(family, kind, protocol) for family in (1, 2, 10) for kind in range(11) for protocol in protocols]
+        left = {each for each in tried if self.judge(machine, seccomp.SOCKET[column], *each) == seccomp.ALLOW}
+        assert left == {(1, 1, 0), (1, 2, 0), (1, 5, 0)} | {
+            (family, *rest) for family in (2, 10) for rest in ((1, 0), (1, 6), (2, 0), (2, 17))
+        }
+        pairs = {each for each in tried if self.judge(machine, seccomp.SOCKETPAIR[column], *each) == seccomp.ALLOW}
+        assert pairs == {(1, 1, 0), (1, 2, 0), (1, 5, 0)}
+        flags = socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        assert self.judge(machine, seccomp.SOCKET[column], 2, 1 | flags, 6) == seccomp.ALLOW
+        assert self.judge(machine, seccomp.SOCKET[column], 2, 1 | flags, 262) == REFUSED
+
+    @pytest.mark.parametrize("name", seccomp.REFUSED_ARGUMENTS)
+    def test_some_values_of_an_argument_are_refused_and_others_are_not(self, machine: str, name: str) -> None:
+        call, argument, values = seccomp.REFUSED_ARGUMENTS[name]
+        number = call[seccomp.MACHINES[machine][0]]
+        for value in values:
+            arguments = [3, 3, 3]
+            assert self.judge(machine, number, *arguments) == seccomp.ALLOW
+            arguments[argument] = value
+            assert self.judge(machine, number, *arguments) == REFUSED
+            arguments[argument] = value | 2**32  # the kernel reads the low half, and so does the filter
+            assert self.judge(machine, number, *arguments) == REFUSED
+            assert self.judge(machine, number + 1000, *arguments) == ABSENT
+
+    def test_calls_that_are_newer_than_the_table_are_absent(self, machine: str) -> None:
+        gap = range(*seccomp.UNUSED)
+        assert {self.judge(machine, number) for number in (*gap, *range(seccomp.NEWER, 700))} == {ABSENT}
+        assert {self.judge(machine, number) for number in (424, 434, 436, 437, 439, 452)} == {seccomp.ALLOW}
 
 
 def test_there_is_no_filter_for_a_machine_that_is_not_in_the_table() -> None:
     assert seccomp.filter_program("riscv64") is None
 
+
+KEPT = """
+accept accept4 access alarm arch_prctl bind brk capget chdir chmod chown clock_getres clock_gettime clock_nanosleep close
+close_range connect copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2
+epoll_wait eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fallocate fchdir fchmod fchmodat
+fchmodat2 fchown fchownat fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstatat fstatfs fsync
+ftruncate futex futex_waitv futimesat get_robust_list getcpu getcwd getdents getdents64 getegid geteuid getgid getgroups
+getitimer getpeername getpgid getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid
+getsockname getsockopt gettid gettimeofday getuid getxattr ioprio_get kill lchown lgetxattr link linkat listen listxattr
+llistxattr lremovexattr lseek lsetxattr lstat madvise membarrier mincore mkdir mkdirat mknod mknodat mlock mlock2 mlockall
+mmap mprotect mremap msync munlock munlockall munmap nanosleep newfstatat open openat openat2 pause pidfd_open
+pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll pread64 preadv preadv2 prlimit64 pselect6 pwrite64
+pwritev pwritev2 read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg removexattr rename renameat renameat2
+restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend
+rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
+sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_yield seccomp select sendfile sendmmsg sendmsg
+sendto set_robust_list set_tid_address setfsgid setfsuid setgid setgroups setitimer setpgid setpriority setregid setresgid
+setresuid setreuid setrlimit setsid setsockopt setuid setxattr shutdown sigaltstack signalfd signalfd4 stat statfs statx
+symlink symlinkat sync_file_range sync_file_range2 sysinfo tgkill time timer_create timer_delete timer_getoverrun
+timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime times tkill truncate umask uname unlink unlinkat
+utime utimensat utimes vfork wait4 waitid write writev
+"""
+"""What is left: what programs of a notebook use, and what a process can only do to itself and its children."""
+NOT_THERE = """
+_sysctl afs_syscall create_module epoll_ctl_old epoll_wait_old get_kernel_syms get_thread_area getpmsg putpmsg query_module
+security set_thread_area tuxcall vserver arch_specific_syscall syscalls
+"""
+"""Names that stand in the headers, and no kernel of these machines has the call, or they are no calls."""
 
 HEADERS = {"x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "/usr/include/asm-generic/unistd.h"}
 
@@ -119,13 +184,17 @@ def test_the_numbers_are_those_of_the_kernel(machine: str) -> None:
     lines = [line.split() for line in header.read_text().splitlines() if line.startswith("#define __NR")]
     known = {words[1].removeprefix("__NR_").removeprefix("__NR3264_"): words[2] for words in lines if len(words) > 2}
     rows = {**seccomp.REFUSED_CALLS, "clone": seccomp.CLONE, "clone3": seccomp.CLONE3, "socket": seccomp.SOCKET}
-    rows["socketpair"] = seccomp.SOCKETPAIR
-    compared = 0
+    rows |= {"socketpair": seccomp.SOCKETPAIR, **{name: call for name, (call, *_) in seccomp.REFUSED_ARGUMENTS.items()}}
+    column, compared = seccomp.MACHINES[machine][0], 0
+    undecided = {name for name, number in known.items() if number.isdigit() and int(number) < seccomp.NEWER}
+    undecided -= {name for name, number in known.items() if number.isdigit() and int(number) in range(*seccomp.UNUSED)}
+    assert undecided - rows.keys() - {*KEPT.split()} - {*NOT_THERE.split()} == set()
+    assert rows.keys() & {*KEPT.split()} == set()
     for name, row in rows.items():
-        if (number := row[seccomp.MACHINES[machine][0]]) is not None and known.get(name, "").isdigit():
+        if (number := row[column]) is not None and known.get(name, "").isdigit():
             assert int(known[name]) == number, name
             compared += 1
-    assert compared > 55
+    assert compared > 100
 
 
 def raw(number: int | None, *arguments: int) -> str:
@@ -158,6 +227,30 @@ class TestCalls:
 
         assert asked(either, tried) == ["EPERM"] * 43
 
+    def test_protocols_that_no_notebook_speaks_are_refused(self, either: Room) -> None:
+        mptcp, lite, ping, raw_unix = (2, 1, 262), (2, 2, 136), (2, 2, 1), (1, 3, 0)
+        tried = [mptcp, lite, ping, raw_unix, (10, 1, 262), (10, 5, 132), (2, 3, 6)]
+        assert asked(either, lambda: [raw(seccomp.SOCKET[self.column], *each) for each in tried]) == ["EPERM"] * len(tried)
+        assert asked(either, lambda: [socket.socket(family, kind).fileno() > 2 for family, kind, _ in seccomp.SOCKETS]) == [
+            True
+        ] * len(seccomp.SOCKETS)
+
+    def test_values_of_arguments_are_refused(self, either: Room) -> None:
+        def tried() -> dict[str, str]:
+            calls = {}
+            for name, (call, argument, values) in seccomp.REFUSED_ARGUMENTS.items():
+                for value in values:
+                    calls[f"{name} {value}"] = raw(call[self.column], *[1] * argument, value)
+            return calls
+
+        errors = asked(either, tried)
+        assert len(errors) >= 5
+        assert {name: error for name, error in errors.items() if error != "EPERM"} == {}
+
+    def test_calls_of_newer_kernels_are_absent(self, either: Room) -> None:
+        newer = range(seccomp.NEWER, 480)
+        assert asked(either, lambda: {raw(number) for number in newer}.__repr__()) == "{'ENOSYS'}"
+
     def test_what_notebooks_do_still_works(self, either: Room) -> None:
         def work() -> list[object]:
             seen: list[object] = []
@@ -171,6 +264,30 @@ class TestCalls:
             return seen
 
         assert asked(either, work) == ["thread", "child\n", "pair"]
+
+    def test_what_programs_in_python_do_still_works(self, roomy: Room) -> None:
+        program = Path(__file__).with_name("programs.py").read_text()
+
+        def work() -> list[str]:
+            Path("program.py").write_text(program)
+            done = subprocess.run([sys.executable, "program.py"], capture_output=True, text=True, timeout=100)
+            return [done.stdout, done.stderr]
+
+        said, errors = asked(roomy, work)
+        told = ["fork [1, 4]", "spawn [1, 4]", "forkserver [1, 4]", "executor [1, 4]", "asyncio two", "shared 7", "figure True"]
+        assert said.splitlines() == told, errors
+        assert errors == ""
+
+    def test_what_is_done_with_torch_still_works(self, roomy: Room) -> None:
+        def work() -> list[object]:
+            torch.set_num_threads(3)
+            numbers = torch.arange(250_000.0).view(500, 500)
+            product = (numbers @ numbers)[0, 0].item()
+            data = torch.utils.data.TensorDataset(torch.arange(6.0))
+            batches = torch.utils.data.DataLoader(data, batch_size=2, num_workers=2)
+            return [product > 0, torch.get_num_threads(), [batch.sum().item() for (batch,) in batches]]
+
+        assert asked(roomy, work) == [True, 3, [1.0, 5.0, 9.0]]
 
 
 def fresh(size: int) -> mmap.mmap:
@@ -252,6 +369,24 @@ class TestLimits:
             return count
 
         assert asked(either, start) == 9
+
+    def test_timers_are_counted(self, either: Room) -> None:
+        timer_create = (222, 107)[platform.machine() == "aarch64"]
+
+        def flood() -> list[object]:
+            for number in range(5000):
+                if error := raw(timer_create, 1, 0, ctypes.addressof(ctypes.create_string_buffer(8))):
+                    return [number, error]
+            return [-1, ""]
+
+        number, error = asked(either, flood)
+        assert error == "EAGAIN"
+        assert 0 < number <= hardening.MAX_SIGNALS
+
+    def test_nobody_gets_ahead_of_others(self, either: Room) -> None:
+        kinds = (resource.RLIMIT_NICE, resource.RLIMIT_RTPRIO)
+        assert asked(either, lambda: [resource.getrlimit(kind) for kind in kinds]) == [[0, 0], [0, 0]]
+        assert "denied" in asked(either, lambda: os.setpriority(os.PRIO_PROCESS, 0, -1))
 
     def test_a_file_has_its_size(self, either: Room) -> None:
         def write() -> int:
@@ -343,6 +478,32 @@ class TestStart:
             return [os.getsid(0) == os.getpid(), os.umask(0), int(Path("/proc/self/oom_score_adj").read_text())]
 
         assert asked(either, seen) == [True, 0o022, 1000]
+
+    def test_in_a_room_that_cannot_be_taken_back(self, room: Room) -> None:
+        def seen() -> list[str]:
+            errors = []
+            for path in Path("/proc").glob("[0-9]*/oom_*adj"):
+                try:
+                    path.write_text("-17")
+                except OSError as error:
+                    errors.append(errno.errorcode[error.errno or 0])
+            return [*sorted({*errors}), Path("/proc/self/oom_score_adj").read_text()]
+
+        assert asked(room, seen) == ["EROFS", "1000\n"]
+
+    def test_in_a_room_no_file_of_proc_can_be_written(self, room: Room) -> None:
+        def seen() -> list[str]:
+            opened = []
+            for folder, _, names in os.walk("/proc/self"):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    if not os.path.islink(path):
+                        with suppress(OSError):
+                            os.close(os.open(path, os.O_WRONLY))
+                            opened.append(path)
+            return opened
+
+        assert asked(room, seen) == []
 
     def test_its_environment_is_its_own(self, either: Room, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SECRET", "do-not-tell")

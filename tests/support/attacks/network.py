@@ -50,4 +50,19 @@ for family in (socket.AF_INET, socket.AF_INET6):
 """,
         shows="16 refused PermissionError",
     ),
+    "other-protocols": at(
+        "dz",
+        "opens sockets of the usual families that speak something else than TCP and UDP",
+        ATTEMPT
+        + """
+import socket
+for family in (socket.AF_INET, socket.AF_INET6):
+    for kind, protocol in ((1, 262), (1, 132), (1, 256), (2, 136), (2, 1), (2, 58), (5, 132), (6, 33), (3, 6), (10, 3)):
+        attempt((family, kind, protocol), lambda: socket.socket(family, kind, protocol))
+attempt('raw unix', lambda: socket.socket(socket.AF_UNIX, 3))
+attempt('raw pair', lambda: socket.socketpair(socket.AF_UNIX, 3))
+print([socket.socket(family, kind).close() for family in (socket.AF_INET, socket.AF_INET6) for kind in (1, 2)])
+""",
+        shows=r"1, 262\) refused PermissionError(.|\n)*^raw pair refused(.|\n)*\[None, None, None, None\]",
+    ),
 }

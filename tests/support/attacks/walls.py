@@ -85,4 +85,50 @@ for command in (['su', '-c', 'id'], ['mount', '-t', 'tmpfs', 'x', '/tmp'], ['chs
 """,
         shows="^0000000000000000 1 True(.|\n)*refused",
     ),
+    "lives-longest": at(
+        "dz",
+        "has others killed in its place when memory runs out, and turns other knobs of the kernel in /proc",
+        ATTEMPT
+        + """
+import glob
+knobs = ('oom_score_adj', 'oom_adj', 'autogroup', 'timerslack_ns', 'coredump_filter', 'clear_refs', 'comm', 'loginuid',
+    'setgroups', 'attr/current', 'sched', 'make-it-fail', 'mem')
+for pid in ('self', 'thread-self', *(path.split('/')[2] for path in glob.glob('/proc/[0-9]*'))):
+    for knob in knobs:
+        attempt(f'{pid} {knob}', lambda: open(f'/proc/{pid}/{knob}', 'r+').write('0'))
+print(open('/proc/self/oom_score_adj').read().strip())
+""",
+        shows="^self oom_score_adj refused(.|\n)*^1000$",
+    ),
+    "calls-seldom-used": at(
+        "dz",
+        "uses parts of the kernel that no notebook needs: other ways to wait, to copy and to be told",
+        ATTEMPT
+        + SYSCALL
+        + """
+intel = os.uname().machine == 'x86_64'
+room = ctypes.create_string_buffer(256)
+calls = {'io_setup': ((206, 0), 8, ctypes.byref(room)), 'inotify_init1': ((294, 26), 0), 'fanotify': ((300, 262), 0, 0),
+    'vmsplice': ((278, 75), 1, 0, 0, 0), 'splice': ((275, 76), 0, 0, 1, 0, 1, 0), 'tee': ((276, 77), 0, 1, 1, 0),
+    'sync': ((162, 81),), 'get_mempolicy': ((239, 236), 0, 0, 0, 0, 0), 'ioprio_set': ((251, 30), 1, 0, 3 << 13),
+    'landlock': ((444, 444), 0, 0, 1), 'mseal': ((462, 462), 0, 0, 0), 'sched_core': ((157, 167), 62, 1, 0, 0, 0),
+    'fnotify': ((72, 25), os.open('/usr', os.O_RDONLY), 1026, 2), 'shmget': ((29, 194), 0, 4096, 0o1600)}
+for name, (numbers, *arguments) in calls.items():
+    attempt(name, lambda: syscall(numbers[not intel], *arguments))
+""",
+        shows="^io_setup refused(.|\n)*^shmget refused",
+    ),
+    "timers-without-end": at(
+        "dz",
+        "fills the memory of the kernel with timers, each with signals to come",
+        ATTEMPT
+        + SYSCALL
+        + """
+def flood():
+    for number in range(40_000):
+        syscall(222 if os.uname().machine == 'x86_64' else 107, 1, 0, ctypes.byref(ctypes.c_int()))
+attempt('timers', flood)
+""",
+        shows="^timers refused",
+    ),
 }
