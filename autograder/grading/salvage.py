@@ -102,7 +102,7 @@ def salvage(nb: NotebookNode) -> list[str]:
         nb.nbformat_minor = MINOR
         notes.append(f"The notebook did not say its version: it is 4.{MINOR} now.")
     notes += salvage_ids(nb)
-    return notes if _is_valid(nb) else notes + _salvage_shape(nb)
+    return [*notes, *([] if _is_valid(nb) else _salvage_shape(nb)), *_salvage_metadata(nb)]
 
 
 def salvage_ids(nb: NotebookNode) -> list[str]:
@@ -196,6 +196,34 @@ def _salvage_shape(nb: NotebookNode) -> list[str]:
             nb.cells[index] = _plain(cell)
             notes.append(f"Cell {index + 1} of the submission was malformed: only its text was kept.")
     return notes
+
+
+WIDGETS, STATES = "widgets", "application/vnd.jupyter.widget-state+json"
+OF_NBCONVERT = ("transient", "magics_language")
+"""What nbconvert writes into the metadata of cells for itself while it makes a page, and is in no file."""
+
+
+def _salvage_metadata(nb: NotebookNode) -> list[str]:
+    """Removes metadata at which nbconvert stops when it makes a page. They are valid: the format does not say their types."""
+    removed = set()
+    if WIDGETS in nb.metadata and not _are_states(nb.metadata[WIDGETS]):
+        removed.add(WIDGETS)
+        del nb.metadata[WIDGETS]
+    for cell in nb.cells:
+        found = {key for key in OF_NBCONVERT if key in cell.metadata}
+        if not isinstance(cell.metadata.get("raw_mimetype", ""), str):
+            found.add("raw_mimetype")
+        for key in found:
+            del cell.metadata[key]
+        removed |= found
+    listed = ", ".join(f"`{key}`" for key in sorted(removed))
+    return [f"The notebook had metadata of which no page can be made ({listed}): they were removed."] if removed else []
+
+
+def _are_states(widgets: Any) -> bool:
+    """Whether these are the states of widgets. Those that Colab writes have another form."""
+    states = widgets.get(STATES) if isinstance(widgets, dict) else None
+    return isinstance(states, dict) and isinstance(states.get("state"), dict)
 
 
 def _only(nb: NotebookNode, metadata: dict[str, Any], *cells: NotebookNode) -> NotebookNode:

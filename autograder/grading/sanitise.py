@@ -7,6 +7,7 @@ it, the templates below them write the width of an image without quotes, and lin
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from typing import Any
 
 import nh3
@@ -33,13 +34,36 @@ def clean_html(html: object) -> str:
 
 @pass_context
 def markdown2html(context: Context, source: str) -> str:
-    """Markdown as nbconvert renders it, then cleaned: the other way round, markdown could hide HTML from the cleaning."""
-    return clean_html(_exporter().markdown2html(context, source))
+    """Markdown as nbconvert renders it, then cleaned: the other way round, markdown could hide HTML from the cleaning.
+
+    What nbconvert cannot render is shown as it was written: it stops at a picture that is not attached, and must not stop here.
+    """
+    cell = context.get("cell") or {}
+    found = cell.get("attachments") if cell.get("cell_type") == "markdown" else None
+    attachments = _Attachments({name: data for name, data in (found or {}).items() if data})
+    try:
+        html = _exporter().markdown2html({"cell": {"attachments": attachments}}, source)
+    except Exception:  # mistune and its plugins raise whatever they stumble on
+        html = f"<pre>{escape(source)}</pre>"
+    return clean_html(html)
+
+
+class _Attachments(dict[str, Any]):
+    """Attachments by name. One that is missing is no picture, so that its description is shown."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> dict[str, str]:
+        return {"text/plain": ""}
 
 
 def number_from_metadata(output: dict[str, Any], key: str, mimetype: str | None = None) -> float | None:
     """A width or a height that is a number, or nothing."""
-    value = get_metadata(output, key, mimetype)
+    try:
+        value = get_metadata(output, key, mimetype)
+    except (AttributeError, TypeError):  # it is no metadata
+        return None
     return value if isinstance(value, int | float) else None
 
 

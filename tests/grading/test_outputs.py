@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.course.cells import Role
@@ -121,3 +123,57 @@ def test_a_strange_message_leaves_the_others_and_the_notebook_whole(kind: str, n
         notebook = new_notebook(cells=[new_code_cell(outputs=each)])
         nbformat.validate(notebook)
         assert nbformat.reads(nbformat.writes(notebook), as_version=4) is not None
+
+
+def shown(data: Any, metadata: Any = None) -> Any:
+    """The one output that data become."""
+    content = {"data": data, "metadata": metadata or {}, "transient": {}}
+    return outputs([[{"msg_type": "display_data", "content": content}]], [S])[0][0]
+
+
+WIDGET, VERDICT, PNG = "application/vnd.jupyter.widget-view+json", "application/vnd.autograder.verdict+json", "image/png"
+NESTED: Any = {}
+for _ in range(40):
+    NESTED = {"a": NESTED}
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/latex", PNG, "image/svg+xml", "application/javascript", "x", ""])
+@pytest.mark.parametrize("value", [5, 2.5, None, True, ["a", 5], {}, {"a": "b"}, {1, 2}, b"x", torch.zeros(2)], ids=repr)
+def test_data_that_are_no_text_are_left_out_where_text_belongs(kind: str, value: Any) -> None:
+    assert shown({kind: value, PLAIN: "also"}).data == {PLAIN: "also"}
+    assert shown({kind: value}).data == {PLAIN: f"This output was malformed, and is not shown: {kind}."}
+
+
+@pytest.mark.parametrize(
+    "value", ["text", 5, None, [], {}, {"model_id": 5}, {"model_id": []}, {"outcome": {}}, NESTED, {1}], ids=str
+)
+def test_what_readers_ask_for_by_name_is_a_text(value: Any) -> None:
+    for kind in (WIDGET, VERDICT):
+        assert shown({kind: value, PLAIN: "also"}).data == {PLAIN: "also"}
+    assert shown({WIDGET: {"model_id": "a", "version_major": 2}}).data == {WIDGET: {"model_id": "a", "version_major": 2}}
+
+
+def test_json_may_be_anything_that_can_be_written_and_read() -> None:
+    rows = [1, 2.5, None, True, {"a": ["b"]}]
+    for kind in ("application/json", "application/geo+json", "application/vnd.x+json"):
+        assert shown({kind: rows}).data == {kind: rows}
+        assert shown({kind: [math.nan, math.inf, "\ud83d"]}).data == {kind: ["nan", "inf", "\\ud83d"]}
+        for value in ({1, 2}, b"x", torch.zeros(2), NESTED, 1j, {5: "x"}):
+            assert kind not in shown({kind: value}).data
+
+
+def test_lines_are_joined_and_half_characters_are_escaped() -> None:
+    assert shown({"text/html": ["<b>", "</b>"]}).data == {"text/html": "<b></b>"}
+    assert shown({"text/html": "\ud83d \U0001f600"}).data == {"text/html": "\\ud83d \U0001f600"}
+    assert shown({"text/\ud83d": "x"}).data == {"text/\\ud83d": "x"}
+    assert made([stream("\ud83d")]) == [["\\ud83d"]]
+
+
+def test_metadata_are_of_the_types_that_pages_read() -> None:
+    good = {"needs_background": "light", PNG: {"width": 40, "height": 2.5, "unconfined": True}, "isolated": False}
+    assert shown({PNG: "eA=="}, good).metadata == good
+    for wrong in (5, "x", [1], None):
+        assert shown({PNG: "eA=="}, {PNG: wrong}).metadata == {}
+        assert shown({PNG: "eA=="}, {"filenames": wrong, "isolated": wrong}).metadata == {}
+    for size in ("40", True, 0, -1, 10**6, math.nan, [1], None):
+        assert shown({PNG: "eA=="}, {"width": size, PNG: {"height": size}}).metadata == {PNG: {}}

@@ -34,6 +34,23 @@ def hostile_metadata(nb: NotebookNode) -> None:
         each.metadata.update(tags=[SCRIPT], name=SCRIPT, slideshow={"slide_type": SCRIPT})
 
 
+def odd_metadata(nb: NotebookNode) -> None:
+    """Valid, and of types that no page expects."""
+    nb.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {"0": {"model_name": "FloatProgressModel"}}}
+    nb.metadata.more = {"deep": [[[[[[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]]]]]]}
+    for each in nb.cells:
+        each.metadata.update(transient=[1], magics_language=5, alt={"a": 1}, filenames=5, slideshow=5, format="x")
+    nb.cells.append(NotebookNode(cell_type="raw", id="raw", source="raw", metadata={"raw_mimetype": ["text/html"]}))
+
+
+def missing_pictures(nb: NotebookNode) -> None:
+    cell(nb, "explain").source = "![a plot](attachment:missing.png) ![an empty one](attachment:empty.png) ![](attachment:)"
+    cell(nb, "explain").attachments = {"empty.png": {}, "list.png": {"application/json": [1]}}
+    nb.cells.append(
+        NotebookNode(cell_type="markdown", id="odd", source="![p](attachment:list.png)", metadata={}, attachments={})
+    )
+
+
 def bombs(nb: NotebookNode) -> None:
     """Text that takes for ever to lay out."""
     cell(nb, "explain").source = """
@@ -67,6 +84,51 @@ PAGES = {
     "page-text": Attack("has scripts in its text", edit=hostile_text),
     "page-metadata": Attack("has scripts in its metadata", edit=hostile_metadata),
     "page-bombs": Attack("has text that takes long to lay out", edit=bombs),
+    "page-widget-text": at(
+        "dz",
+        "shows a widget that is a text, as one that is nobody's does not stop the page",
+        """
+from IPython.display import display
+for view in ('text', 5, None, [], {}, {'model_id': []}, {'model_id': {'a': 1}}, {'model_id': 'nobody'}):
+    display({'application/vnd.jupyter.widget-view+json': view}, raw=True)
+print('shown')""",
+        shows="shown$",
+    ),
+    "page-odd-data": at(
+        "dz",
+        "shows data of types that do not go with their names",
+        """
+from IPython.display import Markdown, display
+deep = []
+for _ in range(50):
+    deep = [deep]
+values = (5, None, True, ['a', 5], {'a': deep}, float('nan'), '\\ud83d', {1, 2}, b'x', 10 ** 4000)
+for kind in ('html', 'markdown', 'latex', 'plain', 'vnd.mermaid'):
+    display(*({f'text/{kind}': value} for value in values), raw=True)
+for kind in ('image/png', 'image/jpeg', 'image/svg+xml', 'application/javascript', 'application/pdf', 'nothing', ''):
+    display(*({kind: value} for value in values), raw=True)
+for kind in ('json', 'geo+json', 'vnd.plotly.v1+json', 'vnd.autograder.verdict+json', 'vnd.jupyter.widget-view+json'):
+    display(*({f'application/{kind}': value} for value in values), raw=True)
+display(Markdown('![plot](attachment:plot.png)'))
+print('shown')""",
+        shows="shown$",
+    ),
+    "page-odd-settings": at(
+        "dz",
+        "shows pictures with metadata of other types, and of other sizes than a page has",
+        """
+from IPython.display import display
+values = (5, -1, 10 ** 300, 'x', None, [1], {'width': [1]}, float('inf'), {'image/png': 7})
+for key in ('width', 'height', 'unconfined', 'isolated', 'alt', 'filenames', 'image/png', 'text/html'):
+    for value in values:
+        data = {'image/png': 'eA==', 'text/html': 'x'}
+        display({'image/png': 'eA=='}, {'text/html': 'x'}, metadata={key: value}, raw=True)
+        display({'image/png': 'eA=='}, metadata={'image/png': {key: value}}, raw=True)
+print('shown')""",
+        shows="shown$",
+    ),
+    "page-odd-metadata": Attack("has metadata of types that pages do not expect", edit=odd_metadata),
+    "page-missing-pictures": Attack("shows pictures that are not attached", edit=missing_pictures),
     "page-deep-output": at(
         "dz",
         "shows what takes long to lay out",
