@@ -51,8 +51,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "length": len,
     "iterate": iter,
     "next": next,
-    "text": str,
-    "form": repr,
+    "text": lambda value: str.__str__(str(value)),
+    "form": lambda value: str.__str__(repr(value)),
     "truth": bool,
     "is": isinstance,
     **{name: getattr(operator, name) for name in ("eq", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "matmul")},
@@ -186,7 +186,7 @@ class Agent:
         hidden = self.shell.shell.user_ns_hidden
         values, sizes = {}, {}
         for name, value in self.shell.names.items():
-            if isinstance(name, str) and name[:1] != "_" and hidden.get(name, MISSING) is not value:
+            if type(name) is str and name.isidentifier() and name[:1] != "_" and hidden.get(name, MISSING) is not value:
                 if type(value) in SMALL_TYPES and (not isinstance(value, str) or len(value) < MAX_NAME):
                     values[name] = value
                 else:

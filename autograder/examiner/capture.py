@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
@@ -17,11 +18,13 @@ from typing import Any, NoReturn
 from ipykernel import zmqshell
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.error import StdinNotImplementedError
+from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 from matplotlib import pyplot
 from traitlets.config import Config
 
-from autograder.examiner.exam import Message
+from autograder.examiner.exam import Message, bytes_of
+from autograder.text import json_data
 
 QUIET_CONFIG = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"autoindent": False}})
 """No history: IPython writes it to disk in a thread, which a fork does not have."""
@@ -42,21 +45,26 @@ class Recorder(Session):
     def send(self, stream: object, msg_or_type: Message | str, content: Any = None, *_: Any, **__: Any) -> None:
         """Called by the shell, with a message or with its type and content."""
         message = self.msg(msg_or_type, content) if isinstance(msg_or_type, str) else msg_or_type
-        text = json.dumps(message["content"], default=str)
+        try:
+            text = json.dumps(message["content"], default=_data)
+        except TypeError:  # keys that JSON does not have, which a kernel turns into text
+            text = json.dumps(json_clean(message["content"]), default=_data)
         size = len(text)
         if size > self.left and message["msg_type"] != "error":
             self.cut = True
             return
         self.left -= size
-        self.messages.append({"msg_type": message["msg_type"], "content": json.loads(text)})  # plain data, as a kernel sends
+        # plain data, as a kernel sends
+        self.messages.append({"msg_type": str(message["msg_type"]), "content": json_data(json.loads(text))})
 
     def write(self, name: str, text: str) -> None:
         """Records text for a stream. Pieces in a row become one message, until a message of another kind comes."""
-        if len(text) > max(self.left, 0):
-            self.cut, text = True, text[: max(self.left, 0)]
+        size, left = bytes_of(text), max(self.left, 0)
+        if size > left:
+            self.cut, text = True, text.encode(errors="surrogatepass")[:left].decode(errors="ignore")
         if not text:
             return
-        self.left -= len(text)
+        self.left -= size
         last = self.messages[-1] if self.messages else None
         if last is not None and last["msg_type"] == "stream" and last["content"]["name"] == name:
             last["content"]["pieces"].append(text)
@@ -119,6 +127,11 @@ def start_shell(ipython_dir: str) -> Shell:
     getpass.getpass = partial(_no_input, "getpass")
     vars(zmqshell)["system"] = _system
     return recording
+
+
+def _data(value: object) -> Any:
+    """A value that JSON does not have: bytes as a kernel sends them, and of all else the text."""
+    return b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def _written(descriptor: int) -> str:

@@ -2,7 +2,7 @@
 
 The text is JSON: `None`, truth values, numbers and strings stand for themselves, all else is an array that begins with its
 kind. There are no JSON objects. The blob, in the format of safetensors, holds whatever is long: tensors, arrays, bytes, long
-strings.
+strings, and those with halves of surrogate pairs, which JSON in UTF-8 does not have.
 
 A value is data only if its type is exactly one of those in the tables: an instance of a subclass is not. But a parameter
 arrives as a tensor, and an `OrderedDict`, `defaultdict` or `Counter` as a dict. A tensor arrives contiguous, without its graph.
@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from autograder.errors import AutograderError
+from autograder.text import writable
 
 MAX_VALUES, MAX_DEPTH = 2**20, 64
 """A message has at most so many values, nested so deep."""
@@ -148,7 +149,7 @@ def _scalar_of(name: str, digits: str) -> Any:
 BLOBS: dict[str, Callable[[str, list[int], bytearray], Any]] = {
     "tensor": _tensor_of,
     "array": _array_of,
-    "text": lambda name, shape, data: str(data, "utf-8"),
+    "text": lambda name, shape, data: str(data, "utf-8", "surrogatepass"),
     "bytes": lambda name, shape, data: bytes(data),
 }
 """Makes a value that lies in the blob, by its kind: from the name of its dtype, its shape and its bytes."""
@@ -247,11 +248,10 @@ class _Writer:
         raise Unsendable(f"{what} cannot be sent, seen at message{place}: only data can. Send tensors, numbers, text, lists.")
 
     def text(self, value: str) -> Any:
-        try:
-            data = value.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair
-            return None
-        return value if len(value) <= MAX_INLINE else self.leaf(value, "text", "uint8", np.frombuffer(data, np.uint8))
+        data = value.encode(errors="surrogatepass")
+        if len(value) <= MAX_INLINE and (value.isascii() or writable(value) is value):
+            return value
+        return self.leaf(value, "text", "uint8", np.frombuffer(data, np.uint8))
 
     def container(self, value: Any, where: tuple[Any, ...]) -> list[Any]:
         mutable = type(value) not in (tuple, frozenset)

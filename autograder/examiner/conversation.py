@@ -124,7 +124,7 @@ def described(error: BaseException) -> dict[str, Any]:
 def safe_text(value: object) -> str:
     """The text of a value, cut off; the empty string if its class fails to give one."""
     try:
-        return str(value)[:MAX_MESSAGE_CHARACTERS]
+        return str.__str__(str(value))[:MAX_MESSAGE_CHARACTERS]
     except BaseException:  # the class may be the student's
         return ""
 

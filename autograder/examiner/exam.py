@@ -10,6 +10,7 @@ from typing import Any
 from autograder.course.cells import Cell
 from autograder.course.questions import Exercise
 from autograder.sandbox.limits import Limits
+from autograder.text import NO_DATA, json_data, writable
 from autograder.verdict import Verdict
 
 Message = dict[str, Any]
@@ -66,24 +67,33 @@ class CellRecord:
 def messages_of(sent: list[Any], largest: int) -> tuple[list[Message], int]:
     """The real messages among what a room sent, up to `largest` bytes and MARGIN_BYTES, and how many bytes they are.
 
-    A room may send anything.
+    A room may send anything. What is no JSON in a message is a fixed word: an object of the room would be asked for its text,
+    and could answer with anything.
     """
     found, shown = [], 0
-    for message in sent:
-        if not (isinstance(message, dict) and isinstance(message.get("msg_type"), str)):
-            continue
-        kept = {"msg_type": message["msg_type"], "content": message.get("content")}
-        size = size_of(kept)
-        largest -= size
-        if isinstance(kept["content"], dict) and largest > -MARGIN_BYTES:
-            found.append(kept)
-            shown += size
+    for message in map(json_data, sent):
+        match message:
+            case {"msg_type": str(kind), "content": dict(content)}:
+                kept = {"msg_type": kind, "content": content}
+                size = size_of(kept)
+                largest -= size
+                if largest > -MARGIN_BYTES:
+                    found.append(kept)
+                    shown += size
     return found, shown
 
 
 def size_of(message: Message) -> int:
-    """Bytes of what a message shows, as JSON."""
-    return len(json.dumps(message["content"], default=str))
+    """Bytes of what a message shows: printed text as it is, and all else as JSON."""
+    match message:
+        case {"msg_type": "stream", "content": {"text": str(text), **rest}}:
+            return bytes_of(text) + len(json.dumps(rest))
+    return len(json.dumps(message["content"]))
+
+
+def bytes_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def error_message(name: str, message: str) -> Message:
@@ -148,6 +158,11 @@ class ExamResult:
     def as_dict(self) -> dict[str, Any]:
         """The result in types that JSON knows."""
         return {**vars(self), **{name: _plain(getattr(self, name)) for name in ("cells", "maps", "hints")}}
+
+    def written(self) -> ExamResult:
+        """The same result, in text that any file takes. Students' words are in it."""
+        text = json.dumps(self.as_dict(), ensure_ascii=False, default=lambda _: NO_DATA)
+        return ExamResult.of(json.loads(writable(text)))
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> ExamResult:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from autograder.errors import AutograderError, Died, NotReady, OutOfMemory
 from autograder.examiner import conversation
 from autograder.examiner.capture import Shell
 from autograder.examiner.channel import Channel, Unsendable
-from autograder.examiner.conversation import after
+from autograder.examiner.conversation import MAX_MESSAGE_CHARACTERS, after, safe_text
 from autograder.examiner.exam import (
     CellRecord,
     Exam,
@@ -50,6 +51,7 @@ from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
 from autograder.replay import parsed
 from autograder.sandbox.limits import interrupted_after
+from autograder.sandbox.room import RoomError
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,13 @@ MAX_ERROR_CHARACTERS = 200
 MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 """How an error begins that says that a module is missing."""
 
+FAULT = (
+    "The cell `{}` could not be examined, through no fault of the student's ({}). Grade what depends on it by hand, and report "
+    "this error of the autograder."
+)
+NOT_COUNTED = "Finite differences could not be looked for ({}). Report this error of the autograder."
+NOT_EXAMINED = "this cell could not be examined, through no fault of yours. Your instructor was told."
+
 JUDGES: Mapping[str, Callable[..., None]] = {"check": api.check, "progress": api.progress}
 """The functions in students' cells that need a judge. The room asks the examiner to run them."""
 
@@ -170,10 +179,24 @@ class Examiner:
         """Runs all cells, in their order, and gives a record of each."""
         began = time.monotonic()
         tasks = islice(enumerate(self.exam.tasks, 1), len(self._prefix_records), None)
-        records = [*self._prefix_records, *(self._examine(count, task) for count, task in tasks)]
-        self.notes += self._repetitions()
+        records = [*self._prefix_records, *(self._examine_alone(count, task) for count, task in tasks)]
+        try:
+            self.notes += self._repetitions()
+        except Exception as error:
+            self.failures.append(NOT_COUNTED.format(_words(error)))
         self.seconds["examiner"] = time.monotonic() - began - self.seconds["room"] - self.seconds["cells"]
         return records
+
+    def _examine_alone(self, count: int, task: Cell) -> CellRecord:
+        """Examines a cell. An error of the examiner's own costs that cell, and the instructor is told."""
+        try:
+            return self._examine(count, task)
+        except RoomError:  # no cell could run
+            raise
+        except Exception as error:
+            self.failures.append(FAULT.format(task.id, _words(error)))
+            self._touched += [frozenset()] * (count - len(self._touched))
+            return CellRecord([error_message("NotExamined", NOT_EXAMINED)], f"NotExamined: {NOT_EXAMINED}")
 
     def _examine(self, count: int, task: Cell) -> CellRecord:
         if time.monotonic() > self._deadline:
@@ -232,7 +255,9 @@ class Examiner:
         try:
             student = self._present()
             reply = run(student) if run else self._run(student, count, task)
-        except (Refused, TypeError) as refusal:
+        except Refused as refusal:
+            if not isinstance(refusal.error, EOFError):  # that is what a test's own process ended by
+                self.notes.append(f"The cell `{task.id}` has no record: {refusal}.")
             return CellRecord([error_message("Refused", str(refusal))], str(refusal))
         except Died as death:
             self._note_death(task, death)
@@ -245,7 +270,8 @@ class Examiner:
             self._done.append((count, task))
         messages, shown = messages_of(reply["messages"], self._largest())
         self._left -= shown
-        record = CellRecord(messages, reply["error"] if isinstance(reply["error"], str) else None)
+        error = reply["error"]
+        record = CellRecord(messages, error[:MAX_MESSAGE_CHARACTERS] if isinstance(error, str) else None)
         if student.was_late:
             self._spent[task.source] = conversation.Interrupted("it did not end in time in the notebook")
             say_it_was_late(record, self.exam.limits.cell_seconds)
@@ -324,6 +350,9 @@ class Examiner:
                     self._done.remove(step)
                     self._note_death(step[1], death)
                     break
+                except Exception:
+                    self._done.remove(step)
+                    raise
             else:
                 for given in self._gifts:
                     student.ask("give", **given)
@@ -362,14 +391,14 @@ class Examiner:
                 self.session.concluded.clear()
                 messages, error, cut = self.shell.run(task.source, task.id, count, self.exam.limits.cell_output)
         except (AutograderError, KeyboardInterrupt) as stop:
-            return CellRecord([error_message(type(stop).__name__, str(stop))], in_words(stop))
+            return CellRecord([error_message(type(stop).__name__, safe_text(stop))], in_words(stop, safe_text))
         self.scope.keep(before)
         if error is not None and all(message["msg_type"] != "error" for message in messages):
-            messages.append(error_message(type(error).__name__, str(error)))
+            messages.append(error_message(type(error).__name__, safe_text(error)))
         if cut:
             messages.append(cut_message(self.exam.limits.cell_output))
         verdicts = tuple(self.session.concluded) if task.role is Role.TEST else ()
-        return CellRecord(messages, None if error is None else in_words(error), verdicts)
+        return CellRecord(messages, None if error is None else in_words(error, safe_text), verdicts)
 
     def _test(self, count: int, task: Cell) -> CellRecord:
         """Runs a test here, and takes what it made or changed into the room."""
@@ -465,6 +494,12 @@ class Examiner:
         return {"callback": len(self._callbacks) - 1}
 
 
+def _words(error: Exception) -> str:
+    """An error of the examiner's own, and the line at which it came up."""
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{in_words(error, safe_text)}, in {Path(line.filename).name}, line {line.lineno}"
+
+
 def result_of(
     exam: Exam, cells: Sequence[CellRecord], notes: Sequence[str], failures: Sequence[str], seconds: dict[str, float]
 ) -> ExamResult:
@@ -472,7 +507,7 @@ def result_of(
     session = current_session() if exam.maps or exam.hints else None
     maps = _maps(session) if session and exam.maps else {}
     told = {name: _hints(session, name) for name in exam.hints} if session else {}
-    return ExamResult(cells, notes, failures, seconds, maps, told)
+    return ExamResult(cells, notes, failures, seconds, maps, told).written()
 
 
 def _maps(session: Session) -> dict[str, list[MapNode]]:

@@ -81,7 +81,8 @@ def hide_lines(messages: Sequence[Message], test: Cell) -> None:
     hidden = {line.strip() for line in test.hidden.split("\n") if line.strip()}
     for message in messages:
         content = message["content"]
-        text = ANSI.sub("", "\n".join(map(str, content.get("traceback") or ())))
+        lines = content.get("traceback")
+        text = ANSI.sub("", "\n".join(map(str, lines if isinstance(lines, list) else ())))
         if content.get("ename") not in (None, NotRight.__name__) and any(line in text for line in hidden):
             stopped_at = [line for line in text.split("\n") if ARROW.match(line)]
             if os.environ.get(SAYS) == "outcome" and any(line in at for at in stopped_at for line in hidden):

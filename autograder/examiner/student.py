@@ -15,7 +15,7 @@ from typing import Any
 from autograder.errors import AutograderError, Died, OutOfMemory
 from autograder.examiner import arguments, conversation
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
-from autograder.examiner.conversation import Conversation, Failed, after
+from autograder.examiner.conversation import MAX_MESSAGE_CHARACTERS, Conversation, Failed, after
 from autograder.examiner.operations import Counts
 from autograder.replay.answer import Call
 from autograder.replay.form import FORMS, DistantTensor
@@ -67,6 +67,10 @@ class Refused(AutograderError):
     def __init__(self, error: Exception) -> None:
         super().__init__(f"it did not answer: {type(error).__name__}: {error}")
         self.error = error
+
+
+class _Unsent(Exception):
+    """A question was not asked, because something in it cannot be sent."""
 
 
 class Student:
@@ -122,7 +126,9 @@ class Student:
         except (WireError, ProcessLookupError) as error:
             unsaid = "it did not say why, as after `os._exit` or a crash"
             raise self.end(Died(unsaid if isinstance(error, Closed) else f"it broke off: {error}")) from None
-        except KeyboardInterrupt:  # the answer may still come, and would be taken for that to the next question
+        except _Unsent as unsent:
+            raise TypeError(str(unsent)) from None
+        except BaseException:  # the answer may still come, and would be taken for that to the next question
             self.end(Died("it is gone"))
             raise
 
@@ -135,7 +141,7 @@ class Student:
             self._conversation.put(question, details, deadline)
         except (Unsendable, TooLarge) as error:
             self.kept.append(str(error))
-            raise TypeError(str(error)) from None
+            raise _Unsent(str(error)) from None
         try:
             answer = self._conversation.wait(deadline)
         except Late:
@@ -286,7 +292,7 @@ def revealed(student: Student, description: Mapping[str, Any]) -> Remote:
     if not (type(number) is int and isinstance(kind, str)):
         raise Malformed("an object without a number and a kind")
     if kind not in FROM_AFAR:
-        student.kept.append(f"an object of the class `{kind}` stays in the room")
+        student.kept.append(f"an object of the class `{kind[:MAX_MESSAGE_CHARACTERS]}` stays in the room")
     form = description.get("form")
     is_tensor = isinstance(form, str) and form.startswith(tuple(FORMS)) and form.isprintable()
     bases = (Remote, DistantTensor) if is_tensor else (Remote,)
@@ -336,10 +342,15 @@ class Names(Mapping[str, Any]):
         if self._listed is None:
             answer = self._student.ask("names")
             values, sizes = (
-                {name: value for name, value in answer[part].items() if type(name) is str} for part in ("values", "sizes")
+                {name: value for name, value in answer[part].items() if _is_name(name)} for part in ("values", "sizes")
             )
             self._listed = values, {name: size for name, size in sizes.items() if name not in values}
         return self._listed
+
+
+def _is_name(name: object) -> bool:
+    """Whether code can read a value by this name: `globals()` may have any others."""
+    return type(name) is str and name.isidentifier()
 
 
 @dataclass(frozen=True)
@@ -375,7 +386,8 @@ class RemoteWorkspace:
 
     def function(self, by: str) -> FunctionInfo:
         answer = self.student.ask("function", by=by)
-        return FunctionInfo(tuple(map(str, answer["parameters"])), answer["is_blank"], answer["kind"])
+        parameters = tuple(name for name in answer["parameters"] if type(name) is str)
+        return FunctionInfo(parameters, answer["is_blank"], answer["kind"])
 
     def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
         for name, given, replay in self.student.called:  # one call serves all gradients that it returns
@@ -391,7 +403,8 @@ class RemoteWorkspace:
         return self._asked("answer", code=cell.code, call=vars(call))[0]
 
     def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
-        return self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments))
+        answer = self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments))
+        return {name: value for name, value in answer.items() if _is_name(name)}
 
     def beside(self, local: Mapping[str, Any]) -> RemoteWorkspace:
         return replace(self, names=ChainMap(dict(local), self.names), is_beside=True)  # type: ignore[arg-type]
@@ -407,7 +420,7 @@ class RemoteWorkspace:
             answer = self.student.ask(question, **details)
         except Refused as refusal:
             return Replay(MISSING, refusal.error), {}
-        counts = {name: count for name, count in answer["counts"].items() if type(count) is int}
+        counts = {name: count for name, count in answer["counts"].items() if type(name) is str and type(count) is int}
         replay = Replay(
             MISSING if answer["missing"] else answer["answer"],
             None if answer["error"] is None else conversation.rebuilt(answer["error"]),

@@ -18,12 +18,15 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from autograder.examiner.capture import Shell
+from autograder.examiner.conversation import safe_text
 from autograder.examiner.exam import Exam, ExamResult
 from autograder.examiner.examiner import Examiner, RunPrefix, result_of
 from autograder.forkserver.job import Conditions, Convert, Job, OtherPrefix, Reply
+from autograder.judge.session import in_words
 from autograder.sandbox import hardening
 from autograder.sandbox.limits import USED_UP
 from autograder.sandbox.room import Room, RoomError
+from autograder.text import writable
 
 WATCH_SECONDS = 0.1
 """Seconds between two looks at the memory of a room."""
@@ -154,7 +157,7 @@ def run_exam(
     except OtherPrefix as error:
         reply = Reply(failure=str(error), other_prefix=True)
     except BaseException as error:
-        reply = Reply(failure=f"{type(error).__name__}: {error}")
+        reply = Reply(failure=writable(in_words(error, safe_text)))
     client.send_bytes(reply.packed())
 
 

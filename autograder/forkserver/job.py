@@ -95,7 +95,7 @@ class Reply:
     """Whether it failed only because the notebook does not begin with the cells that had run already."""
 
     def packed(self) -> bytes:
-        return json.dumps(vars(self), default=str).encode()
+        return json.dumps(vars(self)).encode()
 
     @staticmethod
     def unpacked(packed: bytes) -> Reply:

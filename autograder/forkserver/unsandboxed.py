@@ -94,7 +94,7 @@ def live() -> None:
             os.chdir(job.folder)
             with _fresh(shell, job.folder):
                 assert isinstance(job.work, Exam)
-                answer = json.dumps(_examined(job.work, job.course, shell).as_dict(), default=str)
+                answer = json.dumps(_examined(job.work, job.course, shell).as_dict())
             os.chdir(settings)  # the folder may be removed now
             results.write(answer + "\n")
             results.flush()

@@ -26,6 +26,7 @@ from autograder.course.cells import (
 from autograder.course.notebooks import parse
 from autograder.course.reading import complaint, encoding_of, other_kind, text_of, versions, whole_cells
 from autograder.grading.folders import ASK, LINK
+from autograder.text import writable
 
 NOTES = "autograder"
 """Where the notes are in the notebook's metadata: `metadata["autograder"]["restored"]`, a list of sentences."""
@@ -165,19 +166,19 @@ def _of_cells(cells: Sequence[Mapping[str, Any]]) -> NotebookNode:
 
 
 def _salvage_text(nb: NotebookNode) -> list[str]:
-    """Puts question marks for lone surrogates, which are halves of characters and cannot be written to a file."""
+    """Puts `�` for lone surrogates, which are halves of characters and cannot be written to a file."""
     try:
         json.dumps(nb, ensure_ascii=False).encode()
         return []
     except UnicodeEncodeError:
         nb.update(nbformat.from_dict(_writable(nb)))
-        return ["The notebook had text that is no Unicode: each such character is a question mark now."]
+        return ["The notebook had text that is no Unicode: each such character is `�` now."]
 
 
 def _writable(value: Any) -> Any:
     match value:
         case str():
-            return value.encode(errors="replace").decode()
+            return writable(value)
         case list():
             return [_writable(item) for item in value]
         case dict():

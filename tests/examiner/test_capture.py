@@ -13,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.examiner.capture import Recorder
+from autograder.examiner.exam import MARGIN_BYTES, messages_of
 from tests.examiner.test_examiner import ExamRunner, student
 from tests.support.rooms import linux
 
@@ -201,6 +202,13 @@ class TestRecorder:
         recorder.write("stdout", "z")
         assert [len(message["content"]["text"]) for message in recorder.end()] == [999, 1]
         assert recorder.cut
+
+    def test_the_limit_is_one_of_bytes(self, recorder: Recorder) -> None:
+        recorder.write("stdout", "█" * 400)
+        ((message,), cut) = recorder.end(), recorder.cut
+        assert (message["content"]["text"], cut) == ("█" * 333, True)
+        messages, size = messages_of([message], 1020 - MARGIN_BYTES)
+        assert (messages, size) == ([message], 999 + len('{"name": "stdout"}'))
 
     def test_a_display_beyond_the_limit_is_left_out_and_a_smaller_one_kept(self, recorder: Recorder) -> None:
         recorder.send(None, "display_data", {"data": {"text/plain": "x" * 2000}})

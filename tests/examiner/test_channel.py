@@ -108,8 +108,32 @@ def raw(tensor: Tensor) -> bytes:
 
 VALUES = [
     *(None, True, False, 0, 1, -1, 2**63, -(10**4000), 0.0, -0.0, 5e-324, 1e308, math.inf, -math.inf, math.nan),
-    *(1 + 2j, complex(math.nan, -math.inf), "", "n", "ü😀\0\x7f\u2028", "x" * 5000, "😀," * 5000, b"", b"\0\xff" * 3000),
-    *([], (), {}, set(), frozenset(), [1, [2, (3,)]], {"a": {1: None, (1, "b"): [2.5]}}, {1, "a"}, {frozenset({1}): 2}),
+    *(
+        1 + 2j,
+        complex(math.nan, -math.inf),
+        "",
+        "n",
+        "ü😀\0\x7f\u2028",
+        "x" * 5000,
+        "😀," * 5000,
+        "a\ud800",
+        "\udcff" * 5000,
+        "\ud83d\ude00",
+        b"",
+        b"\0\xff" * 3000,
+    ),
+    *(
+        {"\ud83d": {"\ude00"}},
+        [],
+        (),
+        {},
+        set(),
+        frozenset(),
+        [1, [2, (3,)]],
+        {"a": {1: None, (1, "b"): [2.5]}},
+        {1, "a"},
+        {frozenset({1}): 2},
+    ),
     *(range(3), range(10, 0, -3), slice(None), slice(1, "b", 2.5), ..., torch.Size([2, 3]), torch.Size([])),
     *(torch.float32, torch.bfloat16, torch.complex64, torch.device("cpu")),
     *(np.float32(0.1), np.float64(math.nan), np.int64(-5), np.uint8(255), np.bool_(True), np.complex64(1j)),
@@ -266,7 +290,6 @@ NO_DATA = {
     "dates": np.array(["2024-01-01"], dtype="datetime64[D]"),
     "device": torch.device("cuda", 0),
     "huge integer": 10**5000,
-    "half a pair": "a\ud800",
     "bytearray": bytearray(b"a"),
 }
 

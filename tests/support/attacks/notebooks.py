@@ -158,6 +158,14 @@ math = check = grade = print"""
     nb.cells = cells
 
 
+def halves(nb: NotebookNode) -> None:
+    """As an editor leaves text that was cut in the middle of an emoji."""
+    for each in nb.cells:
+        each.source += "\n# \ud83d"
+        each.metadata["\ud83d"] = "\ude00"
+    nb.metadata["authors"] = [{"name": "\ud83d"}]
+
+
 EDITS: dict[str, tuple[str, Callable[[NotebookNode], None]]] = {
     "points": ("gives its tests more points", more_points),
     "flags-of-cells": ("says that tests are answers", flipped),
@@ -176,6 +184,7 @@ EDITS: dict[str, tuple[str, Callable[[NotebookNode], None]]] = {
     "schema": ("says that it is of other versions", other_versions),
     "posing-cells": ("adds cells that say they are tests", cells_that_pose),
     "odd-metadata": ("has metadata that are deep, long and of other types", odd_metadata),
+    "halves-of-characters": ("has halves of characters in texts, metadata and the author's name", halves),
     "cells-around": ("adds cells that replace names in front of each test", cells_around),
 }
 

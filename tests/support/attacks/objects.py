@@ -149,6 +149,91 @@ for number in range(20000):
         },
         shows="",
     ),
+    "half-a-character": Attack(
+        "shows and binds halves of characters, as an emoji that was cut in half",
+        {
+            "dz": HONEST["dz"]
+            + r"""
+import os, sys, warnings
+half = '😀'.encode('utf-16-le', 'surrogatepass')[:2].decode('utf-16-le', 'surrogatepass')
+print(half, {half: half})
+print(half, file=sys.stderr)
+warnings.warn(half)
+globals()[half] = half
+open(os.fsdecode(b'\xff.txt'), 'w').close()
+print(*os.listdir('.'), 'a\0b\rc')
+from IPython.display import HTML, display
+handle = display({'text/plain': half, half: half, 'application/json': {half: float('nan')}}, raw=True, display_id=half)
+class Text(str):
+    pass
+class Shown:
+    def __repr__(self):
+        return Text(half)
+display(HTML(half), Shown())
+""",
+            "centred": HONEST["centred"] + "\nraise ValueError('\\ud83d')",
+            "perplexity": "class Half(Exception):\n    def __str__(self):\n        return '\\ud83d'\n"
+            "Half.__qualname__ = '\\ud83d'\n" + HONEST["perplexity"] + "\nraise Half",
+        },
+        shows="�",
+    ),
+    "objects-in-messages": Attack(
+        "has the agent send objects in what cells show, which do anything when they are asked for their text",
+        {
+            "centred": """
+import gc, time
+class Text(str):
+    pass
+class Strange:
+    def __str__(self):
+        time.sleep(30)
+    __repr__ = __iter__ = __len__ = __str__
+agent = next(o for o in gc.get_objects() if type(o).__name__ == 'Agent')
+honest = agent.questions['run']
+def run(**details):
+    told = honest(**details)
+    odd = [Strange(), Text('x'), {1: Strange()}, {Strange(): 1}, {(1,): {2}}, b'x', 10**4100, float('inf'), None, 5]
+    for kind in ('stream', 'display_data', 'execute_result', 'error', 'update_display_data', 'clear_output'):
+        for each in odd:
+            told['messages'] += [
+                {'msg_type': kind, 'content': each},
+                {'msg_type': kind, 'content': {'name': each, 'text': each}},
+                {'msg_type': kind, 'content': {'data': each, 'metadata': each, 'transient': {'display_id': each}}},
+                {'msg_type': kind, 'content': {'data': {'text/plain': each}, 'metadata': {}, 'execution_count': each}},
+                {'msg_type': kind, 'content': {'ename': each, 'evalue': each, 'traceback': each, 'wait': each}},
+                {'msg_type': each, 'content': {}}, each,
+            ]
+    told['messages'].append({'msg_type': 'stream', 'content': {'name': 'stdout', 'text': 'replaced'}})
+    return {**told, 'error': Strange()}
+agent.questions['run'] = run
+"""
+            + HONEST["centred"]
+        },
+        shows="replaced",
+    ),
+    "objects-for-words": Attack(
+        "has the agent send objects where words are expected: names, parameters, counts, errors",
+        {
+            "centred": """
+import gc
+class Strange(str):
+    def __str__(self):
+        return self
+agent = next(o for o in gc.get_objects() if type(o).__name__ == 'Agent')
+def changed(question, change):
+    honest = agent.questions[question]
+    agent.questions[question] = lambda **details: change(honest(**details))
+s = Strange('\\ud83d')
+odd = {s: s, '\\ud83d': 1, 5: 5, 'x' * 10**6: s}
+changed('names', lambda told: {'values': {**told['values'], **odd}, 'sizes': {**told['sizes'], s: s}})
+changed('function', lambda told: {**told, 'parameters': (*told['parameters'], s, 5), 'kind': '\\ud83d'})
+changed('replay', lambda told: {**told, 'counts': {s: s, 5: 5, 'x': s}, 'lines': {s: 1, 'x': s}, 'changed': [s, 5, None]})
+print('replaced')
+"""
+            + HONEST["centred"]
+        },
+        shows="replaced",
+    ),
     "deep": at(
         "dz",
         "gives lists in lists",
