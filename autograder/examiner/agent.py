@@ -5,7 +5,8 @@ The examiner trusts nothing that comes from here: the agent shares its process w
 
 from __future__ import annotations
 
-import gc
+import errno
+import math
 import operator
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
+from time import monotonic
 from typing import Any, NoReturn
 
 import torch
@@ -25,6 +27,7 @@ from autograder.examiner import arguments, conversation
 from autograder.examiner.capture import Shell
 from autograder.examiner.channel import Channel, Closed
 from autograder.examiner.conversation import Conversation
+from autograder.examiner.exam import Message
 from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
@@ -32,13 +35,19 @@ from autograder.replay.answer import Call, run_answer
 from autograder.replay.form import form_of
 from autograder.replay.run import MISSING, Replay, run_cell, under_way
 from autograder.replay.workspace import NotebookWorkspace
-from autograder.sandbox import hardening
+from autograder.sandbox import aftereffects, hardening
 from autograder.sandbox.limits import Limits
 from autograder.tape.cases import MAX_PARTS, Case
 from autograder.tape.tape import parse_forward
 
 SMALL_TYPES = (bool, int, float, str, type(None))
 """Types of values that are sent along with their names, without being asked for."""
+INTERRUPT_SECONDS = 1.0
+"""Seconds that the examiner's interrupt may take to come."""
+NO_MEMORY = "can't allocate memory"
+"""What torch says, in a RuntimeError."""
+MAX_CAUSES = 10
+"""How many errors that followed from one another are looked at."""
 MAX_NAME = 200
 """Characters of the name of a type, and of a string that is sent along with its name."""
 
@@ -81,7 +90,9 @@ class Agent:
         self.local: dict[str, Any] = {}
         self.stopped: Replay = Replay(MISSING)
         self.is_running = False
-        self.was_interrupted = False
+        self.memory_left = math.inf
+        self.lacked_memory = False
+        self.settings: aftereffects.Settings | None = None
         self.questions: dict[str, Callable[..., Any]] = {
             "run": self.run,
             "fork": self.fork,
@@ -107,6 +118,9 @@ class Agent:
         self.shell.files = {"stdout": 1, "stderr": 2}
         self.pid = os.getpid()
         self.limits = limits
+        self.memory_left = hardening.memory_left()
+        self.settings = aftereffects.Settings()
+        self.others = aftereffects.others()
         self.conversation = Conversation(Channel(connection, limits.answer, self._opaque, self._reveal), self.serve)
         signal.signal(signal.SIGINT, _nothing)
         with suppress(Closed):
@@ -128,36 +142,75 @@ class Agent:
     def _leave_headroom(self) -> None:
         """Raises MemoryError if the student's code has left too little memory to go on: what comes next would fail by chance.
 
-        A cell that was interrupted holds what it had taken by chance until then, so it may hold little.
+        Code that was refused memory has to leave most of what it found: or else it lives on with nearly all of the memory,
+        since what it was refused was large.
         """
-        needed = self.limits.memory - self.limits.headroom if self.was_interrupted else self.limits.headroom
-        self.was_interrupted = False
-        if hardening.memory_left() < needed:
-            gc.collect()
-            if hardening.memory_left() < needed:
+        needed = float(self.limits.headroom)
+        if self.lacked_memory:
+            needed = max(needed, self.memory_left - needed)
+        self.lacked_memory = False
+        self.memory_left = hardening.memory_left()
+        if self.memory_left < needed:
+            self.shell.forget()
+            hardening.return_memory()
+            self.memory_left = hardening.memory_left()
+            if self.memory_left < needed:
                 raise MemoryError
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """Inside, SIGINT stops the student's code, as in a kernel. Outside it does nothing: the agent's own code goes on."""
-        was = self.is_running
+        """Inside, SIGINT stops the student's code, as in a kernel. Outside it does nothing: the agent's own code goes on.
+
+        It ends when the threads and processes that the code has started do not go on computing.
+        """
+        was, began = self.is_running, monotonic()
         self.is_running = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler if was else _nothing)
-            self.is_running = was
+            try:
+                if not was:
+                    self._undo(began)
+            finally:
+                signal.signal(signal.SIGINT, signal.default_int_handler if was else _nothing)
+                self.is_running = was
 
-    def run(self, source: str, id: str | None, count: int, largest: int) -> dict[str, Any]:
-        """Runs a cell: its messages, up to `largest` bytes, the error that stopped it, in words, and whether it was cut off."""
+    def _undo(self, began: float) -> None:
+        """Puts back what the student's code has set for all code after it, and waits for what it has started.
+
+        That counts toward the time that the code has had since it `began`. The examiner ends it with an interrupt.
+        """
+        if self.settings is not None:
+            self.settings.put_back()
+            aftereffects.wait_until_calm(self.others, began + self.limits.cell_seconds + INTERRUPT_SECONDS)
+            self.others = aftereffects.others()
+
+    def run(self, source: str, id: str | None, count: int, largest: int, statements: int | None = None) -> dict[str, Any]:
+        """Runs a cell, or its first `statements` only.
+
+        Gives its messages, up to `largest` bytes, the error that stopped it, in words, whether it was cut off, how many of its
+        statements have ended, and whether only what it had started went on.
+        """
+        done: tuple[list[Message], BaseException | None, bool] | None = None
         try:
             with self._running():
-                messages, error, cut = self.shell.run(source, id, count, largest)
-        except KeyboardInterrupt as interrupt:  # it came after the cell, but before its record was complete
-            messages, error, cut = self.shell.recorder.end(), interrupt, False
-        self.was_interrupted = isinstance(error, KeyboardInterrupt)
-        return {"messages": messages, "error": None if error is None else in_words(error, conversation.safe_text), "cut": cut}
+                done = self.shell.run(source, id, count, largest, statements)
+        except MemoryError:
+            raise
+        except BaseException as stop:  # an interrupt, or an error of a handler of signals, that came after the cell
+            messages, _, cut = done or (self.shell.recorder.end(), None, False)
+            error: BaseException | None = stop
+        else:
+            messages, error, cut = done
+        self.lacked_memory |= lacks_memory(error)
+        return {
+            "messages": messages,
+            "error": None if error is None else in_words(error, conversation.safe_text),
+            "cut": cut,
+            "ended": self.shell.ended,
+            "lingers": done is not None and error is not done[1],
+        }
 
     def fork(self) -> dict[str, Any]:
         """Forks this process, and leaves the conversation to the fork. It ends in `leave`, which this process then answers.
@@ -168,6 +221,7 @@ class Agent:
         child = os.fork()
         if child == 0:
             self.pid = os.getpid()
+            self.others = aftereffects.others()
             return {}
         hardening.hide_memory(False)  # the supervisor measures this process
         signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGINT))
@@ -249,6 +303,7 @@ class Agent:
                 replay = run()
         except KeyboardInterrupt:
             replay = Replay(MISSING, conversation.Interrupted("it did not end in time"))
+        self.lacked_memory |= lacks_memory(replay.error)
         return {
             "missing": replay.answer is MISSING,
             "answer": None if replay.answer is MISSING else _plain(replay.answer),
@@ -273,6 +328,7 @@ class Agent:
                 value = OPERATIONS[operation](self.objects[on], *args, **kwargs)
             answer["value"] = before.refer(value)
         except BaseException as error:
+            self.lacked_memory |= lacks_memory(error)
             answer["error"] = conversation.described(error)
         answer["changes"] = before.changes()
         answer["printed"] = {name: text.getvalue()[: self.limits.cell_output] for name, text in printed.items()}
@@ -353,6 +409,19 @@ class RoomBackend:
 
     def solution(self, session: Session, question: Question, anyway: bool) -> None:
         """Nothing, as with hints."""
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error says that there is no memory, or followed from one that does: Python's, torch's or the system's."""
+    for _ in range(MAX_CAUSES):
+        if error is None:
+            return False
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if type(error) is RuntimeError and NO_MEMORY in conversation.safe_text(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _nothing(*_: object) -> None:

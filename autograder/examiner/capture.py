@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import getpass
 import io
@@ -10,6 +11,8 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
@@ -85,12 +88,14 @@ class Shell:
     """A shell that records what cells show, with the notebook's names.
 
     `files` are the descriptors, by the names of their streams, to which the process itself writes: what a library of C or a
-    child process prints does not pass through Python's streams.
+    child process prints does not pass through Python's streams. `ended` is how many statements of the last cell have ended,
+    of those at its top level.
     """
 
     shell: ZMQInteractiveShell
     recorder: Recorder = field(default_factory=Recorder)
     files: dict[str, int] = field(default_factory=dict)
+    ended: int = 0
 
     @property
     def names(self) -> dict[str, Any]:
@@ -101,14 +106,83 @@ class Shell:
         """From now on, records what is printed."""
         sys.stdout, sys.stderr = (OutStream(self.recorder, name) for name in ("stdout", "stderr"))
 
-    def run(self, source: str, id: str | None, count: int, largest: int) -> tuple[list[Message], BaseException | None, bool]:
-        """Runs a cell. Gives its messages, at most `largest` bytes, the error that stopped it, and whether it showed more."""
+    def run(
+        self, source: str, id: str | None, count: int, largest: int, statements: int | None = None
+    ) -> tuple[list[Message], BaseException | None, bool]:
+        """Runs a cell, or its first `statements` only.
+
+        Gives its messages, at most `largest` bytes, the error that stopped it, and whether it showed more.
+        """
         self.shell.execution_count = count
         self.recorder.begin(largest)
-        result = self.shell.run_cell(source, store_history=True, cell_id=id)  # type: ignore[no-untyped-call]
+        self.ended = 0
+        with self._first(statements):
+            result = self.shell.run_cell(source, store_history=True, cell_id=id)  # type: ignore[no-untyped-call]
         for name, descriptor in self.files.items():
-            self.recorder.write(name, _written(descriptor))
+            text, is_all = _written(descriptor, max(self.recorder.left, 0))
+            self.recorder.write(name, text)
+            self.recorder.cut |= not is_all
         return self.recorder.end(), result.error_before_exec or result.error_in_exec, self.recorder.cut
+
+    def forget(self) -> None:
+        """Lets go of what IPython keeps of cells that ran: their results (`Out`, `_`), and the last error with its frames."""
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            vars(sys).pop(name, None)
+        self.shell.last_execution_result = None
+        self.shell.InteractiveTB.tb = None
+        self.shell.displayhook.flush()  # it collects garbage too
+
+    @contextmanager
+    def _first(self, statements: int | None) -> Iterator[None]:
+        """Inside, cells end after so many statements; None for all."""
+        transformers = self.shell.ast_transformers
+        first = [] if statements is None else [FirstStatements(statements)]
+        transformers += first
+        try:
+            yield
+        finally:
+            transformers[:] = [each for each in transformers if each not in first]
+
+    def count_statements(self) -> None:
+        """From now on, counts the statements that have ended. One that runs a cell is one statement."""
+        run_code = self.shell.run_code
+        depth = 0
+
+        async def run(*args: Any, **kwargs: Any) -> bool:
+            nonlocal depth
+            depth += 1
+            try:
+                stopped: bool = await run_code(*args, **kwargs)
+            finally:
+                depth -= 1
+            self.ended += not (stopped or depth)
+            return stopped
+
+        self.shell.run_code = run
+
+
+class FirstStatements(ast.NodeTransformer):
+    """Leaves out all but the first statements of a cell."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        del node.body[self._count :]
+        return node
+
+
+class Unkept(dict[Any, Any]):
+    """Takes the place of a history of IPython's, and keeps nothing: a cell that prints for ever would fill the memory."""
+
+    def __missing__(self, key: object) -> list[object]:
+        return []
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def setdefault(self, key: object, default: Any = None) -> Any:
+        return default
 
 
 def start_shell(ipython_dir: str) -> Shell:
@@ -118,7 +192,10 @@ def start_shell(ipython_dir: str) -> Shell:
     shell.enable_gui = lambda gui=None: None  # no event loop: figures are drawn when a cell ends
     shell.enable_matplotlib("inline")
     pyplot.uninstall_repl_displayhook()  # it would draw every figure a second time, for no reader
+    for name in ("outputs", "exceptions", "output_hist_reprs"):  # what cells showed, which the recorder has
+        setattr(shell.history_manager, name, Unkept())
     recording = Shell(shell)
+    recording.count_statements()
     recording.recorder.begin(0)
     for publisher in (shell.displayhook, shell.display_pub):
         publisher.session, publisher.pub_socket = recording.recorder, None
@@ -134,12 +211,12 @@ def _data(value: object) -> Any:
     return b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
-def _written(descriptor: int) -> str:
-    """The text in a file, which is emptied."""
+def _written(descriptor: int, most: int) -> tuple[str, bool]:
+    """The text in a file, at most so many bytes of it, and whether that is all. The file is emptied."""
     size = os.fstat(descriptor).st_size
-    text = os.pread(descriptor, size, 0)
+    text = os.pread(descriptor, min(size, most), 0)
     os.ftruncate(descriptor, 0)
-    return text.decode(errors="replace")
+    return text.decode(errors="replace"), size <= most
 
 
 class OutStream(io.TextIOBase):

@@ -112,9 +112,9 @@ def cut_message(largest: int) -> Message:
     return {"msg_type": "stream", "content": {"name": "stdout", "text": text}}
 
 
-def say_it_was_late(record: CellRecord, seconds: float) -> None:
+def say_it_was_late(record: CellRecord, seconds: float, why: str = "") -> None:
     """Makes the record of a cell that was interrupted say that its time was up, in place of a bare KeyboardInterrupt."""
-    reason = f"the cell did not end within {seconds:g} s"
+    reason = f"the cell did not end within {seconds:g} s{why}"
     record.error = f"KeyboardInterrupt: {reason}"
     for message in record.messages:
         if message["msg_type"] == "error" and message["content"].get("ename") == "KeyboardInterrupt":

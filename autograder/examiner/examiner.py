@@ -101,6 +101,15 @@ def prefix_records(replies: Sequence[Mapping[str, Any]]) -> list[CellRecord]:
     return [CellRecord(reply["messages"]) for reply in replies]
 
 
+@dataclass(frozen=True)
+class Step:
+    """A cell that has run in the room, by its number: what a new room repeats. `statements` is how many of it, None for all."""
+
+    count: int
+    task: Cell
+    statements: int | None = None
+
+
 OpenRoom = Callable[[], tuple[socket.socket, int, Callable[[], str]]]
 """Opens a new room. Gives the socket and the pidfd of the student's process, and a function that kills the process.
 
@@ -112,6 +121,7 @@ MAX_DEATHS = 5
 
 DEATHS = (Died.__name__, OutOfMemory.__name__)
 """How the error of a cell begins at which its process ended."""
+LINGERS = ": threads or processes that it started went on computing"
 THROWN_AWAY = "What it made is thrown away, and the cells below run as if it were not there."
 
 REFUSED_ERRORS = re.compile(
@@ -158,7 +168,7 @@ class Examiner:
         self.session.models = exam.models
         self._open_room = open_room
         self._student: Student | None = None
-        self._done: list[tuple[int, Cell]] = []
+        self._done: list[Step] = []
         self._gifts: list[dict[str, Any]] = []
         self._touched = [parsed.parse_cell(task.source).touches for task in exam.tasks[: len(self._prefix_records)]]
         """The names that the lines of each cell so far bind, hidden ones aside. They are needed for plain tests only."""
@@ -254,7 +264,7 @@ class Examiner:
         """
         try:
             student = self._present()
-            reply = run(student) if run else self._run(student, count, task)
+            reply = run(student) if run else self._run(student, Step(count, task))
         except Refused as refusal:
             if not isinstance(refusal.error, EOFError):  # that is what a test's own process ended by
                 self.notes.append(f"The cell `{task.id}` has no record: {refusal}.")
@@ -267,15 +277,16 @@ class Examiner:
                 self._spent[task.source] = MemoryError(f"{death}: it did so in the notebook")
             return CellRecord([error_message(name, message)], f"{name}: {death}")
         if run is None:
-            self._done.append((count, task))
+            self._done += self._lasting(Step(count, task), student, reply)
         messages, shown = messages_of(reply["messages"], self._largest())
         self._left -= shown
         error = reply["error"]
         record = CellRecord(messages, error[:MAX_MESSAGE_CHARACTERS] if isinstance(error, str) else None)
         if student.was_late:
             self._spent[task.source] = conversation.Interrupted("it did not end in time in the notebook")
-            say_it_was_late(record, self.exam.limits.cell_seconds)
-            self.notes.append(f"The cell `{task.id}` did not end within {self.exam.limits.cell_seconds:g} s.")
+            lingers = LINGERS if reply["lingers"] else ""
+            say_it_was_late(record, self.exam.limits.cell_seconds, lingers)
+            self.notes.append(f"The cell `{task.id}` did not end within {self.exam.limits.cell_seconds:g} s{lingers}.")
         if reply["cut"]:
             record.messages.append(cut_message(self.exam.limits.cell_output))
             self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
@@ -304,8 +315,8 @@ class Examiner:
         is_there = True
         try:
             if made:
-                self._run(student, count, replace(task, source=made), largest=0)
-            reply = self._run(student, count, replace(task, source=source))
+                self._run(student, Step(count, replace(task, source=made)), largest=0)
+            reply = self._run(student, Step(count, replace(task, source=source)))
             was_late = student.was_late
         except Refused as refusal:
             is_there = not isinstance(refusal.error, EOFError)
@@ -319,11 +330,12 @@ class Examiner:
         student.was_late = was_late
         return reply
 
-    def _run(self, student: Student, count: int, task: Cell, largest: int | None = None) -> dict[str, Any]:
+    def _run(self, student: Student, step: Step, largest: int | None = None) -> dict[str, Any]:
         largest = self._largest() if largest is None else largest
         began = time.monotonic()
+        task, statements = step.task, step.statements
         try:
-            return student.ask("run", source=task.source, id=task.id, count=count, largest=largest)
+            return student.ask("run", source=task.source, id=task.id, count=step.count, largest=largest, statements=statements)
         finally:
             self.seconds["cells"] += time.monotonic() - began
             self._forget(student)
@@ -332,31 +344,54 @@ class Examiner:
         """Bytes that the next cell may show."""
         return max(0, min(self.exam.limits.cell_output, self._left))
 
+    def _lasting(self, step: Step, student: Student, reply: Mapping[str, Any]) -> list[Step]:
+        """What of a cell that has just run is repeated from now on, and what cells and tests below find.
+
+        Of a cell that did not end in time these are the statements before the one that was running: how far that one came is
+        chance. If the cell itself did end, and what it started went on, nothing is: nobody knows which statement started it.
+        """
+        if not student.was_late:
+            return [step]
+        ended = 0 if reply["lingers"] else reply["ended"]
+        is_less = step.statements is None or ended < step.statements  # or else it would be repeated for ever
+        return [replace(step, statements=ended)] if ended > 0 and is_less else []
+
     def _present(self) -> Student:
-        """The student's process; a new one if the last one has died, in which the cells so far are run again.
+        """The student's process; a new one if the last one has died or is stale, in which the cells so far are run again.
 
         A cell that the new process dies of is left out from then on. Raises Died after MAX_DEATHS.
         """
-        while self._student is None or self._student.death is not None:
+        while self._student is None or self._student.death is not None or self._student.is_stale:
             if self._deaths >= MAX_DEATHS:
                 raise Died(f"it ended {MAX_DEATHS} times, and is not started again")
+            if time.monotonic() > self._deadline:
+                raise Died("there is no time left for it to start again")
+            if self._student is not None:
+                self._student.end(Died("it was replaced by a new one"))
             self._student = student = self._enter()
             self._forget(student)
-            for step in [*self._done]:
-                try:
-                    with suppress(Refused):
-                        self._run(student, *step, largest=0)
-                except Died as death:
-                    self._done.remove(step)
-                    self._note_death(step[1], death)
-                    break
-                except Exception:
-                    self._done.remove(step)
-                    raise
-            else:
-                for given in self._gifts:
-                    student.ask("give", **given)
+            self._repeat(student)
         return self._student
+
+    def _repeat(self, student: Student) -> None:
+        """Runs the cells so far in a new process. It is dead or stale afterwards if one of them cannot be repeated as it is."""
+        for place, step in enumerate(self._done):
+            try:
+                reply = self._run(student, step, largest=0)
+            except Refused:
+                continue
+            except Died as death:
+                del self._done[place]
+                self._note_death(step.task, death)
+                return
+            except Exception:
+                del self._done[place]
+                raise
+            if student.is_stale:
+                self._done[place : place + 1] = self._lasting(step, student, reply)
+                return
+        for given in self._gifts:
+            student.ask("give", **given)
 
     def _enter(self) -> Student:
         """The student's process in a new room."""

@@ -42,7 +42,7 @@ REPLAY: Fields = {
     "counts": dict,
 }
 SHAPES: dict[str, Fields] = {
-    "run": {"messages": list, "error": ANYTHING, "cut": bool},
+    "run": {"messages": list, "error": ANYTHING, "cut": bool, "ended": int, "lingers": bool},
     "fork": {},
     "leave": {},
     "names": {"values": dict, "sizes": dict},
@@ -93,6 +93,8 @@ class Student:
         """The time of `time.monotonic` at which the time for the notebook is up."""
         self.was_late = False
         """Whether the code behind the last answer had to be interrupted because its time was up."""
+        self.is_stale = False
+        """Whether there was such code: what it has left behind is chance."""
         self.death: Died | None = None
         self.known: list[tuple[int, Mapping[str, Any]]] = []
         """The parts of cases that it was sent last, with their numbers. The agent keeps as many, so both sides agree."""
@@ -145,7 +147,7 @@ class Student:
         try:
             answer = self._conversation.wait(deadline)
         except Late:
-            self.was_late = True
+            self.was_late = self.is_stale = True
             signal.pidfd_send_signal(self._pidfd, signal.SIGINT)
             answer = self._conversation.wait(after(GRACE))
         if not _fits(answer, SHAPES[question]):

@@ -218,6 +218,12 @@ def memory_left() -> float:
     return min(limit - taken for limit, taken in zip(most, reserved_bytes(os.getpid()), strict=True))
 
 
+def return_memory() -> None:
+    """Gives the kernel back what the C library holds of freed memory."""
+    with suppress(OSError):
+        call("malloc_trim", 0)
+
+
 def take_reserve() -> None:
     """Lets a process that has used up its memory take RESERVE bytes more, to say so."""
     for kind in MEMORY_LIMITS:

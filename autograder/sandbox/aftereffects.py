@@ -1,0 +1,125 @@
+"""What code leaves behind in its process that would hit all code after it: timers, settings of Python, threads, processes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from _signal import getsignal  # type: ignore[import-not-found]  # `signal.getsignal` makes enums, which takes long
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep  # by name: a student's code may put something else into the module
+from typing import Any
+
+from autograder.sandbox.limits import descendants
+
+PAUSE = 0.1
+"""Seconds between two looks at what has been started."""
+BUSY = 0.5
+"""What wants more than this part of a processor goes on computing."""
+MAX_TRIES = 100
+"""How often `put_back` begins anew."""
+TIMERS = signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF
+SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGINT, signal.SIGCHLD})
+"""Those that storms are made of. The agent itself handles interrupts, and Python's own modules need SIGCHLD as it is."""
+
+
+def _set_callbacks(callbacks: list[Any]) -> None:
+    gc.callbacks[:] = callbacks
+
+
+SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (sys.gettrace, sys.settrace),
+    (sys.getprofile, sys.setprofile),
+    (sys.getswitchinterval, sys.setswitchinterval),
+    (gc.get_threshold, lambda counts: gc.set_threshold(*counts)),
+    (lambda: [*gc.callbacks], _set_callbacks),
+)
+"""Settings that can slow all that follows: how each is read, and how it is set."""
+
+
+class Settings:
+    """The settings of this process and its handlers of signals, as they are when this is made."""
+
+    def __init__(self) -> None:
+        self._values = [read() for read, _ in SETTINGS]
+        self._handlers = {number: getsignal(number) for number in SIGNALS}
+
+    def put_back(self) -> None:
+        """Stops all timers, lets all signals through, and puts back what has changed.
+
+        A signal that was handled by code is ignored from then on, where it would else end the process.
+        """
+        for _ in range(MAX_TRIES):
+            with suppress(BaseException):  # of a handler, which may run at any place until its timer has stopped
+                self._put_back()
+                return
+
+    def _put_back(self) -> None:
+        for timer in TIMERS:
+            signal.setitimer(timer, 0)
+        for (read, write), value in zip(SETTINGS, self._values, strict=True):
+            if read() != value:
+                write(value)
+        for number, handler in self._handlers.items():
+            if getsignal(number) not in (handler, _ignore):
+                signal.signal(number, _ignore if handler == signal.SIG_DFL else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _ignore(*_: object) -> None:
+    """Ignores a signal. SIG_IGN would do so in processes as well that are started later."""
+
+
+def others() -> set[str]:
+    """The folders in /proc of the other threads of this process, and of the other processes that belong to it.
+
+    In a room these are all that there are: its first process is one of them, from the beginning.
+    """
+    me, parent = os.getpid(), os.getppid()
+    found = set[str]()
+    with suppress(OSError):
+        found = {f"/proc/self/task/{thread}" for thread in os.listdir("/proc/self/task")} - {f"/proc/self/task/{me}"}
+        pids = descendants(parent) if parent else {int(name) for name in os.listdir("/proc") if name.isdigit()}
+        found |= {f"/proc/{pid}" for pid in pids - {me}}
+    return found
+
+
+def wait_until_calm(known: set[str], deadline: float) -> None:
+    """Returns when none of the `others` but the `known` ones goes on computing, or at the deadline of `time.monotonic`.
+
+    One that waits, or sleeps, is calm.
+
+    What counts is the time for which they ran or waited for a processor: so it is the same on a busy machine.
+    """
+    before, then = _wanted(known), monotonic()
+    while before and then < deadline:
+        sleep(PAUSE)
+        after, now = _wanted(known), monotonic()
+        if sum(wanted - before.get(each, 0) for each, wanted in after.items()) < BUSY * 1e9 * (now - then):
+            return
+        before, then = after, now
+
+
+def _wanted(known: set[str]) -> dict[str, int]:
+    """The nanoseconds for which each of the others, but the known ones, has wanted a processor so far."""
+    return {each: sum(map(_nanoseconds, _threads(each))) for each in others() - known}
+
+
+def _threads(folder: str) -> list[str]:
+    if "/task/" in folder:
+        return [folder]
+    try:
+        return [f"{folder}/task/{thread}" for thread in os.listdir(f"{folder}/task")]
+    except OSError:  # it has ended
+        return []
+
+
+def _nanoseconds(folder: str) -> int:
+    try:
+        with open(f"{folder}/schedstat", encoding="ascii") as file:
+            ran, waited, _ = file.read().split()
+    except (OSError, ValueError):  # it has ended, or the kernel does not count
+        return 0
+    return int(ran) + int(waited)
