@@ -9,7 +9,12 @@ import sys
 from _signal import getsignal  # type: ignore[import-not-found]  # `signal.getsignal` makes enums, which takes long
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic, sleep  # by name: a student's code may put something else into the module
+from time import (
+    monotonic,
+    process_time_ns,
+    sleep,
+    thread_time_ns,
+)  # by name: a student's code may put something else into the module
 from typing import Any
 
 from autograder.sandbox.limits import descendants
@@ -20,6 +25,7 @@ BUSY = 0.5
 """What wants more than this part of a processor goes on computing."""
 MAX_TRIES = 100
 """How often `put_back` begins anew."""
+OWN_THREADS = "/proc/self/task/"
 TIMERS = signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF
 SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGINT, signal.SIGCHLD})
 """Those that storms are made of. The agent itself handles interrupts, and Python's own modules need SIGCHLD as it is."""
@@ -80,7 +86,7 @@ def others() -> set[str]:
     me, parent = os.getpid(), os.getppid()
     found = set[str]()
     with suppress(OSError):
-        found = {f"/proc/self/task/{thread}" for thread in os.listdir("/proc/self/task")} - {f"/proc/self/task/{me}"}
+        found = {f"{OWN_THREADS}{thread}" for thread in os.listdir(OWN_THREADS)} - {f"{OWN_THREADS}{me}"}
         pids = descendants(parent) if parent else {int(name) for name in os.listdir("/proc") if name.isdigit()}
         found |= {f"/proc/{pid}" for pid in pids - {me}}
     return found
@@ -103,23 +109,13 @@ def wait_until_calm(known: set[str], deadline: float) -> None:
 
 
 def _wanted(known: set[str]) -> dict[str, int]:
-    """The nanoseconds for which each of the others, but the known ones, has wanted a processor so far."""
-    return {each: sum(map(_nanoseconds, _threads(each))) for each in others() - known}
-
-
-def _threads(folder: str) -> list[str]:
-    if "/task/" in folder:
-        return [folder]
-    try:
-        return [f"{folder}/task/{thread}" for thread in os.listdir(f"{folder}/task")]
-    except OSError:  # it has ended
-        return []
-
-
-def _nanoseconds(folder: str) -> int:
-    try:
-        with open(f"{folder}/schedstat", encoding="ascii") as file:
-            ran, waited, _ = file.read().split()
-    except (OSError, ValueError):  # it has ended, or the kernel does not count
-        return 0
-    return int(ran) + int(waited)
+    """The nanoseconds for which each of the others, but the known ones, has run or waited for a processor so far."""
+    wanted = dict.fromkeys(others() - known, 0)
+    for each in wanted:
+        with suppress(OSError, ValueError):  # it has ended, or the kernel does not count
+            threads = [each] if each.startswith(OWN_THREADS) else [f"{each}/task/{name}" for name in os.listdir(f"{each}/task")]
+            for thread in threads:
+                with open(f"{thread}/schedstat", encoding="ascii") as file:
+                    ran, waited, _ = map(int, file.read().split())
+                wanted[each] += ran + waited
+    return wanted
