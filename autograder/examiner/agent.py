@@ -203,7 +203,10 @@ class Agent:
             error: BaseException | None = stop
         else:
             messages, error, cut = done
-        self.lacked_memory |= lacks_memory(error)
+        if lacks_memory(error):
+            self.lacked_memory = True
+            if hardening.memory_left() < self.limits.headroom:  # to show the error at all was chance
+                raise MemoryError
         return {
             "messages": messages,
             "error": None if error is None else in_words(error, conversation.safe_text),

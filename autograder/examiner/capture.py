@@ -130,6 +130,7 @@ class Shell:
             vars(sys).pop(name, None)
         self.shell.last_execution_result = None
         self.shell.InteractiveTB.tb = None
+        self.shell.push(dict.fromkeys(("_", "__", "___"), ""), interactive=False)
         self.shell.displayhook.flush()  # it collects garbage too
 
     @contextmanager

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import (
     monotonic,
-    process_time_ns,
     sleep,
-    thread_time_ns,
 )  # by name: a student's code may put something else into the module
 from typing import Any
 
