@@ -10,6 +10,7 @@ import re
 import socket
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from autograder.examiner.exam import (
     ExamResult,
     Hints,
     MapNode,
+    Message,
     cut_message,
     error_message,
     is_stderr,
@@ -45,7 +47,8 @@ from autograder.examiner.prefix import PURE_MODULES, Cells, without_magics
 from autograder.examiner.student import GRACE, Names, Refused, Remote, RemoteWorkspace, Student, revealed
 from autograder.judge.kinds.gradient import tape_for
 from autograder.judge.session import Session, current_session, in_words, start_session
-from autograder.notebook import api
+from autograder.notebook import api, checking, overview
+from autograder.notebook.box import HINT, NEUTRAL, Box
 from autograder.notebook.checking import hints
 from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
@@ -143,6 +146,18 @@ NOT_EXAMINED = "this cell could not be examined, through no fault of yours. Your
 
 JUDGES: Mapping[str, Callable[..., None]] = {"check": api.check, "progress": api.progress}
 """The functions in students' cells that need a judge. The room asks the examiner to run them."""
+PRACTISES: Mapping[str, Callable[[Session, str, str], None]] = {
+    "check": lambda session, name, by: checking.practise(session, Question(name, by)),
+    "progress": lambda session, *_: overview.progress(session),
+}
+"""The same where marks are given."""
+MOST_CALLS, MOST_OF_ONE = 300, 30
+"""How many of these calls a graded notebook gets an answer to, and how many of them on one name. Whoever checks each answer a
+few times has a tenth of that; a loop that calls `check` runs on, without more answers."""
+NO_MORE = (
+    f"While a notebook is graded, `check` answers {MOST_OF_ONE} times for each name, `progress` {MOST_OF_ONE} times, and both "
+    f"{MOST_CALLS} times in all. This call was not answered, and later ones may not be. Marks come from the tests alone."
+)
 
 
 class Examiner:
@@ -177,6 +192,10 @@ class Examiner:
         self._counts: dict[tuple[str, str], Counts] = {}
         self._callbacks: list[Callable[..., Any]] = []
         self._is_testing = False
+        self._is_showing = self._is_over = False
+        self._calls = Counter[tuple[str, str]]()
+        self._maps: list[Message] = []
+        """What `progress` in the running cell of the student's shows, in the record alone: it may tell what tests said."""
         self._deadline = after(exam.limits.notebook_seconds)
         self._left = exam.limits.output - prefix.size
         self._is_needed = has_forward(exam.tasks) or any(
@@ -264,6 +283,7 @@ class Examiner:
         """
         try:
             student = self._present()
+            self._maps.clear()  # those of cells that were repeated
             reply = run(student) if run else self._run(student, Step(count, task))
         except Refused as refusal:
             if not isinstance(refusal.error, EOFError):  # that is what a test's own process ended by
@@ -279,7 +299,8 @@ class Examiner:
         if run is None:
             self._done += self._lasting(Step(count, task), student, reply)
         messages, shown = messages_of(reply["messages"], self._largest())
-        self._left -= shown
+        messages += self._maps
+        self._left -= shown + sum(map(size_of, self._maps))
         error = reply["error"]
         record = CellRecord(messages, error[:MAX_MESSAGE_CHARACTERS] if isinstance(error, str) else None)
         if student.was_late:
@@ -507,17 +528,41 @@ class Examiner:
             return {"value": None, "error": conversation.described(error)}
 
     def _show(self, what: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Runs `check` or `progress` for a student's cell, and gives the messages that it showed. Nothing while a test runs."""
-        if self._is_testing or self._student is None:
+        """Runs `check` or `progress` for a student's cell, and gives the messages that it showed.
+
+        Nothing while a test runs, nor while the room answers for such a call.
+        """
+        if self._is_testing or self._is_showing or self._student is None:
             return {"messages": [], "error": None}
         self._forget(self._student)
         self.shell.recorder.begin(self.exam.limits.cell_output)
+        error = None
+        self._is_showing = True
         try:
-            JUDGES[what](*args, **kwargs)
-            error = None
+            if self.exam.seed:
+                self._practise(what, *args, **kwargs)
+            else:
+                JUDGES[what](*args, **kwargs)
         except Exception as stop:
             error = conversation.described(stop)
-        return {"messages": self.shell.recorder.end(), "error": error}
+        finally:
+            self._is_showing = False
+        messages = self.shell.recorder.end()
+        if self.exam.seed and what == "progress":
+            self._maps += messages
+            messages = []
+        return {"messages": messages, "error": error}
+
+    def _practise(self, what: str, name: str = "", by: str | None = None) -> None:
+        """What a student's cell gets where marks are given: so many answers at most, and on practice cases."""
+        call = what, name if isinstance(name, str) else ""
+        if self._calls.total() < MOST_CALLS and self._calls[call] < MOST_OF_ONE:
+            self._calls[call] += 1
+            PRACTISES[what](self.session, name, by or "")
+        elif not self._is_over:
+            self._is_over = True
+            self.notes.append(f"A student's cell called `{what}` more often than it is answered while marks are given.")
+            checking.show(Box("→", what, "not answered", NO_MORE, (), NEUTRAL, longest=HINT))
 
     def _opaque(self, value: object) -> dict[str, Any]:
         """Describes a value that is no data: the room's own object by its number, a function of a test as one to call back."""

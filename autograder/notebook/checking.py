@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,10 @@ from autograder.verdict import Outcome, Verdict
 
 MOST_WEIGHTS = 6
 """Weights inside of objects that are listed in a remark."""
+
+CODE = re.compile(r"`[^`]*`")
+SENTENCE = re.compile(r"(?:`[^`]*`|[^.?!`]|[.?!](?!\s|$))+[.?!]*\s*")
+"""Code in a text, and a sentence with the blanks behind it: a full stop inside of code or a number does not end one."""
 
 
 def forward(session: Session, source: str, batch: list[str]) -> None:
@@ -45,8 +50,31 @@ def check(session: Session, question: Question) -> None:
     conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
 
 
+def practise(session: Session, question: Question) -> None:
+    """What `check` does for a student's cell while marks are given: it judges on practice cases, and says little.
+
+    Those cases are no secret. So neither what is said of them, nor for how long and on how many the answer runs, says anything
+    of the cases that marks come from, however often a cell asks. The verdict is not kept, for `grade` would go by it.
+    """
+    conclude(in_few_words(judged(session, question, replace(PRACTICE, remarks=False))))
+
+
+def in_few_words(verdict: Verdict) -> Verdict:
+    """The outcome; and where a record may say it, what is wrong and the next step, without the sentences that have numbers."""
+    if not may_explain():
+        return Verdict(verdict.name, verdict.outcome, "")
+    diagnosis, step = (_without_numbers(text) for text in (verdict.diagnosis, verdict.next_step))
+    return Verdict(verdict.name, verdict.outcome, diagnosis, next_step=step, mistake=verdict.mistake)
+
+
+def _without_numbers(text: str) -> str:
+    return "".join(each for each in SENTENCE.findall(text) if not re.search(r"\d", CODE.sub("", each))).strip()
+
+
 def already_judged(session: Session, question: Question) -> Verdict | None:
     """The verdict of `check` in the same test cell of a graded run: it was on the same cases as those of `grade`.
+
+    `check` in a student's cell was not: its verdicts are not among these.
 
     None outside of a graded run, where the seeds differ, and where the workspace is another one, so that something ran since.
     """
@@ -124,10 +152,11 @@ def grade(session: Session, question: Question) -> None:
     except BaseException as error:  # with SystemExit the test cell would end without an error, and get full marks
         raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
     if verdict.outcome is not Outcome.RIGHT:
-        conclude(without_numbers(verdict) if _may_explain() else Verdict(name, verdict.outcome, ""))
+        conclude(without_numbers(verdict) if may_explain() else Verdict(name, verdict.outcome, ""))
 
 
-def _may_explain() -> bool:
+def may_explain() -> bool:
+    """Whether a graded record may say what is wrong."""
     return os.environ.get(SAYS, "diagnosis") == "diagnosis"
 
 

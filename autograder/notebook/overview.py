@@ -15,7 +15,7 @@ from autograder.judge import kinds
 from autograder.judge.judging import PRACTICE
 from autograder.judge.session import Session
 from autograder.notebook import logbook
-from autograder.notebook.checking import judged
+from autograder.notebook.checking import judged, may_explain
 from autograder.notebook.course_map import chart_course, course_as_html, course_as_text, folders_beside, read_standings
 from autograder.notebook.gradient_map import STATUSES, GradientMap, Standing, Status, chart, chart_of_asks
 from autograder.notebook.logbook import Entry, first_sentence
@@ -91,7 +91,7 @@ def _standings(session: Session, forward: str, folder: Path) -> dict[str, Standi
     pages = logbook.updated(folder, {forward: [(verdict, run.cell.source) for verdict, run in runs if run]})
     entries = logbook.page(pages, forward)
     return {
-        question.name: _standing(verdict.outcome, verdict.diagnosis)
+        question.name: _standing(verdict.outcome, verdict.diagnosis if may_explain() or not session.seed else "")
         if verdict
         else _remembered(entries.get(question.name), beside, question.answer)
         for question, verdict in verdicts.items()

@@ -16,6 +16,7 @@ from tests.support.attacks.malformed import MALFORMED
 from tests.support.attacks.network import NETWORK
 from tests.support.attacks.notebooks import NOTEBOOKS
 from tests.support.attacks.objects import OBJECTS
+from tests.support.attacks.oracles import ORACLES
 from tests.support.attacks.pages import PAGES
 from tests.support.attacks.processes import PROCESSES
 from tests.support.attacks.reading import READING
@@ -26,6 +27,7 @@ ATTACKS: dict[str, Attack] = {
     name: attack
     for rows in (
         REPLACING, READING, OBJECTS, CHANNELS, PROCESSES, NETWORK, WALLS, FILES, AUTOGRAD, NOTEBOOKS, MALFORMED, PAGES, CODE,
+        ORACLES,
     )
     for name, attack in rows.items()
 }  # fmt: skip
