@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 from collections.abc import Mapping, Sequence, Set
+from contextlib import chdir
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -31,6 +32,7 @@ from autograder.grading.master import Master, read_master
 from autograder.grading.notebook_job import NotebookSetup
 from autograder.grading.preprocessors import on_rows
 from autograder.grading.restore import Restore
+from autograder.grading.setup import faults
 
 STAMP, MAX_STAMP = "timestamp.txt", 1000
 """The file that says when a submission was handed in, and its most bytes."""
@@ -65,6 +67,8 @@ class Course:
         self.penalties: AssignLatePenalties | None = late[0](parent=self.converter) if late else None
         self.examine: Examine = self._of(Examine)(parent=self.converter)
         self._of(Restore)
+        if fault := next(faults(self.converter), ""):
+            raise CourseError(f"the configuration of this course is not safe: {fault}")
         self.own = self._files()
         """The instructor's files beside the notebooks."""
         excluded = self.converter.exclude_overwriting.get(assignment, [])
@@ -227,6 +231,12 @@ def configured(kind: type[Configured]) -> Configured:
     """A preprocessor with the settings of the course in the working folder. Raises CourseError if they cannot be read."""
     found: Configured = kind(parent=_converter(()))
     return found
+
+
+def converter_of(folder: Path) -> Autograde | None:
+    """nbgrader's converter for the course in a folder; None where it has no nbgrader_config.py. Raises CourseError."""
+    with chdir(folder):
+        return _converter(()) if Path("nbgrader_config.py").exists() else None
 
 
 def _converter(arguments: Sequence[str]) -> Autograde:

@@ -34,6 +34,7 @@ from autograder.grading.master import Master
 from autograder.grading.outputs import outputs
 from autograder.grading.restore import course_of, master_of
 from autograder.grading.salvage import FAILURES, NOTES
+from autograder.grading.setup import faults_of
 from autograder.replay import parsed
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import RoomError, unavailable
@@ -127,9 +128,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         if exam.autograd:
             flags = [flag for flag in flags if flag.kind not in (Kind.AUTOGRAD, Kind.STORED_GRADIENT)]
         notes += [f"Look at {line}" for line in summary(flags)]
+        before = nb.metadata.get(NOTES, {})
+        failures += (fault for fault in faults_of(self) if fault not in before.get(FAILURES, ()))
         for note in (*failures, *notes):
             self.log.warning("%s, notebook %s: %s", about["student"], about["notebook"], note)
-        before = nb.metadata.get(NOTES, {})
         failures = [*before.get(FAILURES, []), *failures]
         report = {"notes": notes, "flags": [{**vars(flag)} for flag in flags], **({FAILURES: failures} if failures else {})}
         nb.metadata[NOTES] = NotebookNode({**before, **report})

@@ -24,6 +24,7 @@ from autograder.course.splits import SPLIT, Part, find_split
 from autograder.grading.folders import remove_copies
 from autograder.grading.master import Master, read_master
 from autograder.grading.salvage import FAILURES, NOTES, salvage, salvage_ids, set_type
+from autograder.grading.setup import faults_of
 
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
 _masters = WeakKeyDictionary[Any, dict[tuple[str, str, str], Master]]()
@@ -42,11 +43,13 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         original = self.given or master_of(self, about)
         if not original.is_current:
             return nb, resources  # a course of another version of nbgrader, which says what to do
-        notes = [*resources.get(NOTES, []), *self._without_links(about), *restore(nb, original.originals, original.answers)]
+        faults = faults_of(self)
+        restored = restore(nb, original.originals, original.answers)
+        notes = [*resources.get(NOTES, []), *faults, *self._without_links(about), *restored]
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about.get("student"), about["notebook"], note)
         if notes:
-            failures = resources.get(FAILURES)
+            failures = [*resources.get(FAILURES, []), *faults]
             nb.metadata[NOTES] = NotebookNode({"restored": notes, **({FAILURES: failures} if failures else {})})
         return nb, resources
 

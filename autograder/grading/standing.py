@@ -27,6 +27,11 @@ from autograder.grading.submission import State, read_submission, state_of
 from autograder.notebook.box import VERDICT_JSON
 from autograder.verdict import Outcome
 
+UNEXAMINED = (
+    "It was not examined: its cells ran outside of a room, where they can replace `check` and `grade`, or did not run. "
+    "Grade it again with --force; `autograder lint` says what the configuration lacks."
+)
+"""Of a record that Examine did not make."""
 AT_ONCE = 500
 """Submissions whose marks are in memory at once."""
 
@@ -140,7 +145,7 @@ def _add_notebook(standing: Standing, name: str, master: Master, record: Path, m
         standing.failures.append(f"{name}: The record cannot be read ({error}). Grade it again with --force.")
         return
     standing.attempted += len(right | attempted)
-    failures = said.get(FAILURES, [])
+    failures = [*said.get(FAILURES, []), *([] if "flags" in said else [UNEXAMINED])]
     standing.failures += [f"{name}: {failure}" for failure in failures]
     notes = [*said.get("restored", []), *said.get("notes", [])]
     standing.notes += [f"{name}: {note}" for note in notes if note not in failures]

@@ -38,8 +38,10 @@ from autograder.course.objectives import Asked, asked_in
 from autograder.course.order import LESSON_FILE
 from autograder.course.questions import APART, VERBS, Question, id_of, models_of, plain_tests, questions_in
 from autograder.errors import ContentError
+from autograder.grading.course import converter_of
 from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
+from autograder.grading.setup import faults, weaknesses
 from autograder.lint import content, objectives, pairing
 from autograder.lint.content import Zero, report
 from autograder.lint.generated import generator
@@ -47,6 +49,7 @@ from autograder.lint.recording import MISTAKES_FILE, record
 from autograder.lint.trial import examine_of, run_all
 from autograder.replay import parsed
 
+CONFIG_FILE = "nbgrader_config.py"
 PROBE_ID = "probe"
 """The id of a cell that is not in the notebook."""
 
@@ -149,7 +152,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         )
     examine = examine_of(course) if course else Examine()
     generate = generator(course or source.parent.parent)
-    findings: list[Finding] = []
+    findings: list[Finding] = [*_configured(course)] if course else []
     remarks: list[Finding] = []
     tests: list[Cell] = []
     asked: list[Asked] = []
@@ -207,6 +210,16 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         passing = [test.id for test in _test_nodes(run) if not complaint(test) and credit(test) != 0]
         findings += [Finding(name, test, "an untouched notebook passes this test.") for test in passing]
     return LintReport(tuple(findings), tuple(remarks), zeros, len(tests), points, plain)
+
+
+def _configured(course: Path) -> Iterator[Finding]:
+    """What the configuration of a course lacks, so that its marks are not safe."""
+    converter = converter_of(course)
+    if converter is not None:
+        yield from (Finding(CONFIG_FILE, "", fault) for fault in (*faults(converter), *weaknesses(converter)))
+    for place in (course / "source", course / "release", *(course / "source").glob("*/")):
+        if (place / CONFIG_FILE).exists():
+            yield Finding(str(place / CONFIG_FILE), "", f"nbgrader does not read it there: move it to {course.resolve()}.")
 
 
 def _recorded(source: Path, release: Path) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from autograder.judge import kinds, wording
 from autograder.judge.judging import EXAM, PRACTICE, Effort, judge
 from autograder.judge.session import Session, current_session
 from autograder.notebook import logbook
-from autograder.notebook.box import HINT, NEUTRAL, Box, box, mimebundle
+from autograder.notebook.box import COLOURS, HINT, NEUTRAL, Box, box, mimebundle
 from autograder.replay.run import under_way
 from autograder.verdict import Outcome, Verdict
 
@@ -139,9 +139,20 @@ SAYS = "HIDDEN_TESTS_SAY"
 """The environment variable for how much hidden tests say of an answer: the "diagnosis", or the "outcome" alone."""
 
 
+UNEXAMINED = "AUTOGRADER_UNEXAMINED"
+"""The environment variable for what `grade` does where nbgrader runs the cells itself: it can "say" so, or "refuse"."""
+NOT_EXAMINED = (
+    "nbgrader ran this notebook outside of a room, where a cell can read files, and replace `check` and `grade`. "
+    "So its marks prove nothing."
+)
+CONFIGURE = "For the instructor: add to nbgrader_config.py what `autograder lint` says, and grade again with --force."
+
+
 def grade(session: Session, question: Question) -> None:
     """Judges an answer. Raises NotRight for anything but a right one, whatever goes wrong."""
     name = question.name
+    if session.exercise is None and os.environ.get(logbook.NBGRADER) == "autograde":
+        _tell_that_nobody_examines(session, name)
     if under_way():
         raise NotRight(f"{name}: could not tell. `grade` stands in a cell that it would have to run again.")
     try:
@@ -153,6 +164,19 @@ def grade(session: Session, question: Question) -> None:
         raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
     if verdict.outcome is not Outcome.RIGHT:
         conclude(without_numbers(verdict) if may_explain() else Verdict(name, verdict.outcome, ""))
+
+
+def _tell_that_nobody_examines(session: Session, name: str) -> None:
+    """Says once that there is no examiner, in the record and in the log of nbgrader's command; or raises NotRight, each time.
+
+    Neither costs marks, as a line on stderr would.
+    """
+    if os.environ.get(UNEXAMINED, "say") != "say":
+        raise NotRight(f"{name}: could not tell. {NOT_EXAMINED} {CONFIGURE}")
+    if session.first_time(UNEXAMINED, name):
+        show(Box("✗", "grade", "not examined", NOT_EXAMINED, [("next", CONFIGURE)], COLOURS[Outcome.WRONG], longest=HINT))
+        with suppress(AttributeError):  # what runs the cells has no kernel
+            session.shell.kernel.log.warning("Not examined: %s %s", NOT_EXAMINED, CONFIGURE)
 
 
 def may_explain() -> bool:
