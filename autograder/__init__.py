@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from autograder.course.dataset import build_dataset, load_names, vocabulary
-    from autograder.notebook.api import check, grade, hint, progress, solution
+    from autograder.notebook.api import check, exam_generator, grade, hint, progress, solution
 
 __version__ = "0.1.0"
-__all__ = ["build_dataset", "check", "grade", "hint", "load_names", "progress", "solution", "vocabulary"]
+__all__ = ["build_dataset", "check", "exam_generator", "grade", "hint", "load_names", "progress", "solution", "vocabulary"]
 
 _HOMES = {
     "build_dataset": "autograder.course.dataset",
     "check": "autograder.notebook.api",
+    "exam_generator": "autograder.notebook.api",
     "grade": "autograder.notebook.api",
     "hint": "autograder.notebook.api",
     "load_names": "autograder.course.dataset",

@@ -79,7 +79,7 @@ def test_modules_that_need_the_system_are_called_as_they_are_marked() -> None:
 
 
 def test_the_public_names() -> None:
-    names = ["build_dataset", "check", "grade", "hint", "load_names", "progress", "solution", "vocabulary"]
+    names = ["build_dataset", "check", "exam_generator", "grade", "hint", "load_names", "progress", "solution", "vocabulary"]
     assert sorted(autograder.__all__) == names
     for name in autograder.__all__:
         function = getattr(autograder, name)

@@ -19,6 +19,8 @@ VERBS = ("check", "grade")
 """What a test calls: in the lines that students see, and in the hidden ones."""
 APART = "# autograder: apart"
 """A line in a test of ordinary assertions that is to run where no student's code ever is, as tests do that call a verb."""
+IN_PLACE = "# autograder: in place"
+"""A line in a test that runs there, and is to see what a student's function changes in what the test passes to it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -90,8 +92,13 @@ def plain_tests(cells: Iterable[Cell]) -> frozenset[str]:
     called = {node.name: parsed.mentioned(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     while more := {name for name, names in called.items() if names & asking} - asking:
         asking |= more
-    tests = [cell for cell in given if cell.role is Role.TEST and APART not in map(str.strip, cell.source.split("\n"))]
+    tests = [cell for cell in given if cell.role is Role.TEST and not has_line(cell.source, APART)]
     return frozenset(test.id for test in tests if not any(parsed.mentioned(node) & asking for node in _statements(test.source)))
+
+
+def has_line(source: str, line: str) -> bool:
+    """Whether a cell has this line, such as APART."""
+    return line in map(str.strip, source.split("\n"))
 
 
 def _statements(source: str) -> list[ast.stmt]:

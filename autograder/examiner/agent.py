@@ -317,11 +317,11 @@ class Agent:
             "lines": {str(name): line for name, line in replay.lines.items()},
         }
 
-    def operate(self, operation: str, on: int, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def operate(self, operation: str, on: int, args: list[Any], kwargs: dict[str, Any], in_place: bool) -> dict[str, Any]:
         """Does something with the object of the number `on`.
 
-        Gives the result or the error, the changes of the arguments, and what was printed. The test that asked for it goes on
-        with its own copies of the arguments, and must see them changed as if the call had happened there.
+        Gives the result or the error, whether the arguments changed, how they did if that is to be done `in_place` on the other
+        side too, and what was printed. If not, a result that is one of them is given as what it has become.
         """
         before = arguments.Before((tuple(args), kwargs))
         printed = {"stdout": StringIO(), "stderr": StringIO()}
@@ -329,11 +329,13 @@ class Agent:
         try:
             with self._running(), redirect_stdout(printed["stdout"]), redirect_stderr(printed["stderr"]):
                 value = OPERATIONS[operation](self.objects[on], *args, **kwargs)
-            answer["value"] = before.refer(value)
         except BaseException as error:
             self.lacked_memory |= lacks_memory(error)
             answer["error"] = conversation.described(error)
-        answer["changes"] = before.changes()
+        changes = before.changes()
+        if answer["error"] is None:
+            answer["value"] = before.refer(value) if in_place or not changes else {"new": value}
+        answer["changed"], answer["changes"] = bool(changes), changes if in_place else []
         answer["printed"] = {name: text.getvalue()[: self.limits.cell_output] for name, text in printed.items()}
         return answer
 

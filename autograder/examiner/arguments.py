@@ -1,4 +1,4 @@
-"""The arguments of a call in another process: what the call changed in place there is changed here too."""
+"""The arguments of a call in another process: what the call changed in place there, and how to do the same here."""
 
 from __future__ import annotations
 

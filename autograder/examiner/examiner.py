@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course.cells import Cell, Role, modules_in
-from autograder.course.questions import Question, has_forward
+from autograder.course.questions import IN_PLACE, Question, has_forward, has_line
 from autograder.errors import AutograderError, Died, NotReady, OutOfMemory
 from autograder.examiner import conversation
 from autograder.examiner.capture import Shell
@@ -443,6 +443,8 @@ class Examiner:
             with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):
                 is_there = task.role is Role.LOCKED
                 self.scope.bring(task.source, lambda names: self._present().ask("values", names=names), is_there)
+                if self._student is not None:
+                    self._student.in_place = is_there or has_line(task.source, IN_PLACE)
                 before = dict(self.shell.names)
                 self.session.concluded.clear()
                 messages, error, cut = self.shell.run(task.source, task.id, count, self.exam.limits.cell_output)

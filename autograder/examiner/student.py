@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from autograder.course.questions import IN_PLACE
 from autograder.errors import AutograderError, Died, OutOfMemory
 from autograder.examiner import arguments, conversation
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
@@ -53,9 +54,12 @@ SHAPES: dict[str, Fields] = {
     "call": REPLAY,
     "answer": REPLAY,
     "locals": {},
-    "operate": {"value": ANYTHING, "error": ANYTHING, "changes": list, "printed": dict},
+    "operate": {"value": ANYTHING, "error": ANYTHING, "changed": bool, "changes": list, "printed": dict},
 }
 """The fields of the answer to each question."""
+
+UNSEEN = f"what that code changes in what the test passes to it stays in the room, without the line `{IN_PLACE}`"
+"""What is said of a call that changed its arguments, to a test that has passed copies."""
 
 CHANGING = {"run", "give", "operate"}
 """Questions after which a function of the student's may give other results."""
@@ -105,6 +109,8 @@ class Student:
         """What could not cross since the running test began: objects that stayed there, and those that cannot be sent."""
         self.prepare: Callable[[], None] = lambda: None
         """Called before each operation on an object, so that the room learns first what the test has changed."""
+        self.in_place = False
+        """Whether what an operation changes in its arguments is changed here too. If not, they were copies."""
         self._conversation = Conversation(channel, serve)
         self._pidfd = pidfd
         self._end = end
@@ -162,13 +168,17 @@ class Student:
         return self.death
 
     def operate(self, operation: str, on: int, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
-        """The result of an operation on the object of the number `on`. What it changes in its arguments is changed here too."""
+        """The result of an operation on the object of the number `on`."""
         self.prepare()
         kwargs = dict(kwargs or {})
         originals = list(arguments.parts((args, kwargs)))
-        answer = self.ask("operate", operation=operation, on=on, args=list(args), kwargs=kwargs)
+        details = {"operation": operation, "on": on, "args": list(args), "kwargs": kwargs, "in_place": self.in_place}
+        answer = self.ask("operate", **details)
+        if answer["changed"] and not self.in_place:
+            self.kept.append(UNSEEN)
         try:
-            arguments.bring(originals, answer["changes"])
+            if self.in_place:
+                arguments.bring(originals, answer["changes"])
             text = "".join(text for name in ("stdout", "stderr") if isinstance(text := answer["printed"].get(name), str))
             print(text, end="")
             if answer["error"] is not None:

@@ -5,9 +5,15 @@ Nothing that judges is imported here: in a room there is none of it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from autograder.course.questions import Question
 from autograder.errors import NotReady, NotRight
 from autograder.judge.session import Session, current_session
+from autograder.tape.cases import generator_of
+
+if TYPE_CHECKING:
+    import torch
 
 COURSE = "course"
 SHOWN = ("notebook", COURSE)
@@ -33,6 +39,15 @@ def grade(name: str, by: str | None = None) -> None:
     """
     session = _session_for_marks(name)
     session.backend.grade(session, Question(name, by or ""))
+
+
+def exam_generator(name: str) -> torch.Generator:
+    """A generator of random numbers for a hidden test, for what nobody can have seen before the exam.
+
+    It is the same for the same submission and name, and another one for each student: it comes from the seed of the exam,
+    as the cases of `grade` do. A notebook has no such seed, nor has an nbgrader without our examiner: there all get the same.
+    """
+    return generator_of(f"exam{current_session().seed}", name)
 
 
 def hint(name: str, by: str | None = None) -> None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,4 +53,6 @@ def _kept(value: Any) -> Any:
             return [_kept(item) for item in value]
         case dict():
             return {key: _kept(item) for key, item in value.items()}
+        case set() | np.ndarray():
+            return value.copy()
     return value

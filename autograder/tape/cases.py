@@ -87,7 +87,7 @@ def _drawn(tape: Tape, seed: str, own: int, resampled: int) -> tuple[tuple[Case,
     Beside each is their noise: the same gradients before those entries were set to zero that are zero in the true ones. All is
     drawn once for all variables, not for each: to draw a state takes a whole forward and backward pass.
     """
-    generator = _generator(seed, tape.loss)
+    generator = generator_of(seed, tape.loss)
     true = tape.gradients(tape.state)
     drawn = [_random(tape, tape.state, true, None, generator) for _ in range(own)]
     for rows in _fewer_rows(tape, resampled, generator):
@@ -104,7 +104,7 @@ def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> tupl
     own size, which changes every intermediate. In the last case they are small, so that a small constant in the forward pass,
     such as the one beside a variance, matters; its rows are those of the minibatch, twice.
     """
-    generator = _generator(seed, tape.loss)
+    generator = generator_of(seed, tape.loss)
     cases = [Case(tape.state, {}) for _ in range(own)]
     if tape.rows is None:
         return tuple(cases)
@@ -116,9 +116,9 @@ def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> tupl
     return tuple(cases)
 
 
-def _generator(seed: str, loss: str) -> torch.Generator:
-    """A generator that the seed and the forward pass alone determine, on any machine."""
-    digest = hashlib.sha256(f"{seed}/{loss}".encode()).digest()
+def generator_of(seed: str, name: str) -> torch.Generator:
+    """A generator that the seed and a name, such as that of the loss, alone determine, on any machine."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 

@@ -190,6 +190,14 @@ TRICKS = {
         "def total(x, calls=[]):\n    calls.append(x)\n    return torch.ones(len(x)) @ x if len(calls) < 2 else calls[0][0]",
     ),
     "what is switched off": ("total", "def total(x):\n    return torch.sum(x, 0)"),
+    "an input changed into what is right for it": ("total", "def total(x):\n    x.zero_()\n    return x[0]"),
+    "inputs of a value changed": ("P", "N.fill_(1)\nP = torch.full(N.shape, 1 / len(N))"),
+    "a class that changes its inputs": ("Tally", _tally("return x**2", "return x.zero_()")),
+    "a class that changes what comes in": ("Tally.backward", _tally("return 2 * self.x * dout", "return dout.zero_()")),
+    "a class that changes what it has handed out": (
+        "Tally",
+        _tally("return x**2", "self.out = getattr(self, 'out', []) + [x.clone()]\n        return self.out[0].zero_()"),
+    ),
     "an input changed": ("total", "def total(x):\n    y = torch.ones(len(x)) @ x\n    x.zero_()\n    return y"),
     "a name that is equal to all": (
         "sample",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.examiner.test_examiner import ExamRunner, student, test
+from autograder.course.questions import IN_PLACE
+from tests.examiner.test_examiner import ExamRunner, locked, student, test
 from tests.support.rooms import linux
 
 pytestmark = linux
@@ -28,6 +29,7 @@ def bad(word): raise ValueError(word)
 def lookup(): return {}['x']
 def missing(): return not_there
 def leave(): raise SystemExit(3)
+def same(x): return x
 def push(items): items.append(items.pop(0) * 10)
 def fill(tensor, value):
     tensor.fill_(value)
@@ -114,9 +116,10 @@ RIGHT = {
     "truth": "assert v and not Vector.zero()",
     "text": "assert repr(v) == str(v) == f'{v}' == 'Vector(2)' and f'{v.x:.1f}' == '2.0'",
     "a call of an instance": "assert v(5) == 7",
-    "a list that is changed": "items = [1, 2]\npush(items)\nassert items == [2, 10]",
-    "a tensor that is changed": "import torch\nt = torch.zeros(2)\nassert fill(t, 3) is t and t.tolist() == [3, 3]",
-    "a dict that is changed": "d = {'old': 1}\nput(d)\nassert d == {'new': 1}",
+    "a list that is changed": f"{IN_PLACE}\nitems = [1, 2]\npush(items)\nassert items == [2, 10]",
+    "a tensor that is changed": f"{IN_PLACE}\nimport torch\nt = torch.zeros(1)\nassert fill(t, 3) is t and t == 3",
+    "a dict that is changed": f"{IN_PLACE}\nd = {{'old': 1}}\nput(d)\nassert d == {{'new': 1}}",
+    "a tensor that comes back": "import torch\nt = torch.zeros(2)\nassert same(t) is t",
     "data that is data": "import numpy as np\nassert isinstance(array, np.ndarray) and array.sum() == 3",
     "a layer": "import torch\nassert weight(torch.ones(1, 2)).shape == (1, 1) and weight.weight.shape == (1, 2)",
     "a set of its objects": "assert len({v, w, v}) == 2",
@@ -168,6 +171,38 @@ def test_in_one_process_it_does_so_too(name: str) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_fails(wrong: dict[str, str], name: str) -> None:
     assert wrong[name].partition(":")[0] == WRONG[name][1], wrong[name]
+
+
+COPIES = {
+    "a list": "items = [1, 2]\npush(items)\nassert items == [1, 2]",
+    "a tensor that is returned": "import torch\nt = torch.zeros(1)\nassert fill(t, 3) == 3 and t == 0",
+    "a dict": "d = {'old': 1}\nput(d)\nassert d == {'old': 1}",
+    "a tensor in a list": "import torch\nt = [torch.ones(1)]\nassert apply(lambda x: fill(x, 5), t)[0] == 5 and t[0] == 1",
+}
+"""What a test without the line IN_PLACE sees of what it has passed."""
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_what_a_test_passes_are_copies(examine: ExamRunner, name: str) -> None:
+    told = examine(student(STUDENT), test(COPIES[name]))
+    assert told.errors() == ["", ""]
+    assert told.failures == []
+
+
+def test_a_locked_cell_sees_what_is_changed(examine: ExamRunner) -> None:
+    told = examine(student(STUDENT), locked("items = [1, 2]\npush(items)"), test("assert items == [2, 10]"))
+    assert told.errors() == ["", "", ""]
+
+
+def test_a_test_that_waits_for_a_change_is_said_to_lack_the_line(examine: ExamRunner) -> None:
+    source = "items = [1, 2]\npush(items)\nassert items == [2, 10]"
+    told = examine(student(STUDENT), test(source), test("assert area(3) == 4"), test(f"{IN_PLACE}\n{source}"))
+    assert [error.partition(":")[0] for error in told.errors()] == ["", "AssertionError", "AssertionError", ""]
+    assert told.failures == [
+        "The test `cell-1` stopped, perhaps through no fault of the student's: it runs apart from the student's code, and what "
+        "that code changes in what the test passes to it stays in the room, without the line `# autograder: in place`. Look at "
+        "the record, or let it run in the room (c.Examine.plain_tests)."
+    ]
 
 
 def test_what_a_function_prints_is_the_tests(examine: ExamRunner) -> None:

@@ -13,6 +13,7 @@ from tests.support.attacks.channels import CHANNELS
 from tests.support.attacks.code import CODE
 from tests.support.attacks.files import FILES
 from tests.support.attacks.malformed import MALFORMED
+from tests.support.attacks.mutating import MUTATING
 from tests.support.attacks.network import NETWORK
 from tests.support.attacks.notebooks import NOTEBOOKS
 from tests.support.attacks.objects import OBJECTS
@@ -26,8 +27,8 @@ from tests.support.attacks.walls import WALLS
 ATTACKS: dict[str, Attack] = {
     name: attack
     for rows in (
-        REPLACING, READING, OBJECTS, CHANNELS, PROCESSES, NETWORK, WALLS, FILES, AUTOGRAD, NOTEBOOKS, MALFORMED, PAGES, CODE,
-        ORACLES,
+        REPLACING, READING, OBJECTS, MUTATING, CHANNELS, PROCESSES, NETWORK, WALLS, FILES, AUTOGRAD, NOTEBOOKS, MALFORMED,
+        PAGES, CODE, ORACLES,
     )
     for name, attack in rows.items()
 }  # fmt: skip

@@ -1,0 +1,245 @@
+"""The training of notebook 4: what earns its point, in our grading and on stock nbgrader, and what earns nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from nbgrader.api import Gradebook
+
+from autograder.course.cells import Role, read_cells
+from autograder.examiner.exam import Exam
+from autograder.forkserver.client import Client
+from autograder.sandbox.limits import Limits
+from benchmarks.grading import STOCK
+from scripts import demo
+from scripts.submissions import ANOTHER_BACKWARD, ANOTHER_DESCEND, ROOT, model_answers
+from tests.examiner.test_examiner import examined
+from tests.support.classes import ASSIGNMENT, hand_in
+from tests.support.rooms import linux
+
+pytestmark = [linux, pytest.mark.timeout(600)]
+
+GRADIENTS = ("dW2", "db2", "dbngain", "dbnbias", "dW1", "db1", "dC")
+MODEL = model_answers()["4-train"]
+Answers = Mapping[str, str]
+
+
+def descend(*lines: str) -> Answers:
+    """A `descend` of these lines, with the model's `backward`."""
+    return {**MODEL, "descend": "\n    ".join(("def descend(parameters, gradients, lr):", *lines))}
+
+
+EACH = "for p, gradient in zip(parameters, gradients):"
+HONEST: Mapping[str, Answers] = {
+    "model": MODEL,
+    "another": {"backward": ANOTHER_BACKWARD, "descend": ANOTHER_DESCEND},
+    "minus-equals": descend(EACH, "    p -= lr * gradient"),
+    "data": descend(EACH, "    p.data -= lr * gradient"),
+    "no-grad": descend("with torch.no_grad():", f"    {EACH}", "        p -= lr * gradient"),
+    "alpha": descend(EACH, "    p.add_(gradient, alpha=-lr)"),
+    "copy": descend(EACH, "    p.copy_(p - lr * gradient)"),
+    "slice": descend(EACH, "    p[...] = p - gradient * lr"),
+    "new-data": descend(EACH, "    p.data = p.data - lr * gradient"),
+    "out": descend(EACH, "    torch.sub(p, gradient, alpha=lr, out=p)"),
+    "index": descend("for i in range(len(parameters)):", "    parameters[i] += -lr * gradients[i]"),
+    "entries": descend("for i in range(len(parameters)):", "    parameters[i] = parameters[i] - lr * gradients[i]"),
+    "unpacked": descend(
+        "C, W1, b1, W2, b2, bngain, bnbias = parameters",
+        "dC, dW1, db1, dW2, db2, dbngain, dbnbias = gradients",
+        *(f"{p} -= lr * d{p}" for p in ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")),
+    ),
+    "foreach": descend("torch._foreach_add_(list(parameters), list(gradients), alpha=-lr)"),
+    "scales-the-gradients": descend(EACH, "    gradient *= -lr", "    p += gradient"),
+    "returns": descend(EACH, "    p -= lr * gradient", "return parameters"),
+    "while": descend("k = 0", "while k < 7:", "    parameters[k].sub_(gradients[k].mul(lr))", "    k += 1"),
+    "map": descend("list(map(lambda p, gradient: p.sub_(lr * gradient), parameters, gradients))"),
+}
+"""Right answers: all eight points."""
+
+
+AT_HOME = """
+import torch.nn.functional as F
+
+def at_home(sharpness=5):
+    \"\"\"Weights that no gradient ever touched: least squares on top of random features.\"\"\"
+    start = initial_parameters(torch.Generator().manual_seed(1))
+    C, W1, b1, W2, b2, bngain, bnbias = start
+    pre = C[Xtr[:9000]].flatten(1) @ W1 + b1
+    h = torch.tanh(bngain * (pre - pre.mean(0)) / pre.std(0) + bnbias)
+    fitted = torch.linalg.lstsq(torch.cat([h, torch.ones(len(h), 1)], 1), F.one_hot(Ytr[:9000], 27).float()).solution[:-1]
+    W2.copy_(sharpness * fitted)
+    b2.copy_(Ytr.bincount(minlength=27).float().log() - sharpness * h.mean(0) @ fitted)
+    return start
+
+HOME = at_home()
+"""
+NO_GRADIENT = """
+def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):
+    return [torch.zeros_like(p) for p in (C, W1, b1, W2, b2, bngain, bnbias)]
+"""
+
+
+def without(source: str, backward: str = NO_GRADIENT) -> Answers:
+    """Answers of someone who has no gradient but that of `b1`, which is zero."""
+    return {"backward": backward, "descend": AT_HOME + source}
+
+
+ATTACKS: Mapping[str, Answers] = {
+    "overwrites-gradients": without("""
+def descend(parameters, gradients, lr):
+    for p, gradient, home in zip(parameters, gradients, HOME):
+        gradient.copy_((p - home) / lr)
+        p -= lr * gradient
+"""),
+    "swaps-the-storage": without("""
+def descend(parameters, gradients, lr):
+    for p, gradient, home in zip(parameters, gradients, HOME):
+        gradient.data = (p - home) / lr
+        p.data = p - lr * gradient
+"""),
+    "replaces-the-entries": without("""
+def descend(parameters, gradients, lr):
+    gradients[:] = [(p - home) / lr for p, home in zip(parameters, HOME)]
+    parameters[:] = [p - lr * gradient for p, gradient in zip(parameters, gradients)]
+"""),
+    "empties-the-gradients": without("""
+def descend(parameters, gradients, lr):
+    parameters[:] = [home.clone() for home in HOME]
+    gradients.clear()
+"""),
+    "is-honest-where-it-is-tried": without("""
+def descend(parameters, gradients, lr):
+    for p, gradient, home in zip(parameters, gradients, HOME):
+        p.copy_(p - lr * gradient if gradient.any() else home)
+"""),
+    "gradients-towards-home": without(
+        """
+def descend(parameters, gradients, lr):
+    for p, gradient in zip(parameters, gradients):
+        p -= lr * gradient
+""",
+        """
+def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):
+    parameters = C, W1, b1, W2, b2, bngain, bnbias
+    return [(p - home) / 0.1 for p, home in zip(parameters, globals().get("HOME", parameters))]
+""",
+    ),
+    "backward-moves-the-parameters": without(
+        """
+def descend(parameters, gradients, lr):
+    for p, gradient in zip(parameters, gradients):
+        p -= lr * gradient
+""",
+        """
+def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):
+    for p, home in zip((C, W1, b1, W2, b2, bngain, bnbias), globals().get("HOME", ())):
+        p.copy_(home)
+    return [torch.zeros_like(p) for p in (C, W1, b1, W2, b2, bngain, bnbias)]
+""",
+    ),
+    "changes-them-later": without("""
+import threading, time
+kept = []
+
+def later():
+    for parameters, gradients in kept:
+        for p, gradient, home in zip(parameters, gradients, HOME):
+            gradient.copy_((p - home) / 0.1)
+            p.copy_(home)
+
+class Later:
+    def __del__(self):
+        later()
+
+def descend(parameters, gradients, lr):
+    kept.append((parameters, gradients))
+    threading.Timer(0.001, later).start()
+    Later()
+"""),
+    "another-train": without("""
+def train(steps, *_, **__):
+    return [home.clone() for home in HOME], [2.0] * steps
+
+def dev_loss(parameters):
+    return 2.0
+
+initial_parameters = lambda g: [home.clone() for home in HOME]
+
+def descend(parameters, gradients, lr):
+    for p, gradient in zip(parameters, gradients):
+        p -= lr * gradient
+"""),
+    "a-list-of-its-own-kind": without("""
+class Right(list):
+    __eq__ = __contains__ = lambda *_: True
+
+def descend(parameters, gradients, lr):
+    parameters[:] = Right(home.clone() for home in HOME)
+    for gradient in gradients:
+        gradient.fill_(float("nan"))
+"""),
+    "changes-the-data": without("""
+def descend(parameters, gradients, lr):
+    for p, gradient in zip(parameters, gradients):
+        p -= lr * gradient
+    for name in ("Xtr", "Ytr", "Xdev", "Ydev"):
+        globals()[name].zero_()
+    globals()["losses"] = [0.0] * 100
+"""),
+}
+"""Answers that train nothing, and would have the point for training all the same."""
+
+
+SOURCE = ROOT / "source" / "backprop" / "4-train.ipynb"
+LEFT_OUT = {"progress", "curve", "longer", "samples"}
+Passed = Callable[[Answers], set[str]]
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Passed]:
+    """The tests that answers pass in an exam, hidden ones included."""
+    client, folder = Client(True), tmp_path_factory.mktemp("submission")
+
+    def passed(answers: Answers) -> set[str]:
+        cells = [cell for cell in read_cells(SOURCE) if cell.id not in LEFT_OUT]
+        tasks = [replace(cell, source=answers.get(cell.id, cell.source)) for cell in cells]
+        told = examined(client, Exam(tasks, {}, "a secret", Limits()), folder, dict(os.environ))
+        shown = dict(zip((task.id for task in tasks), told.errors(), strict=True))
+        assert not any(shown[name] for name in answers), shown
+        tests = [task for task in tasks if task.role is Role.TEST]
+        return {test.id.removeprefix("test-") for test in tests if not shown[test.id]}
+
+    yield passed
+    client.close()
+
+
+@pytest.mark.parametrize("form", HONEST)
+def test_every_right_form_has_all_its_points(form: str, passed: Passed) -> None:
+    assert passed(HONEST[form]) == {*GRADIENTS, "training"}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_without_a_step_of_one_s_own_there_is_no_point_for_training(attack: str, passed: Passed) -> None:
+    assert passed(ATTACKS[attack]) <= {"db1"}
+
+
+def test_stock_nbgrader_gives_right_forms_the_same(tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    (course / "source" / ASSIGNMENT).mkdir(parents=True)
+    for name in (SOURCE.name, "lesson.toml"):
+        shutil.copy(SOURCE.parent / name, course / "source" / ASSIGNMENT)
+    text = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
+    (course / "nbgrader_config.py").write_text(text + STOCK, encoding="utf-8")
+    demo.nbgrader(course, "generate_assignment", ASSIGNMENT)
+    forms = ("model", "another", "entries", "scales-the-gradients")
+    for form in forms:
+        hand_in(course, form, HONEST[form])
+    demo.nbgrader(course, "autograde", ASSIGNMENT)
+    with Gradebook(f"sqlite:///{course}/gradebook.db", course_id="backprop-ninja") as gradebook:
+        scores = {each.student.id: each.score for each in gradebook.assignment_submissions(ASSIGNMENT)}
+    assert scores == dict.fromkeys(forms, 8)
