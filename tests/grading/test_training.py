@@ -84,40 +84,62 @@ def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):
 """
 
 
-def without(source: str, backward: str = NO_GRADIENT) -> Answers:
-    """Answers of someone who has no gradient but that of `b1`, which is zero."""
-    return {"backward": backward, "descend": AT_HOME + source}
+STEP = "`descend` should move every parameter by -lr times its own gradient"
+ELSEWHERE = "on other letters the loss falls by -"
+LOSS = "the dev loss is 3."
+"""What the test says."""
 
 
-ATTACKS: Mapping[str, Answers] = {
-    "overwrites-gradients": without("""
+def stops(at: str, source: str, backward: str = NO_GRADIENT) -> tuple[Answers, str]:
+    """Answers of someone who has no gradient but that of `b1`, which is zero, and what the test of training says of them."""
+    return {"backward": backward, "descend": AT_HOME + source}, at
+
+
+ATTACKS: Mapping[str, tuple[Answers, str]] = {
+    "overwrites-gradients": stops(
+        STEP,
+        """
 def descend(parameters, gradients, lr):
     for p, gradient, home in zip(parameters, gradients, HOME):
         gradient.copy_((p - home) / lr)
         p -= lr * gradient
-"""),
-    "swaps-the-storage": without("""
+""",
+    ),
+    "swaps-the-storage": stops(
+        STEP,
+        """
 def descend(parameters, gradients, lr):
     for p, gradient, home in zip(parameters, gradients, HOME):
         gradient.data = (p - home) / lr
         p.data = p - lr * gradient
-"""),
-    "replaces-the-entries": without("""
+""",
+    ),
+    "replaces-the-entries": stops(
+        STEP,
+        """
 def descend(parameters, gradients, lr):
     gradients[:] = [(p - home) / lr for p, home in zip(parameters, HOME)]
     parameters[:] = [p - lr * gradient for p, gradient in zip(parameters, gradients)]
-"""),
-    "empties-the-gradients": without("""
+""",
+    ),
+    "empties-the-gradients": stops(
+        STEP,
+        """
 def descend(parameters, gradients, lr):
     parameters[:] = [home.clone() for home in HOME]
     gradients.clear()
-"""),
-    "is-honest-where-it-is-tried": without("""
+""",
+    ),
+    "is-honest-where-it-is-tried": stops(
+        ELSEWHERE,
+        """
 def descend(parameters, gradients, lr):
     for p, gradient, home in zip(parameters, gradients, HOME):
         p.copy_(p - lr * gradient if gradient.any() else home)
-"""),
-    "gradients-towards-home": without(
+""",
+    ),
+    "gradients-towards-home": stops(
+        ELSEWHERE,
         """
 def descend(parameters, gradients, lr):
     for p, gradient in zip(parameters, gradients):
@@ -129,7 +151,8 @@ def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):
     return [(p - home) / 0.1 for p, home in zip(parameters, globals().get("HOME", parameters))]
 """,
     ),
-    "backward-moves-the-parameters": without(
+    "backward-moves-the-parameters": stops(
+        ELSEWHERE,
         """
 def descend(parameters, gradients, lr):
     for p, gradient in zip(parameters, gradients):
@@ -142,7 +165,9 @@ def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):
     return [torch.zeros_like(p) for p in (C, W1, b1, W2, b2, bngain, bnbias)]
 """,
     ),
-    "changes-them-later": without("""
+    "changes-them-later": stops(
+        STEP,
+        """
 import threading, time
 kept = []
 
@@ -160,8 +185,11 @@ def descend(parameters, gradients, lr):
     kept.append((parameters, gradients))
     threading.Timer(0.001, later).start()
     Later()
-"""),
-    "another-train": without("""
+""",
+    ),
+    "another-train": stops(
+        LOSS,
+        """
 def train(steps, *_, **__):
     return [home.clone() for home in HOME], [2.0] * steps
 
@@ -173,8 +201,11 @@ initial_parameters = lambda g: [home.clone() for home in HOME]
 def descend(parameters, gradients, lr):
     for p, gradient in zip(parameters, gradients):
         p -= lr * gradient
-"""),
-    "a-list-of-its-own-kind": without("""
+""",
+    ),
+    "a-list-of-its-own-kind": stops(
+        STEP,
+        """
 class Right(list):
     __eq__ = __contains__ = lambda *_: True
 
@@ -182,50 +213,57 @@ def descend(parameters, gradients, lr):
     parameters[:] = Right(home.clone() for home in HOME)
     for gradient in gradients:
         gradient.fill_(float("nan"))
-"""),
-    "changes-the-data": without("""
+""",
+    ),
+    "changes-the-data": stops(
+        LOSS,
+        """
 def descend(parameters, gradients, lr):
     for p, gradient in zip(parameters, gradients):
         p -= lr * gradient
     for name in ("Xtr", "Ytr", "Xdev", "Ydev"):
         globals()[name].zero_()
     globals()["losses"] = [0.0] * 100
-"""),
+""",
+    ),
 }
 """Answers that train nothing, and would have the point for training all the same."""
 
 
 SOURCE = ROOT / "source" / "backprop" / "4-train.ipynb"
 LEFT_OUT = {"progress", "curve", "longer", "samples"}
-Passed = Callable[[Answers], set[str]]
+Taken = Callable[[Answers], Mapping[str, str]]
 
 
 @pytest.fixture(scope="module")
-def passed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Passed]:
-    """The tests that answers pass in an exam, hidden ones included."""
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+    """What each test stops with in an exam of these answers, its hidden part included."""
     client, folder = Client(True), tmp_path_factory.mktemp("submission")
 
-    def passed(answers: Answers) -> set[str]:
+    def taken(answers: Answers) -> Mapping[str, str]:
         cells = [cell for cell in read_cells(SOURCE) if cell.id not in LEFT_OUT]
         tasks = [replace(cell, source=answers.get(cell.id, cell.source)) for cell in cells]
         told = examined(client, Exam(tasks, {}, "a secret", Limits()), folder, dict(os.environ))
         shown = dict(zip((task.id for task in tasks), told.errors(), strict=True))
         assert not any(shown[name] for name in answers), shown
         tests = [task for task in tasks if task.role is Role.TEST]
-        return {test.id.removeprefix("test-") for test in tests if not shown[test.id]}
+        return {test.id.removeprefix("test-"): shown[test.id] for test in tests}
 
-    yield passed
+    yield taken
     client.close()
 
 
 @pytest.mark.parametrize("form", HONEST)
-def test_every_right_form_has_all_its_points(form: str, passed: Passed) -> None:
-    assert passed(HONEST[form]) == {*GRADIENTS, "training"}
+def test_every_right_form_has_all_its_points(form: str, taken: Taken) -> None:
+    assert taken(HONEST[form]) == dict.fromkeys((*GRADIENTS, "training"), "")
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_without_a_step_of_one_s_own_there_is_no_point_for_training(attack: str, passed: Passed) -> None:
-    assert passed(ATTACKS[attack]) <= {"db1"}
+def test_without_a_step_of_one_s_own_there_is_no_point_for_training(attack: str, taken: Taken) -> None:
+    answers, says = ATTACKS[attack]
+    found = taken(answers)
+    assert found["training"].startswith(f"AssertionError: {says}")
+    assert [name for name in GRADIENTS if not found[name]] == ["db1"]
 
 
 def test_stock_nbgrader_gives_right_forms_the_same(tmp_path: Path) -> None:
