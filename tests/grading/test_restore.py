@@ -27,6 +27,7 @@ from nbgrader.nbgraderformat import SchemaTooOldError
 from traitlets.config import Config
 
 from autograder.course.cells import Cell, Role, role_of
+from autograder.grading.examine import Examine
 from autograder.grading.folders import LINK
 from autograder.grading.master import known
 from autograder.grading.restore import Restore, restore
@@ -280,8 +281,11 @@ def generate(folder: Path, assignment: str) -> None:
 def sanitised(folder: Path, path: Path, *first: type) -> str:
     """What nbgrader makes of a submission before it runs it."""
     converter = Autograde(coursedir=directory(folder))
+    converter.sanitize_preprocessors = [*first, *converter.sanitize_preprocessors]
+    if first:
+        converter.autograde_preprocessors = [Examine]
     converter.exporter = (LenientExporter if first else converter.exporter_class)(parent=converter, config=converter.config)
-    for preprocessor in (*first, *converter.sanitize_preprocessors):
+    for preprocessor in converter.sanitize_preprocessors:
         converter.exporter.register_preprocessor(preprocessor)
     text, _ = converter.exporter.from_filename(str(path), resources=converter.init_single_notebook_resources(str(path)))
     text.encode()  # as it is written
