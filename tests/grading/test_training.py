@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.course.cells import Role, read_cells
+from autograder.course.cells import Cell, Role, read_cells
 from autograder.examiner.exam import Exam
 from autograder.forkserver.client import Client
 from autograder.sandbox.limits import Limits
@@ -236,9 +236,16 @@ Taken = Callable[[Answers], Mapping[str, str]]
 
 
 @pytest.fixture(scope="module")
-def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+def client() -> Iterator[Client]:
+    client = Client(True)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def taken(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Taken:
     """What each test stops with in an exam of these answers, its hidden part included."""
-    client, folder = Client(True), tmp_path_factory.mktemp("submission")
+    folder = tmp_path_factory.mktemp("submission")
 
     def taken(answers: Answers) -> Mapping[str, str]:
         cells = [cell for cell in read_cells(SOURCE) if cell.id not in LEFT_OUT]
@@ -249,13 +256,22 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
         tests = [task for task in tasks if task.role is Role.TEST]
         return {test.id.removeprefix("test-"): shown[test.id] for test in tests}
 
-    yield taken
-    client.close()
+    return taken
 
 
 @pytest.mark.parametrize("form", HONEST)
 def test_every_right_form_has_all_its_points(form: str, taken: Taken) -> None:
     assert taken(HONEST[form]) == dict.fromkeys((*GRADIENTS, "training"), "")
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [("dC", "index_add_", "index_copy_"), ("db2", "db2 = dlogits.sum(0)", "db2 = dlogits.mean(0)")],
+)
+def test_one_mistake_costs_one_point(name: str, right: str, wrong: str, taken: Taken) -> None:
+    assert right in MODEL["backward"]
+    found = taken({**MODEL, "backward": MODEL["backward"].replace(right, wrong)})
+    assert [each for each, error in found.items() if error] == [name]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -264,6 +280,24 @@ def test_without_a_step_of_one_s_own_there_is_no_point_for_training(attack: str,
     found = taken(answers)
     assert found["training"].startswith(f"AssertionError: {says}")
     assert [name for name in GRADIENTS if not found[name]] == ["db1"]
+
+
+def test_the_generator_of_an_exam_is_known_where_the_tests_run_alone(client: Client, tmp_path: Path) -> None:
+    draw = "from autograder import exam_generator\nprint(exam_generator({!r}).initial_seed())"
+    setup = Cell("setup", Role.LOCKED, "%load_ext autograder")
+    tasks = [
+        *(Cell(f"test-{name}", Role.TEST, draw.format(name)) for name in ("a", "b")),
+        Cell("answer", Role.STUDENT, draw.format("a")),
+    ]
+    drawn = []
+    for seed in ("one", "one", "other"):
+        told = examined(client, Exam([setup, *tasks], {}, seed, Limits()), tmp_path, dict(os.environ))
+        assert told.errors() == [""] * 4
+        drawn.append([told.shown(number) for number in (1, 2, 3)])
+    (a, b, seen), again, (other, *_, still) = drawn
+    assert again == [a, b, seen]
+    assert still == seen
+    assert len({a, b, other, seen}) == 4
 
 
 def test_stock_nbgrader_gives_right_forms_the_same(tmp_path: Path) -> None:
