@@ -1,7 +1,11 @@
 """Switches autograd off for good in a student's process.
 
-It is not enough to replace functions that have a name in torch: the student's code can find the same function of C in other
-modules. So all of these places are found, once, before the forks, and each fork overwrites them.
+Torch differentiates in four ways: by the engine, which runs the nodes of a graph; by a node that is called; in forward mode;
+and by the compiler of scripts. The engine asks Python before it runs anything, whatever code of torch calls it, and gets an
+error. The other ways are functions and attributes of C. Where one stands in a module or a type, a function takes its place that
+says what is off. It may also be in tables, caches and types of torch that nobody thought of, so the object itself is made
+another one: all ways to it, known or not, then lead to something harmless. What there is to overwrite is found once, before the
+forks.
 """
 
 from __future__ import annotations
@@ -9,61 +13,123 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+import types
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from operator import attrgetter
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 import torch._functorch.eager_transforms
 import torch._functorch.predispatch
+import torch.distributed.autograd
 
 from autograder.replay.run import OFF, AutogradOff, ScriptOff
 
 WHEN = "while the notebook is graded"
 
-TYPES = ((torch._C._ImperativeEngine, "run_backward"),)
-"""Methods of C: `backward`, `grad`, `torch.func` and `torch.autograd.functional` come down to this one."""
-
-GRAPHS = ("grad_fn", "_grad_fn")
-"""Attributes of tensors that lead to the nodes of a graph, each of which can be called."""
-
-SCRIPTS = ("_jit_script", "_create_function", "import_ir_module", "Compilation")
-ENTRANCE_FUNCTIONS = {
-    torch._C: ("_enter_dual_level", "_jit_get_operation", "_get_operation_overload", *SCRIPTS),
-    torch._C._functorch: ("_jvp_", "_grad_"),
+REFUSED: dict[type[Exception], dict[str, str]] = {
+    AutogradOff: {
+        "torch._C": "_enter_dual_level _jit_differentiate _jit_pass_create_autodiff _last_executed _initExtension",
+        "torch._C._functorch": "_jvp_ _grad_",
+        "torch._C._ImperativeEngine": "run_backward",
+        "torch._C.Code": "grad_executor_states differentiable_op_executor_states",
+        "torch._C._distributed_autograd": "backward get_gradients _init _new_context _current_context _retrieve_context",
+        "torch._C._distributed_autograd.DistAutogradContext": "_send_functions _recv_functions",
+        "torch._C._distributed_rpc.PyRRef": "backward",
+    },
+    ScriptOff: {
+        "torch._C": "_jit_script _jit_to_backend _create_function import_ir_module _import_ir_module _load_jit",
+        "torch._C.CompilationUnit": "__init__ define create_function",
+        "torch._C.ScriptModule": "__init__ _define _create_method",
+    },
 }
-"""Forward mode, `torch.func` and scripts come down to these functions of C: by module, what their names begin with."""
+"""Functions and methods of C that raise an error: by module or type, what their names begin with.
 
-ENGINE_OPERATORS = ("aten::grad", "aten::backward", "aten::_backward")
-"""The operators of scripts that differentiate. All others can still be looked up by name: parts of torch do that."""
+`torch.func` and forward mode come down to some of these; so do scripts, whose compiler differentiates without the engine. The
+engine of `torch.distributed` is another one. `_initExtension` would make the types of nodes anew.
+"""
+
+COMPILER = torch._C._dynamo.compiled_autograd
+"""Where Python says what the engine is to do with a graph instead of running it."""
+UNCHANGED = None, False
+"""What the function there returns: what was to be done before, which is nothing."""
+
+HARMLESS = (gc.isenabled, str.upper, int.__neg__, vars(types.FunctionType)["__code__"])
+"""One of each type that functions, methods, slots and attributes of C have. None does anything for a tensor or a node."""
+
+CALL = 50
+"""`Py_tp_call`: the number by which Python knows the part of a type that says what a call of its instances runs."""
 
 
-def entrances() -> list[tuple[dict[str, Any], str]]:
-    """The namespace and name of each place where one of the functions stands. It takes some 50 ms, once for all forks."""
-    functions = {
-        id(value)
-        for module, beginnings in ENTRANCE_FUNCTIONS.items()
-        for name, value in vars(module).items()
-        if name.startswith(beginnings)
-    }
+class Entrances(NamedTuple):
+    """All ways into autograd but the engine.
+
+    `stands` are dictionaries of modules and types, a name in each, and what is to stand there; `kinds` are those types.
+    `objects` are the addresses and sizes of objects, each with the address of the object whose contents it gets. `calls` are
+    the words in types of nodes that are to become `call`.
+    """
+
+    stands: list[tuple[dict[str, Any], str, object]]
+    kinds: list[Any]
+    objects: list[tuple[int, int, int]]
+    calls: list[ctypes.c_void_p]
+    call: int
+
+
+def entrances() -> Entrances:
+    """Finds them. It takes some 50 ms, once for all forks."""
+    replacements: dict[tuple[Any, str], object] = {(owner, name): _refusal(error) for owner, name, error in refused()}
+    replacements[COMPILER, "set_autograd_compiler"] = lambda *_: UNCHANGED
+    replacements |= {(torch._C.TensorBase, name): property(lambda _: None) for name in ("grad_fn", "_grad_fn")}
+    replacements[torch._C._FunctionBase, "next_functions"] = property(lambda _: ())
+    values = {id(vars(owner)[name]): value for (owner, name), value in replacements.items()}
     modules = [vars(module) for module in [*sys.modules.values()] if isinstance(getattr(module, "__dict__", None), dict)]
-    return [(names, name) for names in modules for name, value in [*names.items()] if id(value) in functions]
+    kinds = [owner for owner in dict.fromkeys(owner for owner, _ in replacements) if isinstance(owner, type)]
+    places = [*modules, *map(_names, kinds)]
+    nodes = node_types()
+    originals = [vars(owner)[name] for owner, name in replacements]
+    originals += [vars(kind)[name] for kind in nodes for name in ("__call__", "next_functions")]
+    return Entrances(
+        [(names, name, values[id(value)]) for names in places for name, value in [*names.items()] if id(value) in values],
+        [*map(ctypes.py_object, kinds)],
+        [_becoming(getattr(original, "__func__", original)) for original in originals],
+        [_word(kind, _call(kind)) for kind in nodes],
+        _call(_Called),
+    )
 
 
-def switch_off(places: list[tuple[dict[str, Any], str]]) -> None:
-    """Replaces all ways into autograd. A method taken from a type of C stands nowhere else, so no Python brings it back.
+def refused() -> Iterator[tuple[Any, str, type[Exception]]]:
+    """What REFUSED says that this torch has: module or type, name, error."""
+    for error, owners in REFUSED.items():
+        for path, beginnings in owners.items():
+            with suppress(AttributeError):  # a torch without `torch.distributed.rpc`
+                owner = attrgetter(path.removeprefix("torch."))(torch)
+                yield from ((owner, name, error) for name in [*vars(owner)] if name.startswith((*beginnings.split(),)))
+
+
+def node_types() -> list[type]:
+    """The types of the nodes of graphs."""
+    return [kind for kind in vars(torch._C._functions).values() if isinstance(kind, type)]
+
+
+def switch_off(entrances: Entrances) -> None:
+    """Takes the engine, and replaces all other ways into autograd.
 
     `torch.compile`, `torch.jit.script` and `torch.jit.trace` give the Python function itself, as where they are disabled: what
     they would make of it could differentiate, and a room has no compiler.
     """
     torch.jit._state.disable()
     torch.compile = uncompiled
-    for names, name in places:
-        is_lookup, error = "_get_operation" in name, ScriptOff if name.startswith(SCRIPTS) else AutogradOff
-        names[name] = _refusing_engines(names[name]) if is_lookup else _refusal(error)
-    for kind, name in TYPES:
-        _replace(kind, name, _refusal(AutogradOff))
-    for name in GRAPHS:
-        _replace(torch._C.TensorBase, name, property(lambda tensor: None))
+    COMPILER.set_autograd_compiler(_refusal(AutogradOff), False)
+    for names, name, value in entrances.stands:
+        names[name] = value
+    for kind in entrances.kinds:
+        ctypes.pythonapi.PyType_Modified(kind)
+    for place, contents, size in entrances.objects:
+        ctypes.memmove(place, contents, size)
+    for word in entrances.calls:
+        word.value = entrances.call
 
 
 def _refusal(error: type[Exception]) -> Callable[..., NoReturn]:
@@ -80,17 +146,38 @@ def uncompiled(model: Any = None, **_: object) -> Any:
     return (lambda function: function) if model is None else model
 
 
-def _refusing_engines(lookup: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that looks up operators, but for those that differentiate."""
+class _Called:
+    """A call of an instance of a class of Python looks up `__call__` in the class. So does one of a node, from then on."""
 
-    def operation(name: str, *rest: Any) -> Any:
-        return lookup(name, *rest) if name not in ENGINE_OPERATORS else _refusal(AutogradOff)()
-
-    return operation
+    def __call__(self) -> None: ...
 
 
-def _replace(kind: type, name: str, value: object) -> None:
-    """Replaces an attribute of a type of C. Python refuses to assign one, so this writes into the type's own dictionary."""
+def _names(kind: type) -> dict[str, Any]:
+    """The dictionary of a type of C, in which Python refuses to assign."""
     (names,) = (each for each in gc.get_referents(kind.__dict__) if isinstance(each, dict))
-    names[name] = value
-    ctypes.pythonapi.PyType_Modified(ctypes.py_object(kind))
+    return names
+
+
+def _becoming(original: object) -> tuple[int, int, int]:
+    """Where the contents of an object begin, those of a harmless one of its type, and how many bytes they are.
+
+    The original must never be freed, nor may what the harmless one refers to: nobody counts that it is referred to once more.
+    """
+    harmless = next(each for each in HARMLESS if type(each) is type(original))
+    for each in (original, *gc.get_referents(harmless)):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
+    head = object.__basicsize__
+    return id(original) + head, id(harmless) + head, type(original).__basicsize__ - head
+
+
+def _call(kind: type) -> int:
+    """The address of the function of C that a call of the type's instances runs."""
+    slot = ctypes.pythonapi.PyType_GetSlot
+    slot.restype = ctypes.c_void_p
+    return int(slot(ctypes.py_object(kind), CALL))
+
+
+def _word(kind: type, value: int) -> ctypes.c_void_p:
+    """The first word with this value in the memory of a type."""
+    places = range(id(kind), id(kind) + type.__sizeof__(kind), ctypes.sizeof(ctypes.c_void_p))
+    return next(word for word in map(ctypes.c_void_p.from_address, places) if word.value == value)

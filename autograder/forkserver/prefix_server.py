@@ -15,7 +15,6 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from autograder.examiner import autograd_off
 from autograder.examiner.agent import Agent
@@ -45,7 +44,7 @@ class PrefixServer:
         self,
         others: Iterable[socket.socket],
         shell: Shell,
-        entrances: list[Any],
+        entrances: autograd_off.Entrances,
         convert: Convert | None,
         conditions: Conditions,
     ) -> None:
@@ -87,7 +86,7 @@ def _run_for_students(
     closed: Iterable[socket.socket],
     connection: socket.socket,
     shell: Shell,
-    entrances: list[Any],
+    entrances: autograd_off.Entrances,
     convert: Convert | None,
     conditions: Conditions,
 ) -> None:

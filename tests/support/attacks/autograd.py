@@ -146,6 +146,150 @@ for route in (lambda: y._backward_hooks, lambda: torch.Tensor.grad_fn.__get__(y)
     print(route())
 dz = x.grad""",
     ),
+    "ctx": at(
+        "dz",
+        "keeps the ctx of a Function, and calls what comes before it",
+        """
+kept = []
+class Keep(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        kept.append(ctx)
+        return x.clone()
+    @staticmethod
+    def backward(ctx, g):
+        return g
+"""
+        + LEAF
+        + """
+with torch.enable_grad():
+    Keep.apply(y)
+print(kept[0].next_functions)
+dz = kept[0].next_functions[0][0](dh)""",
+        stock=True,
+        shows=r"^\(\)$",
+    ),
+    "distributed": at(
+        "dz",
+        "uses the engine of torch.distributed, without a network",
+        LEAF
+        + """
+from torch.distributed import autograd
+print("tries")
+autograd._init(0)
+with autograd.context() as context:
+    with torch.enable_grad():
+        total = (y * dh).sum()
+    autograd.backward(context, [total])
+    dz = autograd.get_gradients(context)[x]""",
+        stock=True,
+        shows="^tries$(.|\n)*autograd is switched off",
+        noted="network",
+    ),
+    "a-name-that-equals-nothing": at(
+        "dz",
+        "looks up an engine by a name that says it is another one",
+        LEAF
+        + """
+class Name(str):
+    __hash__ = str.__hash__
+    def __eq__(self, other):
+        return False
+dz = torch._C._jit_get_operation(Name('aten::grad'))[0]([y], [x], [dh])[0]""",
+        stock=True,
+        shows="autograd is switched off",
+    ),
+    "closure": at(
+        "dz",
+        "looks for what functions have wrapped",
+        LEAF
+        + """
+def within(function):
+    kept = [cell.cell_contents for cell in getattr(function, '__closure__', None) or ()]
+    kept += [*(getattr(function, '__defaults__', None) or ()), getattr(function, '__wrapped__', None)]
+    return next((each for each in kept if callable(each) and not isinstance(each, type)), function)
+lookup = within(torch._C._jit_get_operation)
+dz = lookup('aten::grad')[0]([y], [x], [dh])[0]""",
+        stock=True,
+        shows="autograd is switched off",
+    ),
+    "torchs-own-unit": at(
+        "dz",
+        "compiles a script in the unit that torch keeps",
+        """
+text = 'def f(z, dh):\\n    x = z.detach().requires_grad_()\\n    y = torch.tanh(x)\\n    y.backward(dh)\\n    return x.grad\\n'
+unit = torch.jit._state._python_cu
+try:
+    unit.define(text, lambda name: getattr(torch, name))
+except Exception as error:
+    print(error)
+    unit = type(unit)()
+    unit.define(text, lambda name: getattr(torch, name))
+with torch.enable_grad():
+    dz = unit.f(z, dh)""",
+        shows="scripts from text or files are switched off",
+    ),
+    "old-types": at(
+        "dz",
+        "takes the nodes of a graph from the types that tensors had once",
+        LEAF + "print(torch.Tensor.grad_fn.__get__(y))\ndz = torch.FloatTensor.grad_fn.__get__(y)(dh)",
+        stock=True,
+        shows="^None$",
+    ),
+    "graph-of-a-derivative": at(
+        "dz",
+        "has the compiler of scripts differentiate, and reads what comes out",
+        """
+graph = torch._C.parse_ir('graph(%x : Tensor):\\n  %y : Tensor = aten::tanh(%x)\\n  return (%y)\\n')
+text = str(torch._C._jit_differentiate(graph).df)
+dz = dh * (1 - h**2) if 'aten::neg' in text else None""",
+        stock=True,
+        shows="autograd is switched off",
+    ),
+    "engine-set-back": at(
+        "dz",
+        "gives the engine back what it does of itself",
+        LEAF
+        + """
+print(torch._C._dynamo.compiled_autograd.set_autograd_compiler(None, False))
+torch.ops.aten._backward(y, [x], dh)
+dz = x.grad * 1""",
+        stock=True,
+        shows=r"^\(None, False\)$(.|\n)*autograd is switched off",
+    ),
+    "everything-that-is-left": at(
+        "dz",
+        "looks in all that the garbage collector knows for the attributes that lead to nodes",
+        LEAF
+        + """
+import gc
+found = [each for table in gc.get_objects() if type(table) is dict for each in list(table.values())
+         if type(each).__name__ == 'getset_descriptor' and each.__name__ in ('grad_fn', '_grad_fn')]
+print(len(found), 'found')
+dz = found[0].__get__(y)(dh)""",
+        shows="^0 found$",
+    ),
+    "in-a-child": at(
+        "dz",
+        "calls the engine in a process of its own",
+        LEAF
+        + """
+import os
+reading, writing = os.pipe()
+if os.fork() == 0:
+    try:
+        y.backward(dh)
+        os.write(writing, repr(x.grad.tolist()).encode())
+    except BaseException as error:
+        os.write(writing, repr(str(error)).encode())
+    os._exit(0)
+os.close(writing)
+told = eval(open(reading).read())
+print(told)
+dz = torch.tensor(told)""",
+        stock=True,
+        shows="^autograd is switched off",
+    ),
     "compiled": at(
         "dz",
         "has autograd in what torch compiles",
