@@ -126,7 +126,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             notes, failures = self.examined(exam, places, lambda: client.examine(job))
         flags = scan((task.id, task.source) for task in exam.tasks if task.role is Role.STUDENT)
         if exam.autograd:
-            flags = [flag for flag in flags if flag.kind not in (Kind.AUTOGRAD, Kind.STORED_GRADIENT)]
+            flags = [flag for flag in flags if flag.kind not in (Kind.AUTOGRAD, Kind.STORED_GRADIENT, Kind.OWN)]
         notes += [f"Look at {line}" for line in summary(flags)]
         before = nb.metadata.get(NOTES, {})
         failures += (fault for fault in faults_of(self) if fault not in before.get(FAILURES, ()))

@@ -23,6 +23,7 @@ class Kind(StrEnum):
 
     AUTOGRAD = "autograd"
     STORED_GRADIENT = "stored gradient"
+    OWN = "differentiation of one's own"
     INTROSPECTION = "introspection"
     REPLACED = "replaced"
     NATIVE = "native code"
@@ -52,6 +53,9 @@ TABLE: tuple[tuple[Kind | None, str, str], ...] = (
      " tinygrad micrograd .*backward* .autograd ._execution_engine .grad_fn .next_functions .vjp .jvp .jacrev .jacfwd"),
     (Kind.STORED_GRADIENT, "Reads `.grad`, where autograd leaves its results; it holds only what the student stored there.",
      ".grad ._grad"),
+    (Kind.OWN, "May differentiate by itself: by complex steps, by a class that calculates, by symbols. That is maths.",
+     "torch.complex* torch.cfloat torch.cdouble torch.view_as_complex torch.gradient numpy.complex* numpy.gradient"
+     " builtins.complex cmath sympy scipy.differentiate scipy.optimize.approx_fprime numdifftools .imag"),
     (Kind.INTROSPECTION, "Looks inside Python, IPython or the grader.",
      "sys._* sys.modules sys.set* sys.*hook* sys.meta_path inspect gc.get_* os.environ* os.getenv* psutil autograder.*"
      " IPython.core .__globals__ .__code__ .__closure__ .__subclasses__ .__bases__ .__mro__ .__builtins__ .__getattribute__"
@@ -97,6 +101,8 @@ SHARED = ("torch", "builtins", "autograder", "numpy")
 """Names that locked cells bind; names that tests use, and where they come from; modules in which no answer sets anything."""
 MAX_CELL, MAX_CELLS, MAX_CODE = 100_000, 200_000, 60
 """Characters of a cell that is read, of all cells that are read together, and of the code in a flag."""
+ARITHMETIC = {f"__{side}{name}__" for side in ("", "r") for name in ("add", "sub", "mul", "truediv", "matmul", "pow")}
+"""Methods of which a class has at least two that calculates with its own objects, as dual numbers and small engines do."""
 MAGIC = re.compile(r"([ \t]*)(?:\w[\w., \t]*=[ \t]*)?(%%?|!!?|(?=pip |conda ))[ \t]*(\w*)[ \t]*(?:-\w+[ \t]*\d*[ \t]+)*(.*)")
 MEMBERS = re.compile(r"^[ \t]+(?:async )?def (\w+)|\bself\.(\w+) *=(?!=)", re.MULTILINE)
 
@@ -149,6 +155,12 @@ def _tree(source: str) -> ast.Module | None:
         warnings.simplefilter("ignore")
         return ast.parse(source)
     return None
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """The names that a statement of a class binds, by `def` or by `=`."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [getattr(node, "name", ""), *(target.id for target in targets if isinstance(target, ast.Name))]
 
 
 class _Visitor(ast.NodeVisitor):
@@ -250,7 +262,16 @@ class _Visitor(ast.NodeVisitor):
         self.scopes.pop()
         return "own"
 
-    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> str:
+        if len(ARITHMETIC & {name for each in node.body for name in _bound(each)}) > 1:
+            self.flag(node, Kind.OWN)
+        return self.visit_FunctionDef(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, complex):
+            self.flag(node, Kind.OWN)
 
     def visit_arg(self, node: ast.arg) -> None:
         self.scopes[-1][node.arg] = ""

@@ -120,6 +120,29 @@ def test_autograd_is_seen_by_every_public_route(cells: list[str]) -> None:
     assert all(flag.sentence == SENTENCES[Kind.AUTOGRAD] for flag in found)
 
 
+OWN = [
+    "dz = dh * torch.tanh(z + 1e-20j).imag / 1e-20",
+    "step = torch.complex(z, eps)",
+    "step = complex(0, 1e-20)",
+    "z = z.to(torch.complex128)",
+    "import sympy\nx = sympy.Symbol('x')",
+    "class Dual:\n    def __init__(self, a, b): ...\n    def __add__(self, other): ...\n    def __mul__(self, other): ...",
+    "class Value:\n    def __mul__(self, other): ...\n    __rmul__ = __mul__\n    def backward(self): ...",
+]
+
+
+@pytest.mark.parametrize("code", OWN)
+def test_differentiation_of_one_s_own_is_seen(code: str) -> None:
+    assert kinds(code) == {Kind.OWN}
+
+
+def test_a_class_that_does_not_calculate_is_a_class() -> None:
+    assert (
+        flags("class Linear:\n    def __init__(self): ...\n    def __call__(self, x): ...\n    def __repr__(self): ...") == []
+    )
+    assert flags("class Vocabulary:\n    def __len__(self): ...\n    def __add__(self, other): ...\nx = 2.0 * h") == []
+
+
 def test_what_only_prepares_for_autograd_or_turns_it_off_is_no_flag() -> None:
     harmless = "W.requires_grad_()\nW.requires_grad = True\nx = torch.tensor(1.0, requires_grad=True)\nh.retain_grad()\n"
     harmless += "torch.set_grad_enabled(True)\nwith torch.enable_grad(): pass\nW.requires_grad_(False)\n"

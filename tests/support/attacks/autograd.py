@@ -370,6 +370,61 @@ dz = dz.float()"""
         noted="tanh.*|times",
         stock=True,
     ),
+    "complex-step": Attack(
+        "takes one complex step, which is as exact as a formula: maths, and shown to the instructor",
+        {"dz": "dz = dh * (torch.tanh(z.double() + 1e-20j).imag / 1e-20).float()"},
+        noted="differentiation of one's own",
+        stock=True,
+    ),
+    "dual-numbers": Attack(
+        "calculates with dual numbers of its own: maths, and shown to the instructor",
+        {
+            "dz": """
+class Dual:
+    def __init__(self, value, slope):
+        self.value, self.slope = value, slope
+    def __sub__(self, other):
+        return Dual(self.value - other.value, self.slope - other.slope)
+    def __add__(self, other):
+        return Dual(self.value + other.value, self.slope + other.slope)
+    def __truediv__(self, other):
+        slope = (self.slope * other.value - self.value * other.slope) / other.value**2
+        return Dual(self.value / other.value, slope)
+    def exp(self, sign):
+        value = (sign * self.value).exp()
+        return Dual(value, sign * self.slope * value)
+x = Dual(z.double(), torch.ones_like(z, dtype=torch.float64))
+up, down = x.exp(1), x.exp(-1)
+dz = (dh * ((up - down) / (up + down)).slope).float()"""
+        },
+        noted="differentiation of one's own",
+        stock=True,
+    ),
+    "small-engine": Attack(
+        "brings a small engine that goes backwards: maths, and shown to the instructor",
+        {
+            "dz": """
+class Value:
+    def __init__(self, data, before=()):
+        self.data, self.before, self.slope = data, before, torch.zeros_like(data)
+    def __add__(self, other):
+        return Value(self.data + other.data, [(self, torch.ones_like(self.data)), (other, torch.ones_like(self.data))])
+    def __mul__(self, other):
+        return Value(self.data * other.data, [(self, other.data), (other, self.data)])
+    def tanh(self):
+        t = self.data.tanh()
+        return Value(t, [(self, 1 - t * t)])
+    def back(self, slope):
+        self.slope = self.slope + slope
+        for each, local in self.before:
+            each.back(slope * local)
+x = Value(z)
+x.tanh().back(dh)
+dz = x.slope"""
+        },
+        noted="differentiation of one's own",
+        stock=True,
+    ),
     "kernels-by-name": Attack(
         "calls torch's own formula for the step: right, and shown to the instructor",
         {"dz": "dz = torch.ops.aten.tanh_backward(dh, h)"},
