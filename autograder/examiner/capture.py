@@ -18,17 +18,22 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import torch
 from ipykernel import zmqshell
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.error import StdinNotImplementedError
 from jupyter_client.jsonutil import json_clean
 from jupyter_client.session import Session
 from matplotlib import pyplot
+from numpy import ndarray
+from torch import Tensor
 from traitlets.config import Config
 
 from autograder.examiner.exam import Message, bytes_of
 from autograder.text import json_data
 
+LARGE_RESULT = 2**22
+"""Bytes of a result beyond which `Out` and `_` do not keep it: each would take memory from all cells below."""
 QUIET_CONFIG = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"autoindent": False}})
 """No history: IPython writes it to disk in a thread, which a fork does not have."""
 
@@ -118,6 +123,7 @@ class Shell:
         self.ended = 0
         with self._first(statements):
             result = self.shell.run_cell(source, store_history=True, cell_id=id)  # type: ignore[no-untyped-call]
+        self._forget_if_large(count)
         for name, descriptor in self.files.items():
             text, is_all = _written(descriptor, max(self.recorder.left, 0))
             self.recorder.write(name, text)
@@ -132,6 +138,16 @@ class Shell:
         self.shell.InteractiveTB.tb = None
         self.shell.push(dict.fromkeys(("_", "__", "___"), ""), interactive=False)
         self.shell.displayhook.flush()  # it collects garbage too
+
+    def _forget_if_large(self, count: int) -> None:
+        """Lets go of a large result of a cell. Where it is bound to a name, it stays under that one."""
+        results = self.shell.history_manager.output_hist
+        if type(results) is dict and _size(results.get(count)) > LARGE_RESULT:
+            del results[count]
+            for names in (self.names, self.shell.user_ns_hidden):
+                names.pop(f"_{count}", None)
+            self.shell.displayhook._ = ""
+            self.shell.push({"_": ""}, interactive=False)
 
     @contextmanager
     def _first(self, statements: int | None) -> Iterator[None]:
@@ -210,6 +226,13 @@ def start_shell(ipython_dir: str) -> Shell:
 def _data(value: object) -> Any:
     """A value that JSON does not have: bytes as a kernel sends them, and of all else the text."""
     return b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def _size(value: object) -> int:
+    """Bytes of a value of a type that may take much of them; 0 for all others."""
+    if type(value) is Tensor and value.layout is torch.strided:
+        return value.untyped_storage().nbytes()
+    return sys.getsizeof(value) if type(value) in (ndarray, str, bytes, bytearray, list, tuple, dict, set) else 0
 
 
 def _written(descriptor: int, most: int) -> tuple[str, bool]:

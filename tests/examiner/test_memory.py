@@ -70,8 +70,8 @@ FREED = {
     "a generator": ("hog = list(bytearray(2**20) for _ in iter(int, 1))", "MemoryError: "),
     "a comprehension": ("hog = [bytearray(2**20) for _ in range(10**6)]", "MemoryError: "),
     "a function": (
-        "def f():\n    kept = []\n    def g():\n        while True:\n"
-        "            kept.append(torch.ones(25 * 2**20))\n    g()\nf()",
+        "def f():\n    kept = []\n    def g():\n        while True:\n            kept.append(torch.ones(25 * 2**20))\n"
+        "    g()\nf()",
         "RuntimeError: [enforce fail at alloc_cpu",
     ),
     "a generator that is kept": (

@@ -12,6 +12,16 @@ if not os.fork():
         os._exit(0)
 """
 
+SLOW = """
+import time
+class Slow:
+    def __call__(self, *args):
+        time.sleep(1.8)
+        return self
+    __getattr__ = __len__ = __eq__ = __sub__ = __rsub__ = __matmul__ = __iter__ = __call__
+"""
+RIGHT_DZ = HONEST["dz"]
+
 PROCESSES = {
     "exits": Attack(
         "ends the process, in two cells",
@@ -129,6 +139,162 @@ def later():
         names['dz'] = torch.zeros(h.shape)
         time.sleep(0.001)
 threading.Thread(target=later, daemon=True).start()""",
+    ),
+    "busy-threads": at(
+        "dz",
+        "leaves threads that take the processor from all cells below",
+        RIGHT_DZ
+        + """
+import threading
+def spin():
+    while True:
+        pass
+for _ in range(20):
+    threading.Thread(target=spin, daemon=True).start()""",
+        shows="went on computing|ended in this cell",
+        noted="went on computing|ended in the cell `dz`",
+    ),
+    "busy-thread-that-keeps-the-lock": at(
+        "dz",
+        "leaves a thread that never lets another one run",
+        RIGHT_DZ
+        + """
+import sys, threading
+def spin():
+    while True:
+        pass
+sys.setswitchinterval(1e9)
+threading.Thread(target=spin, daemon=True).start()
+import time
+time.sleep(0.1)""",
+        shows="went on computing|ended in this cell",
+    ),
+    "busy-children": at(
+        "dz",
+        "leaves processes of its own that take all processors",
+        RIGHT_DZ
+        + """
+import os
+for _ in range(8):
+    if not os.fork():
+        os.setsid()
+        if not os.fork():
+            while True:
+                pass
+        os._exit(0)""",
+        shows="went on computing",
+        noted="went on computing",
+    ),
+    "busy-when-called": at(
+        "perplexity",
+        "a function leaves threads that take the processor from the tests below",
+        """
+import threading
+def spin():
+    while True:
+        pass
+def perplexity(loss):
+    threading.Thread(target=spin, daemon=True).start()
+    return math.exp(loss)""",
+    ),
+    "grows-in-a-thread": at(
+        "dz",
+        "has a thread take the memory that cells below need",
+        RIGHT_DZ
+        + """
+import threading
+taken = []
+def grow():
+    while True:
+        taken.append(bytearray(2**20))
+threading.Thread(target=grow, daemon=True).start()""",
+        shows="OutOfMemory",
+        noted="The cell `dz` was left out",
+    ),
+    "grows-in-large-pieces": at(
+        "dz",
+        "is refused memory while much is left, and keeps what it has",
+        RIGHT_DZ
+        + """
+taken, k = [], 0
+while k < n:
+    taken.append(torch.empty(3 * 2**23))""",
+        shows="OutOfMemory",
+        noted="The cell `dz` was left out",
+    ),
+    "grows-until-the-time-is-up": at(
+        "dz",
+        "holds much when it is stopped",
+        RIGHT_DZ
+        + """
+import time
+taken = []
+while True:
+    taken.append(bytearray(2**21))
+    time.sleep(0.02)""",
+        shows="did not end within",
+        noted="The cell `dz` did not end",
+    ),
+    "fills-the-history": Attack(
+        "has IPython keep what it shows, and what it made",
+        {
+            "centred": HONEST["centred"] + "\ntorch.zeros(2**24)",
+            "dlogits": HONEST["dlogits"] + "\nfor _ in range(100):\n    print('x' * 10**6)\ntorch.zeros(2**25)",
+            "dh": HONEST["dh"] + "\ntorch.zeros(3 * 2**23)",
+            "dz": HONEST["dz"] + "\nfor _ in range(20):\n    display('x' * 10**6)\ntorch.zeros(3 * 2**23)",
+            "dW": HONEST["dW"] + "\ntorch.zeros(2**25)",
+        },
+        noted="showed more than it may",
+    ),
+    "storm-of-alarms": Attack(
+        "sets a timer that stops all cells below",
+        {
+            "dz": HONEST["dz"]
+            + """
+import signal
+def storm(*_):
+    raise SystemExit
+signal.signal(signal.SIGALRM, storm)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.001)"""
+        },
+    ),
+    "storm-of-profiling": Attack(
+        "sets a timer of processor time that ends the process",
+        {"dz": HONEST["dz"] + "\nimport signal\nsignal.setitimer(signal.ITIMER_PROF, 0.05)"},
+    ),
+    "storm-of-a-child": Attack(
+        "has a child send signals that stop all cells below",
+        {
+            "dz": HONEST["dz"]
+            + """
+import os, signal, time
+def storm(*_):
+    raise SystemExit
+signal.signal(signal.SIGUSR1, storm)
+if not os.fork():
+    while True:
+        time.sleep(0.01)
+        os.kill(os.getppid(), signal.SIGUSR1)"""
+        },
+    ),
+    "slows-each-line": at(
+        "dz",
+        "sets functions that are called for each line and each call below",
+        RIGHT_DZ
+        + """
+import gc, sys, time
+def slow(*_):
+    time.sleep(0.05)
+    return slow
+gc.callbacks.append(slow)
+gc.set_threshold(1)
+sys.setprofile(slow)
+sys.settrace(slow)""",
+    ),
+    "slow-answers": Attack(
+        "takes nearly all of the time for each question",
+        {"dW": SLOW + "dW = Slow()", "perplexity": SLOW + "perplexity = Slow()"},
+        loses="dW perplexity",
     ),
     "child-outlives": at(
         "dz",
