@@ -63,6 +63,12 @@ c.HTMLExporter.filters = {
     "get_metadata": "autograder.grading.sanitise.number_from_metadata",
 }
 
+# What students called their files is in nbgrader's log: nothing in it may steer the terminal.
+c.Application.logging_config = {
+    "filters": {"printable": {"()": "autograder.terminal.Printable"}},
+    "handlers": {"console": {"filters": ["printable"]}},
+}
+
 # Feedback shows the verdicts, and not the hidden tests that gave them.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",

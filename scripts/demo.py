@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from autograder.terminal import Terminal
 from scripts.submissions import CLASSES, ROOT, Answers, hand_in
 
 SECONDS_FOR_A_CELL = 10
@@ -90,7 +90,7 @@ def notes(course: Path) -> list[tuple[str, str, str]]:
 
 def main() -> None:
     course = ROOT / "demo-course"
-    console = Console()
+    console = Terminal()
     shutil.rmtree(course, ignore_errors=True)
     make_course(course, {})
     unexpected = []

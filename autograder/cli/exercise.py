@@ -8,6 +8,7 @@ import click
 
 from autograder.cli.learner import PATH_TYPE
 from autograder.errors import AutograderError
+from autograder.terminal import echo
 
 CONFIG = "nbgrader_config.py"
 
@@ -48,17 +49,17 @@ def new_exercise(
     except AutograderError as error:
         raise click.ClickException(str(error)) from None
     count = len(made.gradients)
-    click.echo(f"{target}: {count} gradient{'s' * (count != 1)}, {count * points:g} point{'s' * (count * points != 1)}")
-    click.echo(f"In this order: {', '.join(made.gradients)}")
+    echo(f"{target}: {count} gradient{'s' * (count != 1)}, {count * points:g} point{'s' * (count * points != 1)}")
+    echo(f"In this order: {', '.join(made.gradients)}")
     if made.of_batch:
         left_out = ",".join((*skip, *made.of_batch))
-        click.echo(f"Of the minibatch: {', '.join(made.of_batch)}. If that is data, leave it out: --skip {left_out} --force")
+        echo(f"Of the minibatch: {', '.join(made.of_batch)}. If that is data, leave it out: --skip {left_out} --force")
     if not made.has_batch:
-        click.echo("Without `--batch` beside `%%forward` answers are accepted that have the number of rows written into them.")
-    click.echo("Now write the model answers, each between `### BEGIN SOLUTION` and `### END SOLUTION`. Then:")
+        echo("Without `--batch` beside `%%forward` answers are accepted that have the number of rows written into them.")
+    echo("Now write the model answers, each between `### BEGIN SOLUTION` and `### END SOLUTION`. Then:")
     for command in (
         f"autograder normalise {target}",
         f"nbgrader generate_assignment {folder}",
         f"autograder lint {folder}",
     ):
-        click.echo(f"  {command}")
+        echo(f"  {command}")

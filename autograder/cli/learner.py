@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError
+from autograder.terminal import echo
 
 PATH_TYPE = click.Path(path_type=Path)
 PATHS = click.argument("paths", metavar="[PATH]...", type=PATH_TYPE, nargs=-1)
@@ -40,10 +41,10 @@ def _errors_shown() -> Iterator[None]:
     try:
         yield
     except AutograderError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        echo("Interrupted.", err=True)
         sys.exit(130)
 
 
@@ -68,13 +69,13 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 
     def failed(file: Path, error: AutograderError) -> None:
         failures.append(locate.blamed(file, error))
-        click.echo(f"Error: {failures[-1]}", err=True)
+        echo(f"Error: {failures[-1]}", err=True)
 
     with _errors_shown():
         files = locate.find_notebooks(paths)
     with _errors_shown(), Checker(stays=True) as checker:
         if checker.warning:
-            click.echo(checker.warning, err=True)
+            echo(checker.warning, err=True)
         for file in files:
             try:
                 workbooks.append(open_workbook(file, with_tests=True))
@@ -140,7 +141,7 @@ def progress(paths: tuple[Path, ...], whole: bool) -> None:
         files = locate.find_notebooks(paths)
         workbooks, errors = locate.readable(locate.with_course(files) if whole else files)
     for error in errors:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
     checked = [history.standing(each) for each in workbooks]
     console = screen.console()
     if whole or len({each.assignment for each in checked}) > 1:
@@ -194,7 +195,7 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
             )
         workbook, test = ready[0]
         answer = locate.model(workbook, test)
-    screen.console().print(answer, markup=False, highlight=False)
+    screen.console().print(answer)
 
 
 @click.command(short_help="A cell as it was released.", epilog=DEFAULT)
@@ -215,8 +216,8 @@ def reset(name: str, paths: tuple[Path, ...]) -> None:
             raise AutograderError(f"`{name}` is in more than one notebook. Say which: {choices}.")
         workbook, test = found[0]
         kept = catalogue.reset_cell(workbook.path, workbook.answers[test.id])
-    click.echo(f"The cell `{workbook.answers[test.id]}` of {workbook.path} is as it was released. Your text is in {kept}.")
-    click.echo("If the notebook is open in JupyterLab, load it again: File, Reload Notebook from Disk.")
+    echo(f"The cell `{workbook.answers[test.id]}` of {workbook.path} is as it was released. Your text is in {kept}.")
+    echo("If the notebook is open in JupyterLab, load it again: File, Reload Notebook from Disk.")
 
 
 @click.command(short_help="A fresh folder of notebooks.")
@@ -238,8 +239,8 @@ def new(folder: Path | None, assignment: str) -> None:
     with _errors_shown():
         files = catalogue.copy(folder, name=assignment)
     for file in files:
-        click.echo(str(file))
-    click.echo(f"Open them with: jupyter lab {folder}. Beside it, in a terminal: autograder watch {folder}")
+        echo(str(file))
+    echo(f"Open them with: jupyter lab {folder}. Beside it, in a terminal: autograder watch {folder}")
 
 
 @click.command(short_help="Which list of names is in use.")
@@ -261,7 +262,7 @@ def names(lecture: bool, course: bool, file: Path | None) -> None:
         if lecture or course:
             names.use_list(names.fetched_list(file) if lecture else names.course_list())
         found = names.list_checksum()
-        click.echo(f"In use: {names.list_title(found) or 'a list of your own'}, {names.names_file()}, sha256 {found}")
+        echo(f"In use: {names.list_title(found) or 'a list of your own'}, {names.names_file()}, sha256 {found}")
 
 
 @click.command(short_help="What is installed, and what is as in the video.")
@@ -273,6 +274,7 @@ def doctor() -> None:
     Example: autograder doctor
     """
     from rich.table import Table
+    from rich.text import Text
 
     from autograder.learner import doctor, screen
 
@@ -280,13 +282,13 @@ def doctor() -> None:
     table = Table("what", "found", box=None, pad_edge=False)
     found = [*doctor.findings()]
     for each in found:
-        table.add_row(each.what, f"{each.found}. [bold]{each.remedy}[/]" if each.remedy else each.found)
-    console.print(table, highlight=False)
+        table.add_row(each.what, Text.assemble(f"{each.found}. ", (each.remedy, "bold")) if each.remedy else each.found)
+    console.print(table)
     console.print("\nSame as the video?\n", style="bold")
     same = Table("what", "same?", "why", box=None, pad_edge=False)
     for row in doctor.lecture_rows():
         same.add_row(*row)
-    console.print(same, highlight=False)
+    console.print(same)
     sys.exit(1 if any(each.remedy for each in found) else 0)
 
 
@@ -302,7 +304,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     root = click.get_current_context().find_root().command
     assert kind is not None
-    click.echo(kind(root, {}, "autograder", "_AUTOGRADER_COMPLETE").source())
+    echo(kind(root, {}, "autograder", "_AUTOGRADER_COMPLETE").source())
 
 
 LEARNER_VERBS: list[click.Command] = [check, watch, progress, hint, solution, reset, new, names, doctor, completion]

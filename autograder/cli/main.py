@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from autograder import __version__
 from autograder.cli import learner
@@ -14,6 +15,7 @@ from autograder.cli.exercise import new_exercise
 from autograder.cli.learner import PATH_TYPE
 from autograder.course import catalogue
 from autograder.errors import AutograderError
+from autograder.terminal import Terminal, echo, printable
 
 if TYPE_CHECKING:
     from autograder.lint.linter import LintReport
@@ -28,6 +30,14 @@ ZERO = {
 
 class Verbs(click.Group):
     """A group of verbs whose help lists those for learners apart from those for instructors."""
+
+    def invoke(self, context: click.Context) -> object:
+        """Runs a verb. What it ends with may have the name of a file in it, which is escaped."""
+        try:
+            return super().invoke(context)
+        except click.ClickException as error:
+            vars(error)["message"] = printable(error.message)
+            raise
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         learners = [str(verb.name) for verb in learner.LEARNER_VERBS]
@@ -65,7 +75,7 @@ def lint(assignment: str, course: Path) -> None:
         for name in names:
             report = inspect(course / "source" / name, course / "release" / name, course)
             if len(names) > 1:
-                click.echo(f"{name}:")
+                echo(f"{name}:")
             _print(report)
             found += len(report.findings)
     except AutograderError as error:
@@ -77,15 +87,15 @@ def _print(report: LintReport) -> None:
     for name, zeros in report.zeros.items():
         for zero in zeros:
             remark = ZERO[zero.tested].format(zero.judged)
-            click.echo(f"{name}: the true {zero.name} is zero ({zero.true:.0e}). {remark}")
+            echo(f"{name}: the true {zero.name} is zero ({zero.true:.0e}). {remark}")
     for finding in (*report.remarks, *report.findings):
-        click.echo(str(finding))
+        echo(str(finding))
     for name, tests in report.plain.items():
         if tests:
-            click.echo(f"{name}: ordinary tests, which run in the student's room: {', '.join(tests)}")
+            echo(f"{name}: ordinary tests, which run in the student's room: {', '.join(tests)}")
     counts = {"notebook": len(report.zeros), "test": report.tests, "point": report.points}
-    click.echo(", ".join(f"{count:g} {noun}{'s' * (count != 1)}" for noun, count in counts.items()), nl=False)
-    click.echo(f": {len(report.findings)} to fix")
+    echo(", ".join(f"{count:g} {noun}{'s' * (count != 1)}" for noun, count in counts.items()), nl=False)
+    echo(f": {len(report.findings)} to fix")
 
 
 @main.command(short_help="What `check` compares answers with that are no gradients.")
@@ -105,7 +115,7 @@ def record(assignment: str, course: Path) -> None:
         path = write(course / "source" / assignment, course / "release" / assignment)
     except AutograderError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
+    echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
 
 
 @main.command(short_help="Notebooks in the form in which they are committed.")
@@ -123,7 +133,7 @@ def normalise(paths: tuple[Path, ...]) -> None:
             notebooks.write(nb, path)
         except AutograderError as error:
             raise click.ClickException(str(error)) from None
-        click.echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")
+        echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")
 
 
 @main.command(short_help="A whole class: what is not graded yet.")
@@ -154,22 +164,20 @@ def grade(
 
     Example: autograder grade backprop
     """
-    from rich.console import Console
-
     from autograder.grading.classroom import Options, grade_class
 
     options = Options(students or ("*",), notebooks or ("*",), jobs or 0, scheduler, force, not no_sandbox)
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     try:
         report = grade_class(Path(assignment).name, options, console)
     except AutograderError as error:
-        console.print(f"[red]Not graded:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("Not graded:", "red"), f" {error}"), soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         console.print("Interrupted. Run the command again, and it goes on.")
         sys.exit(130)
     if as_json:
-        click.echo(report.as_json())
+        echo(report.as_json())
     else:
         report.show()
     if report.is_interrupted:
@@ -192,18 +200,16 @@ def report(assignment: str, as_json: bool) -> None:
 
     Example: autograder report backprop
     """
-    from rich.console import Console
-
     from autograder.grading.summary import Summary
 
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     try:
         found = Summary(Path(assignment).name)
     except AutograderError as error:
-        console.print(f"[red]No report:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("No report:", "red"), f" {error}"), soft_wrap=True)
         sys.exit(2)
     if as_json:
-        click.echo(found.as_json())
+        echo(found.as_json())
     else:
         found.show(console)
     sys.exit(1 if found.needing_a_person() else 0)

@@ -18,6 +18,7 @@ from autograder.errors import AutograderError
 from autograder.examiner.exam import ExamResult
 from autograder.forkserver import daemon, launch
 from autograder.forkserver.job import Conditions, Job, OtherPrefix, Reply
+from autograder.terminal import printable
 
 START_SECONDS = 120.0
 """Seconds that a fork server may take to load everything."""
@@ -121,7 +122,7 @@ class Client:
 
     def _relay(self) -> None:
         """Passes warnings of the fork server and its forks on to the stderr of this command."""
-        sys.stderr.write(self._stderr.new())
+        sys.stderr.write(printable(self._stderr.new()))
 
     def _wait(self, connection: socket.socket) -> None:
         """Waits until the fork server is done with the last notebook. Raises EOFError if it has ended."""

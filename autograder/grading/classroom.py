@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from autograder.grading import pool, summary
 from autograder.grading.coordinator import Coordinator, Graded
@@ -23,6 +22,7 @@ from autograder.grading.gradebook import Writer
 from autograder.grading.pool import Workers
 from autograder.grading.standing import Standing, standings
 from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
+from autograder.terminal import Terminal, as_json
 
 MAX_ROWS = 40
 """Submissions that are listed. Of more only those with failures or notes are."""
@@ -31,7 +31,7 @@ MAX_ROWS = 40
 class ClassReport:
     """Gathers what became of each submission of an assignment, and shows it: a progress bar first, a list at the end."""
 
-    def __init__(self, assignment: str, console: Console) -> None:
+    def __init__(self, assignment: str, console: Terminal) -> None:
         self.assignment = assignment
         self.graded: list[Graded] = []
         self.standings: list[Standing] = []
@@ -97,9 +97,9 @@ class ClassReport:
         now = {each.student for each in self.graded}
         rows = [each for each in self.standings if each.student in now or each.failures]
         summary.show(self._console, self.assignment, rows, MAX_ROWS)
-        self._console.print(self.line(), highlight=False, soft_wrap=True)
+        self._console.print(self.line(), soft_wrap=True)
         if self.needing_a_person():
-            self._console.print(f"To read this again: autograder report {self.assignment}", highlight=False, soft_wrap=True)
+            self._console.print(f"To read this again: autograder report {self.assignment}", soft_wrap=True)
 
     def line(self) -> str:
         """Such as `30 graded in 12 s, nothing to see to.`"""
@@ -125,7 +125,7 @@ class ClassReport:
             "submissions": [asdict(each) for each in self.graded],
             "earlier": [asdict(each) for each in self.earlier],
         }
-        return json.dumps(content, indent=1, ensure_ascii=False)
+        return as_json(content)
 
 
 LOCK = ".autograder.lock"
@@ -148,12 +148,12 @@ class Options:
     sandbox: bool = True
 
 
-def grade_class(assignment: str, options: Options, console: Console) -> ClassReport:
+def grade_class(assignment: str, options: Options, console: Terminal) -> ClassReport:
     """Grades the submissions that are due in the course of the working folder. Raises AutograderError if it cannot begin."""
     course = Course(assignment, [] if options.sandbox else ["--Examine.sandbox=False"])
     sandbox = course.examine.sandbox
     if not sandbox:
-        console.print("[red]No sandbox:[/] students' code can read your files and use the network.")
+        console.print(Text.assemble(("No sandbox:", "red"), " students' code can read your files and use the network."))
     report = ClassReport(assignment, console)
     with ExitStack() as stack:
         stack.enter_context(_locked(Path(course.folders.root)))

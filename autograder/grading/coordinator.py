@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from autograder.grading import folders
 from autograder.grading.course import Course
-from autograder.grading.folders import RecordFolder, printable, unfit
+from autograder.grading.folders import RecordFolder, unfit
 from autograder.grading.gradebook import GradebookError, Marks, Writer
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
 from autograder.grading.pool import Workers, grade_notebook
 from autograder.grading.submission import State, Submission, read_submission, state_of
+from autograder.terminal import one_line
 
 BATCH = 32
 """Submissions that are written in one transaction."""
@@ -117,7 +118,7 @@ class Coordinator:
 
     def _begin(self, student: str) -> None:
         """Reads a submission, and sends its notebooks to the workers, the longest first."""
-        course, graded = self._course, Graded(printable(student))
+        course, graded = self._course, Graded(one_line(student))
         try:
             if not unfit(student):
                 course.before(course.submitted(student))

@@ -16,6 +16,8 @@ from unicodedata import category
 
 from nbgrader.utils import find_all_files
 
+from autograder.terminal import one_line
+
 LONGEST = 128
 """Characters of a student's name that the gradebook takes."""
 
@@ -23,19 +25,25 @@ LINK = "The notebook is a link, which is not followed: nothing of it counts. Ask
 ASK = " Ask for the notebook again."
 
 
-def printable(name: str) -> str:
-    """The name of a file with escapes for what is no text, or would break a line."""
-    text = os.fsencode(name).decode(errors="backslashreplace")
-    return "".join(repr(each)[1:-1] if category(each) in ("Cc", "Zl", "Zp") else each for each in text)
+FORMULA = ("=", "+", "-", "@")
+"""How a formula begins, in a spreadsheet into which grades are exported."""
+
+
+def is_text(name: str) -> bool:
+    """Whether the name of a file is in UTF-8."""
+    return all(category(each) != "Cs" for each in name)
 
 
 def unfit(student: str) -> str:
     """Why a folder of this name can be nobody's in the gradebook; nothing where it can."""
-    if printable(student) != student:
-        is_text = all(category(each) != "Cs" for each in student)
-        return "has a line break or another control character in it" if is_text else "is not in UTF-8"
+    if not is_text(student):
+        return "is not in UTF-8"
+    if any(category(each) in ("Cc", "Zl", "Zp") for each in student):
+        return "has a line break or another control character in it"
     if student.startswith("."):
         return "begins with a dot, which nbgrader does not look at"
+    if student.startswith(FORMULA):
+        return f"begins with `{student[0]}`, which a spreadsheet with the grades takes for a formula"
     return f"has {len(student)} characters, and the gradebook takes {LONGEST}" if len(student) > LONGEST else ""
 
 
@@ -124,7 +132,7 @@ def link_notes(folder: Path, kept: Iterable[str]) -> list[str]:
 
 
 def _link_note(name: str) -> str:
-    return f"The file `{printable(name)}` was a link, which is not followed."
+    return f"The file `{one_line(name)}` was a link, which is not followed."
 
 
 def read_file(file: Path, most: int) -> bytes | None:

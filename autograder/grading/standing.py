@@ -20,11 +20,12 @@ from sqlalchemy import select
 
 from autograder.course.cells import Cell, Role, cell_of, grade_id, is_blank
 from autograder.grading.course import Course
-from autograder.grading.folders import printable
+from autograder.grading.folders import is_text
 from autograder.grading.master import Master
 from autograder.grading.salvage import FAILURES, NOTES
 from autograder.grading.submission import State, read_submission, state_of
 from autograder.notebook.box import VERDICT_JSON
+from autograder.terminal import one_line
 from autograder.verdict import Outcome
 
 UNEXAMINED = (
@@ -99,7 +100,7 @@ def absent(course: Course) -> list[str]:
 
 
 def _standing(course: Course, masters: Mapping[str, Master], student: str, marks: _Marks) -> Standing:
-    standing = Standing(printable(student), state_of(course, student, masters))
+    standing = Standing(one_line(student), state_of(course, student, masters))
     folder = course.submitted(student)
     if lexists(folder):
         try:
@@ -184,7 +185,7 @@ def _marks(gradebook: Gradebook, course: Course, students: Sequence[str]) -> Map
     """What the gradebook has of some submissions."""
     found = defaultdict[str, _Marks](_Marks)
     assignment = gradebook.find_assignment(course.assignment)
-    mine = SubmittedAssignment.assignment_id == assignment.id, SubmittedAssignment.student_id.in_(filter(_is_text, students))
+    mine = SubmittedAssignment.assignment_id == assignment.id, SubmittedAssignment.student_id.in_(filter(is_text, students))
 
     def rows(*columns: Any, joined: Iterable[Any] = ()) -> Any:
         query = select(SubmittedAssignment.student_id, *columns).where(*mine)
@@ -212,10 +213,6 @@ def _marks(gradebook: Gradebook, course: Course, students: Sequence[str]) -> Map
     ):
         found[row.student_id].grades[row.notebook, row.cell] = row
     return found
-
-
-def _is_text(student: str) -> bool:
-    return printable(student) == student
 
 
 def _duration(seconds: float) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from autograder.course.catalogue import COPY, same_cells
 from autograder.course.cells import Cell, Role, cells_of, is_blank, loads
 from autograder.grading.course import STAMP, Course
-from autograder.grading.folders import extra_files, printable, read_notebook, unfit
+from autograder.grading.folders import extra_files, read_notebook, unfit
 from autograder.grading.master import Master
+from autograder.terminal import one_line
 
 Cells = tuple[Cell, ...]
 
@@ -62,7 +63,7 @@ def read_submission(course: Course, student: str) -> Submission:
     """What a student handed in. Links are not followed. Raises OSError for a folder that cannot be read."""
     folder = course.submitted(student)
     if reason := unfit(student):
-        name = printable(os.path.relpath(folder.parent))
+        name = one_line(os.path.relpath(folder.parent))
         shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
         said = f"The name of the folder `{shown}` {reason}: not graded. Rename it."
         return Submission(folder, {}, [*course.masters], [], None, (said,), cannot_be_graded=True)
@@ -92,7 +93,7 @@ def read_submission(course: Course, student: str) -> Submission:
         others = [path for path in paths if path != taken]
         here[name] = taken
         missing.remove(name)
-        notes.append(f"`{printable(taken.name)}` was graded as `{name}.ipynb`, whose cells it has.")
+        notes.append(f"`{one_line(taken.name)}` was graded as `{name}.ipynb`, whose cells it has.")
         if others:
             notes.append(f"Left out, as it has no answers: {_listed(others)}.")
     if left:
@@ -155,4 +156,4 @@ def _cells(path: Path) -> Cells:
 
 
 def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join(f"`{printable(path.name)}`" for path in paths)
+    return ", ".join(f"`{one_line(path.name)}`" for path in paths)

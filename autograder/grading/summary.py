@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import fill
 from typing import Any
 
-from rich.console import Console
-
 from autograder.grading.course import Course
 from autograder.grading.standing import Standing, absent, standings
 from autograder.grading.submission import State
+from autograder.terminal import Terminal, as_json
 
 MAX_NOTES = 3
 """Notes on one submission that are shown, where there is nothing to see to."""
@@ -36,11 +34,11 @@ class Summary:
         """The submissions with failures."""
         return [each for each in self.standings if each.failures]
 
-    def show(self, console: Console) -> None:
+    def show(self, console: Terminal) -> None:
         """Prints all submissions and the lines that sum it up."""
         show(console, self.assignment, self.standings)
         for line in self.lines():
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
     def lines(self) -> Iterator[str]:
         """Such as `30 handed in: 28 graded, 2 not graded. 3 to see to.`"""
@@ -69,10 +67,10 @@ class Summary:
             "submissions": [asdict(each) for each in self.standings],
             "absent": self.absent,
         }
-        return json.dumps(content, indent=1, ensure_ascii=False)
+        return as_json(content)
 
 
-def show(console: Console, assignment: str, found: Sequence[Standing], most: int | None = None) -> None:
+def show(console: Terminal, assignment: str, found: Sequence[Standing], most: int | None = None) -> None:
     """Prints the marks of submissions, each with its remarks below. If they are more than `most`, the urgent ones go first."""
     urgent = [each for each in found if each.failures]
     quiet = [each for each in found if not each.failures]
@@ -90,13 +88,13 @@ def show(console: Console, assignment: str, found: Sequence[Standing], most: int
     wide, *others = [max(len(line[column]) for line in lines) for column in range(4)]
     for each, (name, *counts) in zip([None, *shown], lines, strict=True):
         text = "  ".join([f"{name:{min(wide, MAX_STUDENT)}}", *map(str.rjust, counts, others)])
-        console.print(text, style="" if each else "bold", highlight=False, markup=False, soft_wrap=True)
+        console.print(text, style="" if each else "bold", soft_wrap=True)
         for first, remark, style in _remarks(each) if each else ():
             text = fill(remark, console.width, initial_indent=first, subsequent_indent=" " * 4, break_on_hyphens=False)
-            console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+            console.print(text, style=style, soft_wrap=True)
     if left := len(urgent) + len(quiet) - len(shown):
         where = f"autograder report {assignment}{'' if most else ' --json'}"
-        console.print(f"… and {left} more: {where} has all of them.", soft_wrap=True, highlight=False)
+        console.print(f"… and {left} more: {where} has all of them.", soft_wrap=True)
 
 
 def _remarks(standing: Standing) -> Iterator[tuple[str, str, str]]:

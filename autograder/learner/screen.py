@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
@@ -15,6 +15,7 @@ from autograder.learner.history import behind
 from autograder.learner.results import Checked, Result
 from autograder.notebook.course_map import BULLET, TICK, CourseMap, is_reached, said
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Node, Status
+from autograder.terminal import Terminal
 
 
 class Part(Protocol):
@@ -34,10 +35,10 @@ NOTEBOOK_WIDTH, BAR_WIDTH = 22, 24
 """Columns of the name of a notebook, and of a whole bar."""
 
 
-def console() -> Console:
+def console() -> Terminal:
     """The console for a person. What goes to a file or a pipe is neither wrapped nor cut off."""
     is_seen = sys.stdout.isatty()
-    return Console(soft_wrap=not is_seen, width=None if is_seen or "COLUMNS" in os.environ else FILE_WIDTH)
+    return Terminal(soft_wrap=not is_seen, width=None if is_seen or "COLUMNS" in os.environ else FILE_WIDTH)
 
 
 def headline(checked: Checked) -> Text:
@@ -86,7 +87,7 @@ def points(checked: Sequence[Checked]) -> Text:
     return Text.assemble((f"{got:g} of {most:g} points", "bold"), done if got == most and most else "")
 
 
-def show_notebook(console: Console, checked: Checked) -> None:
+def show_notebook(console: Terminal, checked: Checked) -> None:
     """A notebook: how it stands, its map, and all that is known about the first answer that is wrong."""
     console.print(headline(checked))
     if not any(map(checked.is_begun, checked.results)):
@@ -95,7 +96,7 @@ def show_notebook(console: Console, checked: Checked) -> None:
         for each in map_tree(checked):
             console.print(each)
     for note in remarks(checked):
-        console.print(f"  note: {note}", style="dim", highlight=False, markup=False)
+        console.print(f"  note: {note}", style="dim")
     if checked.culprit:
         console.print()
         console.print(verdict(checked.culprit))

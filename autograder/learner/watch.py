@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 from watchfiles import Change, watch
 
@@ -24,6 +24,7 @@ from autograder.learner.workbook import Workbook, affected, needed, open_workboo
 from autograder.notebook.course_map import CourseMap, chart_course, folders_beside, read_standings
 from autograder.notebook.gradient_map import Status
 from autograder.sandbox.limits import Limits
+from autograder.terminal import Terminal
 from autograder.verdict import FUSED
 
 KEY_WORDS = {"h": "hint", "l": "list", "c": "course", "n": "next", "r": "reset", "q": "quit"}
@@ -40,7 +41,7 @@ class Watcher:
     that could not be checked is as it was before.
     """
 
-    def __init__(self, files: Sequence[Path], checker: Checker, console: Console) -> None:
+    def __init__(self, files: Sequence[Path], checker: Checker, console: Terminal) -> None:
         self.checked: dict[Path, Checked] = {}
         self.subject: tuple[Path, str] | None = None
         """A notebook and the id of a test."""
@@ -244,7 +245,7 @@ class Watcher:
             self._console.print(Text("   ").join(keys))
 
 
-def run(paths: Sequence[Path], console: Console) -> None:
+def run(paths: Sequence[Path], console: Terminal) -> None:
     """Watches until q or ctrl-c. Raises ContentError where there is nothing to watch."""
     files = locate.find_notebooks(paths)
     folders = {file.resolve().parent for file in files}

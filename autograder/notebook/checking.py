@@ -128,9 +128,9 @@ def show(shown: Box, bundle: dict[str, Any] | None = None) -> None:
     from IPython.display import display
 
     if type(current_session().shell).__name__ == "TerminalInteractiveShell":
-        from rich.console import Console
+        from autograder.terminal import Terminal
 
-        Console(highlight=False, soft_wrap=True).print(shown.for_terminal())
+        Terminal(soft_wrap=True).print(shown.for_terminal())
         return
     display(bundle or {"text/plain": shown.as_text(), "text/html": shown.as_html()}, raw=True)
 

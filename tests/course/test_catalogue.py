@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from autograder.course import catalogue
 from autograder.course.catalogue import Catalogue
@@ -19,6 +18,7 @@ from autograder.errors import ContentError
 from autograder.learner import locate, workbook
 from autograder.learner.checker import Checker
 from autograder.learner.watch import Watcher
+from autograder.terminal import Terminal
 from scripts.submissions import MOST, NOTEBOOKS, RELEASE
 from tests.support.learner import MODEL, autograder, lines, runtime
 from tests.support.series import ANSWERS, FORWARDS, fill_in, make_series
@@ -269,7 +269,7 @@ class TestCourse:
             (mine / f"backprop/{stem}.ipynb").unlink()
         screen = io.StringIO()
         with Checker() as tutor:
-            watching = Watcher(locate.find_notebooks([mine]), tutor, Console(file=screen, width=200))
+            watching = Watcher(locate.find_notebooks([mine]), tutor, Terminal(file=screen, width=200))
             watching.start()
             assert "backprop: 2-cross-entropy.ipynb" in screen.getvalue()
             watching.press("n")

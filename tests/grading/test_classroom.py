@@ -16,7 +16,6 @@ import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
-from rich.console import Console
 
 from autograder.grading import classroom, coordinator, pool
 from autograder.grading.classroom import LOCK, ClassReport, Options, grade_class
@@ -27,6 +26,7 @@ from autograder.grading.notebook_job import GradedNotebook, NotebookJob, Noteboo
 from autograder.grading.standing import Standing
 from autograder.grading.summary import Summary
 from autograder.sandbox.room import RoomError
+from autograder.terminal import Terminal
 from scripts import demo
 from tests.support.classes import (
     ASSIGNMENT,
@@ -252,12 +252,12 @@ def test_a_folder_without_a_course_is_an_error(tmp_path: Path) -> None:
         inside(tmp_path),
         pytest.raises(CourseError, match=r"no nbgrader_config\.py in .*: run this in the folder of the course"),
     ):
-        grade_class(ASSIGNMENT, Options(), Console(quiet=True))
+        grade_class(ASSIGNMENT, Options(), Terminal(quiet=True))
 
 
 def test_an_unknown_assignment_is_an_error(course: Path) -> None:
     with inside(course), pytest.raises(CourseError, match=r"no assignment 'wrok'\. Try: nbgrader generate"):
-        grade_class("wrok", Options(), Console(quiet=True))
+        grade_class("wrok", Options(), Terminal(quiet=True))
 
 
 @pytest.mark.parametrize(

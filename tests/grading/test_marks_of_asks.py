@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from autograder.grading.classroom import Options, grade_class
 from autograder.learner.checker import Checker
 from autograder.learner.workbook import open_workbook
+from autograder.terminal import Terminal
 from benchmarks.grading import STOCK
 from scripts import demo
 from scripts.submissions import CLASSES, Answers, hand_in, model_answers, second_forms
@@ -61,7 +61,7 @@ def copied(course: Path, name: str, config: str = "") -> Path:
 
 def test_autograder_grade(course: Path, assignment: str) -> None:
     with inside(copied(course, "grade")):
-        grade_class(assignment, Options(jobs=2), Console(quiet=True))
+        grade_class(assignment, Options(jobs=2), Terminal(quiet=True))
     assert marks(course.parent / "grade", assignment) == expected(assignment)
 
 

@@ -10,10 +10,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_notebook
 from nbgrader.api import Gradebook
-from rich.console import Console
 
 from autograder.grading.classroom import Options, grade_class
 from autograder.lint.linter import lint
+from autograder.terminal import Terminal
 from benchmarks.grading import STOCK
 from scripts import demo
 from scripts.submissions import ROOT, graded_cell
@@ -99,7 +99,7 @@ def courses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def found(courses: dict[str, Path]) -> dict[str, Marks]:
     """The marks that each gives."""
     with inside(courses["grade"]):
-        grade_class(ASSIGNMENT, Options(jobs=2), Console(quiet=True))
+        grade_class(ASSIGNMENT, Options(jobs=2), Terminal(quiet=True))
     return {
         "stock": by_nbgrader(courses["stock"]),
         "nbgrader": by_nbgrader(courses["nbgrader"]),

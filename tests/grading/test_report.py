@@ -6,13 +6,13 @@ import io
 import json
 
 import pytest
-from rich.console import Console
 
 from autograder.grading import classroom as module
 from autograder.grading.classroom import ClassReport
 from autograder.grading.coordinator import Graded
 from autograder.grading.standing import Standing
 from autograder.grading.submission import State
+from autograder.terminal import Terminal
 
 GRADED = State.GRADED
 EMPTY = "first: The file is empty: nothing of it counts. Ask for the notebook again."
@@ -27,7 +27,7 @@ CLASS = [
 def report(standings: list[Standing], now: int, skipped: int = 0) -> tuple[ClassReport, io.StringIO]:
     """Of a run that graded the first `now` of these."""
     file = io.StringIO()
-    found = ClassReport("work", Console(file=file, width=70))
+    found = ClassReport("work", Terminal(file=file, width=70))
     with found.shown(now, skipped):
         for each in standings[:now]:
             found.add(Graded(each.student, each.points, each.most, failures=each.failures, notes=each.notes))

@@ -12,7 +12,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_notebook
-from rich.console import Console
 
 from autograder.forkserver.client import GradingFailed
 from autograder.forkserver.unsandboxed import UnsandboxedClient
@@ -22,6 +21,7 @@ from autograder.learner.results import STDERR, Checked
 from autograder.learner.screen import points
 from autograder.notebook.gradient_map import Status
 from autograder.sandbox.limits import Limits
+from autograder.terminal import Terminal
 from scripts.submissions import MARKS, NOTEBOOKS, STUDENTS, graded_cell, hand_in
 from tests.support.learner import Learner
 
@@ -193,6 +193,6 @@ def test_what_is_said_of_ordinary_tests(teacher: Checker, tmp_path: Path) -> Non
         (Status.RIGHT, ""),
     ]
     assert found.notes[0] == ORDINARY
-    console = Console(width=200, record=True, file=StringIO())
+    console = Terminal(width=200, record=True, file=StringIO())
     console.print(points([replace(found, results=found.results[2:])]))
     assert console.export_text() == "1 of 1 points. All right as far as you see the tests.\n"

@@ -23,11 +23,11 @@ from nbgrader.api import (
     SubmittedAssignment,
     SubmittedNotebook,
 )
-from rich.console import Console
 from sqlalchemy import NullPool, create_engine, select
 
 from autograder.grading import pool
 from autograder.grading.classroom import ClassReport, Options, grade_class
+from autograder.terminal import Terminal
 from scripts import demo
 from scripts.submissions import ROOT, graded_cell
 
@@ -183,7 +183,7 @@ def inside(course: Path) -> Iterator[None]:
 
 def grade(course: Path, **options: object) -> ClassReport:
     with inside(course):
-        return grade_class(ASSIGNMENT, Options(**{"jobs": 2, **options}), Console(quiet=True))  # type: ignore[arg-type]
+        return grade_class(ASSIGNMENT, Options(**{"jobs": 2, **options}), Terminal(quiet=True))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module", autouse=True)

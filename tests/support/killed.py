@@ -16,13 +16,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rich.console import Console
-
 from autograder.grading import classroom, coordinator, folders
 from autograder.grading.classroom import Options, grade_class
 from autograder.grading.folders import RecordFolder
 from autograder.grading.gradebook import Writer
 from autograder.grading.pool import Workers
+from autograder.terminal import Terminal
 from tests.support.classes import ASSIGNMENT
 
 POINTS: dict[str, tuple[type | ModuleType, str, bool]] = {
@@ -63,7 +62,7 @@ def main() -> None:
     executor = ThreadPoolExecutor(2)
     vars(classroom)["_workers"] = lambda *_: nullcontext(Workers(executor, lambda: 2))
     die(*POINTS[point], int(count))
-    grade_class(ASSIGNMENT, Options(force="--force" in sys.argv), Console(quiet=True))
+    grade_class(ASSIGNMENT, Options(force="--force" in sys.argv), Terminal(quiet=True))
     sys.exit("nothing killed it")
 
 
