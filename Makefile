@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or \
 	sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])
 
-.PHONY: help learn install demo check test test-fast lint release quality mutation memory benchmark terminal grading scale compatibility train clean
+.PHONY: help learn install demo check test test-fast lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train clean
 
 help:
 	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
@@ -19,6 +19,7 @@ help:
 	@echo "make quality   write docs/quality.md"
 	@echo "make mutation  write docs/mutation.md"
 	@echo "make memory    grade each of the suite's notebooks that use up the memory ten times: the same marks"
+	@echo "make fuzz      try changed messages and changed notebooks, five minutes each: the decoder and what reads notebooks"
 	@echo "make benchmark write docs/speed.md"
 	@echo "make terminal  write docs/terminal.md: a new learner's first minutes, and the speed of autograder watch"
 	@echo "make grading   write docs/grading.md: the speed of grading beside stock nbgrader"
@@ -78,6 +79,9 @@ mutation: install
 memory: install
 	@sh scripts/system.sh bwrap
 	TIMES=10 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/examiner/test_memory.py tests/grading/test_memory.py
+
+fuzz: install
+	$(BIN)/python -m benchmarks.fuzz
 
 benchmark: install
 	$(BIN)/python -m benchmarks.check_speed

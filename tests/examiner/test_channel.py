@@ -31,6 +31,7 @@ from torch import Tensor
 from autograder.examiner import channel, codec
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
 from autograder.examiner.codec import decode, encode
+from tests.support.fuzzing.decoder import NESTED
 
 LARGEST = 2**22
 HEADER = struct.Struct(">QQ")
@@ -529,27 +530,6 @@ JSONLIKE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([*codec.ATOMS, *codec.BLOBS, "0"]),
     lambda inner: st.lists(inner, max_size=6) | st.tuples(st.sampled_from(["list", "dict", "set", "same", "opaque"]), inner),
     max_leaves=20,
-)
-KEYS = st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=20) | st.floats(allow_nan=False)
-PLAIN = (
-    KEYS
-    | st.floats()
-    | st.complex_numbers()
-    | st.binary()
-    | st.sampled_from([torch.float16, torch.Size([2]), ..., slice(1, 2), range(4)])
-    | st.lists(st.floats(width=32), max_size=5).map(lambda values: torch.tensor(values, dtype=torch.float32))
-    | st.lists(st.integers(-5, 5), max_size=5).map(lambda values: np.array(values, dtype=np.int16))
-)
-NESTED = st.recursive(
-    PLAIN,
-    lambda inner: (
-        st.lists(inner, max_size=5)
-        | st.lists(inner, max_size=5).map(tuple)
-        | st.dictionaries(KEYS | st.tuples(KEYS, KEYS), inner, max_size=5)
-        | st.sets(KEYS, max_size=5)
-        | st.frozensets(KEYS, max_size=5)
-    ),
-    max_leaves=25,
 )
 
 
