@@ -32,7 +32,7 @@ os.environ["HIDDEN_TESTS_SAY"] = "diagnosis"
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "progress.json", "mistakes.toml"]
 
 # Students' cells run in rooms, and tests where no student's code ever is; docs/security.md says what that holds.
-c.Autograde.exporter_class = "autograder.grading.salvage.LenientExporter"
+c.Autograde.exporter_class = "autograder.grading.exporter.LenientExporter"
 c.Exporter.optimistic_validation = True  # once at the end, and not behind each of these
 c.Autograde.sanitize_preprocessors = [
     "autograder.grading.restore.Restore",

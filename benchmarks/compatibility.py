@@ -75,7 +75,7 @@ def configuration(execute: str) -> str:
     )
     ours = [execute if name == STOCK else name for name in autograde]
     return f"""c = get_config()
-c.Autograde.exporter_class = "autograder.grading.salvage.LenientExporter"
+c.Autograde.exporter_class = "autograder.grading.exporter.LenientExporter"
 c.Autograde.sanitize_preprocessors = {["autograder.grading.restore.Restore", *sanitize]}
 c.Autograde.autograde_preprocessors = {ours}
 """

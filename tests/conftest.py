@@ -25,7 +25,7 @@ repair.MAX_SECONDS = 60.0
 SYSTEM = [
     *("room", "hardening"),
     *("attacks", "plain_tests", "restart", "classroom", "odd", "course", "prefix_server", "exchange", "jupyterlab"),
-    *("sanitised", "scale"),
+    *("sanitised", "scale", "bulk", "full_disk"),
     *("restore", "formgrader", "pool", "checker", "trial", "catalogue", "linter", "examiner", "examine", "capture"),
     *("slicing", "learner_verbs", "daemon", "watch", "autograd_off", "proxies", "namespace", "conversion", "rows"),
     *("story", "plain", "plain_attacks", "oracles", "memory", "agreement", "exercise_verb", "instructors", "asks_in_rooms"),

@@ -6,9 +6,8 @@ A second try has it too, and often stands right below the first. What tells them
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
 from autograder.course.cells import Cell
@@ -70,8 +69,8 @@ def joined(parts: Sequence[str], released: str, answers: Set[str], is_code: bool
     if whole is None or not _stand_alone(parts):
         return whole
     wanted = answers & parse_cell(whole).touches or parse_cell(whole).touches
-    tries = [_made_alone(parts, index) & wanted for index in range(len(parts))]
-    return None if any(one & other for one, other in combinations(tries, 2)) else whole
+    tries = [made & wanted for leans, made in _in_order(parts) if not leans]
+    return None if sum(map(len, tries)) > len(frozenset().union(*tries)) else whole
 
 
 def completed(parts: Sequence[str], own: int, answers: Set[str]) -> str | None:
@@ -87,7 +86,7 @@ def completed(parts: Sequence[str], own: int, answers: Set[str]) -> str | None:
     if not _is_python(whole):
         return None
     is_answer = parse_cell(parts[own]).touches & answers or not parse_cell(whole).touches & answers
-    belongs = not _stand_alone(parts) or (not is_answer and _leans(parts, len(parts) - 1))
+    belongs = not _stand_alone(parts) or (not is_answer and [*_in_order(parts)][-1][0])
     return whole if belongs else None
 
 
@@ -109,19 +108,13 @@ def _is_python(source: str) -> bool:
         return False
 
 
-def _made_alone(parts: Sequence[str], index: int) -> Set[str]:
-    """The names to which a part gives values; none where it rests on a part above it."""
-    if _leans(parts, index):
-        return frozenset()
-    return frozenset().union(*(statement.makes for statement in parse_cell(parts[index]).statements))
-
-
-def _leans(parts: Sequence[str], index: int) -> bool:
-    """Whether a part reads a name that a part above it makes, and that it has not made itself before."""
-    above = frozenset().union(*(each.makes for part in parts[:index] for each in parse_cell(part).statements))
-    made = set[str]()
-    for statement in parse_cell(parts[index]).statements:
-        if (names_in(statement.code) - statement.makes - made) & above:
-            return True
-        made |= statement.makes
-    return False
+def _in_order(parts: Sequence[str]) -> Iterator[tuple[bool, Set[str]]]:
+    """Of each part, whether it reads a name that one above it makes and it has not made itself before, and what it makes."""
+    above = set[str]()
+    for part in parts:
+        leans, made = False, set[str]()
+        for statement in parse_cell(part).statements:
+            leans = leans or bool((names_in(statement.code) - statement.makes - made) & above)
+            made |= statement.makes
+        yield leans, made
+        above |= made

@@ -16,8 +16,8 @@ from autograder.forkserver.client import GradingFailed
 from autograder.grading.examine import Examine, Given
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
 from autograder.grading.preprocessors import OnRows, Rows, on_rows
-from autograder.grading.restore import Restore
-from autograder.grading.salvage import FAILURES, MINOR, NOTES, read_leniently
+from autograder.grading.restore import BOUNDS, Restore
+from autograder.grading.salvage import FAILURES, MINOR, NOTES, Reading, in_time, read_within
 
 
 def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNotebook:
@@ -41,16 +41,20 @@ def convert(job: NotebookJob, examine: Callable[[Exam], ExamResult]) -> GradedNo
         kept.update(nb.metadata.get(NOTES, {}))
         return nb, resources
 
-    found = read_leniently(job.content)
-    failures = [job.problem] if job.problem else found.failures
-    told = {NOTES: [*failures, *found.notes, *job.notes], FAILURES: failures}
     about = {"student": job.student, "assignment": assignment.name, "notebook": assignment.notebook, "db_url": ""}
     resources = {"unique_key": assignment.notebook, "nbgrader": about, "metadata": {"name": assignment.notebook, "path": "."}}
     given = Given(assignment.master, job.seed, examined)
     sanitize = _exporter(assignment, assignment.sanitize, given, rows)
     autograde = _exporter(assignment, [*assignment.autograde, keep_notes], given, rows)
-    restored, _ = Exporter.from_notebook_node(sanitize, found.nb, {**resources, **told})
-    record, _ = autograde.from_notebook_node(restored, resources)
+
+    def restored(found: Reading) -> NotebookNode:
+        failures = [job.problem] if job.problem else found.failures
+        told = {NOTES: [*failures, *found.notes, *job.notes], FAILURES: failures, BOUNDS: job.bounds}
+        nb, _ = Exporter.from_notebook_node(sanitize, found.nb, {**resources, **told})
+        return nb
+
+    nb = in_time(lambda: restored(read_within(job.content, job.bounds)), restored, job.bounds)
+    record, _ = autograde.from_notebook_node(nb, resources)
     return GradedNotebook(
         record=record,
         grades={name: grade.auto_score for name, grade in rows.grades.items()},

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 
-from autograder.grading import folders
+from autograder.grading import disk, folders
 from autograder.grading.course import Course
+from autograder.grading.disk import DiskFullError
 from autograder.grading.folders import RecordFolder, unfit
 from autograder.grading.gradebook import GradebookError, Marks, Writer
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
@@ -85,7 +86,7 @@ class Coordinator:
         self._workers = workers
         self._sandbox = sandbox
         self._tell = tell
-        self._limits = course.examine.limits()
+        self._limits, self._bounds = course.examine.limits(), course.examine.bounds()
         self._seconds: dict[str, float] = {}
         """How long the last notebook of each name took. The longest are sent first, so that none is left for the end."""
         self._pending: dict[Future[GradedNotebook], tuple[_Work, str, NotebookJob]] = {}
@@ -99,7 +100,7 @@ class Coordinator:
     def grade(self, students: Iterable[str]) -> None:
         """Grades the submissions of these students, several at the same time.
 
-        What was graded is written, whatever ends this early. Raises GradebookError or ClusterError.
+        What was graded is written, whatever ends this early. Raises GradebookError, ClusterError or DiskFullError.
         """
         try:
             for student in students:
@@ -108,8 +109,8 @@ class Coordinator:
                     self._take()
             while self._pending:
                 self._take()
-        except GradebookError:
-            self._ready.clear()  # the writer has waited for the gradebook: the last write, below, must not wait again
+        except (GradebookError, DiskFullError):
+            self._ready.clear()  # what could not be written is not tried once more, below
             raise
         finally:
             for future in self._pending:
@@ -136,10 +137,10 @@ class Coordinator:
         )
         wanted = [] if work.is_lost else self._assignments.keys() & handed_in.notebooks.keys()
         contents = folders.contents(handed_in.folder, handed_in.files, self._limits.scratch) if wanted else {}
-        notes = folders.link_notes(handed_in.folder, course.own)
+        notes = folders.link_notes(set(handed_in.links) - course.own.keys())
         work.waiting = len(wanted)
         for name in sorted(wanted, key=lambda name: (-self._seconds.get(name, 0), name)):
-            handed = folders.read_notebook(handed_in.notebooks[name])
+            handed = folders.read_notebook(handed_in.notebooks[name], self._bounds)
             job = NotebookJob(
                 assignment=self._packed[name],
                 student=student,
@@ -148,6 +149,7 @@ class Coordinator:
                 notes=notes,
                 seed=course.seed(student, name),
                 limits=self._limits,
+                bounds=self._bounds,
                 sandbox=self._sandbox,
                 autograd=course.examine.may_use_autograd(self._assignments[name].master.originals.values()),
                 problem=handed.problem,
@@ -167,7 +169,10 @@ class Coordinator:
             work, name, job = self._pending.pop(future)
             try:
                 outcome = future.result()
+            except DiskFullError:
+                raise
             except Exception as error:  # a process, a worker or the network failed
+                disk.refuse_if_full()
                 self._send_again(work, name, job, str(error) or type(error).__name__)
                 continue
             self._seconds[name] = sum(outcome.seconds.values())

@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets.utils.importstring import import_item
 
 from autograder.errors import AutograderError
+from autograder.grading.bounds import MAX_STAMP, STAMP
 from autograder.grading.examine import Examine, seed_of
 from autograder.grading.folders import read_file
 from autograder.grading.master import Master, read_master
@@ -34,8 +35,6 @@ from autograder.grading.preprocessors import on_rows
 from autograder.grading.restore import Restore
 from autograder.grading.setup import faults
 
-STAMP, MAX_STAMP = "timestamp.txt", 1000
-"""The file that says when a submission was handed in, and its most bytes."""
 CONFIG = "the nbgrader_config.py of backprop-ninja has the lines that do it"
 
 

@@ -29,6 +29,8 @@ from autograder.examiner.exam import Exam, ExamResult, error_message
 from autograder.examiner.prefix import locked_prefix
 from autograder.forkserver.client import Client, GradingFailed
 from autograder.forkserver.job import Job
+from autograder.grading import disk
+from autograder.grading.bounds import Bounds
 from autograder.grading.flags import Kind, scan, summary
 from autograder.grading.master import Master
 from autograder.grading.outputs import outputs
@@ -98,6 +100,18 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
     cell_output = Integer(Limits.cell_output, help="Bytes that a cell may show; the rest is cut off.").tag(config=True)
     output = Integer(Limits.output, help="Bytes that all cells may show.").tag(config=True)
     answer = Integer(Limits.answer, help="Bytes of the largest answer.").tag(config=True)
+    files = Integer(Bounds.files, help="How many files, folders and links may be handed in.").tag(config=True)
+    depth = Integer(Bounds.depth, help="How many folders that are handed in may lie in one another.").tag(config=True)
+    submission_size = Integer(
+        Bounds.submission_size, help="Bytes of all files that are handed in, but for notebooks. Holes in a file count."
+    ).tag(config=True)
+    notebook_size = Integer(Bounds.notebook_size, help="Bytes of a notebook that is handed in.").tag(config=True)
+    values = Integer(Bounds.values, help="Lists and dictionaries in the file of a notebook.").tag(config=True)
+    cells = Integer(Bounds.cells, help="How many cells a notebook may have.").tag(config=True)
+    cell_size = Integer(Bounds.cell_size, help="Characters of a cell; a longer one is emptied.").tag(config=True)
+    restore_seconds = Float(
+        Bounds.restore_seconds, help="Seconds that a processor may take to read a notebook and to put its structure back."
+    ).tag(config=True)
 
     @default("enabled")
     def _enabled(self) -> bool:
@@ -140,6 +154,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
     def limits(self) -> Limits:
         """The limits that are configured, as the room takes them."""
         return Limits(**{limit: getattr(self, limit) for limit in Limits.__dataclass_fields__})
+
+    def bounds(self) -> Bounds:
+        """How much may be handed in."""
+        return Bounds(**{bound: getattr(self, bound) for bound in Bounds.__dataclass_fields__})
 
     def _seed(self, about: Mapping[str, str], folder: Path) -> str:
         course = course_of(self)
@@ -192,6 +210,8 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         try:
             result = examine()
         except GradingFailed as failure:
+            if not self.given:
+                disk.refuse_if_full()
             shown = [[_error_output("GradingFailed", str(failure))] if task.role is Role.TEST else [] for task in exam.tasks]
             failures.append(UNEXAMINED.format(failure))
         else:
@@ -237,9 +257,16 @@ def _secret(path: Path) -> bytes:
     # O_EXCL: of two runs that begin at the same time one makes the file, and both read that one
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-    return path.read_bytes()
+        try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32))
+        except OSError as error:  # of half a secret anybody could know the other half
+            path.unlink()
+            disk.refuse(error, path.parent)
+            raise
+    if secret := path.read_bytes():
+        return secret
+    raise ContentError(f"the file {path}, the secret of the course, is empty. Delete it: the next run makes another one.")
 
 
 @cache

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from unicodedata import category
 
-from nbgrader.utils import find_all_files
-
+from autograder.grading import disk
+from autograder.grading.bounds import BYTES, Bounds, refused, survey
 from autograder.terminal import one_line
 
 LONGEST = 128
@@ -23,6 +24,11 @@ LONGEST = 128
 
 LINK = "The notebook is a link, which is not followed: nothing of it counts. Ask for the notebook itself."
 ASK = " Ask for the notebook again."
+
+MAX_LINKS = 20
+"""Links of a submission that are noted by name."""
+CHUNK = 2**20
+"""Bytes that are copied at a time."""
 
 
 FORMULA = ("=", "+", "-", "@")
@@ -47,28 +53,16 @@ def unfit(student: str) -> str:
     return f"has {len(student)} characters, and the gradebook takes {LONGEST}" if len(student) > LONGEST else ""
 
 
-def links(submitted: Path) -> list[str]:
-    """The paths of the links below the folder of a submission. Those of notebooks are left out: they are noted elsewhere."""
-    found = (path for path in submitted.rglob("*") if path.is_symlink() and path.suffix != ".ipynb")
-    return sorted(str(path.relative_to(submitted)) for path in found)
-
-
-def remove_copies(submitted: Path, graded: Path, source: Path) -> list[str]:
+def remove_copies(submitted: Path, graded: Path, source: Path, bounds: Bounds) -> list[str]:
     """Removes what links of a submission brought into the folder of the graded one, but for the instructor's files.
 
     What stays there would be shown to the student's cells, and go back with the feedback.
     """
-    notes = []
-    for name in links(submitted):
-        if not (source / name).exists():
-            notes.append(_link_note(name))
-            with suppress(OSError):
-                (graded / name).unlink()
-    return notes
-
-
-MAX_NOTEBOOK_BYTES = 128 * 2**20
-"""Bytes of the largest notebook that is read."""
+    left_out = [name for name in survey(submitted, (), bounds).links if not (source / name).exists()]
+    for name in left_out:
+        with suppress(OSError):
+            (graded / name).unlink()
+    return link_notes(left_out)
 
 
 class Handed(NamedTuple):
@@ -78,38 +72,42 @@ class Handed(NamedTuple):
     problem: str
 
 
-def read_notebook(file: Path) -> Handed:
+def read_notebook(file: Path, bounds: Bounds) -> Handed:
     """The notebook of a submission. Raises nothing, whatever lies there."""
     if file.is_symlink():
         return Handed(b"", LINK)
     try:
-        content = read_file(file, MAX_NOTEBOOK_BYTES)
+        content = read_file(file, bounds.notebook_size)
+        size = os.lstat(file).st_size
     except OSError as error:
         return Handed(b"", f"The notebook cannot be read: {error.strerror}.{ASK}")
-    if content is None:
-        return Handed(b"", f"The notebook is more than {MAX_NOTEBOOK_BYTES:,} bytes large, and was not read.{ASK}")
-    return Handed(content, "")
+    return (
+        Handed(b"", refused("notebook_size", BYTES.format(size, bounds.notebook_size)))
+        if content is None
+        else Handed(content, "")
+    )
 
 
-def extra_files(folder: Path, ignored: Sequence[str]) -> Iterator[Path]:
-    """The paths of the files that go with the notebooks."""
-    for path in sorted(find_all_files(str(folder), [*ignored, "*.ipynb"])):
-        if stat.S_ISREG(os.lstat(path).st_mode):
-            yield Path(path)
-
-
-def contents(folder: Path, paths: Iterable[Path], most: int) -> dict[str, bytes]:
+def contents(folder: Path, names: Iterable[str], most: int) -> dict[str, bytes]:
     """The contents of files by their paths below a folder, as far as they can be read; `most` bytes of all together."""
     found: dict[str, bytes] = {}
-    for path in paths:
+    for name in names:
         with suppress(OSError):
-            if (content := read_file(path, most)) is not None:
+            if (content := read_file(folder / name, most)) is not None:
                 most -= len(content)
-                found[str(path.relative_to(folder))] = content
+                found[name] = content
     return found
 
 
-def put_file(folder: Path, name: str, content: bytes | Path) -> None:
+@dataclass(frozen=True)
+class Copy:
+    """A file that is copied, of which `size` bytes are: it may grow meanwhile."""
+
+    file: Path
+    size: int
+
+
+def put_file(folder: Path, name: str, content: bytes | Copy) -> None:
     """Writes a file below a folder, or copies one there, in place of whatever stands in its way. Raises OSError."""
     path = folder / name
     for above in reversed(path.relative_to(folder).parents):
@@ -119,33 +117,45 @@ def put_file(folder: Path, name: str, content: bytes | Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)  # a file that may not be written to can still be replaced
-    if isinstance(content, Path):
-        with suppress(OSError):  # it is gone, or may not be read
-            shutil.copy(content, path, follow_symlinks=False)
-    else:
+    if isinstance(content, bytes):
         path.write_bytes(content)
+        return
+    try:
+        stream = _opened(content.file)
+    except OSError:  # it is gone, or may not be read
+        return
+    left = content.size
+    with stream, open(path, "xb") as target:
+        while left > 0 and (part := stream.read(min(left, CHUNK))):
+            left -= target.write(part)
 
 
-def link_notes(folder: Path, kept: Iterable[str]) -> list[str]:
-    """What is left out of a submission, but for files that are `kept` all the same."""
-    return [_link_note(name) for name in sorted(set(links(folder)) - set(kept))]
+def link_notes(links: Iterable[str]) -> list[str]:
+    """Notes on what was left out of a submission since it is a link."""
+    names = sorted(links)
+    notes = [f"The file `{one_line(name)}` was a link, which is not followed." for name in names[:MAX_LINKS]]
+    more = len(names) - MAX_LINKS
+    return [*notes, f"Of links there were {more:,} more, which are not followed."] if more > 0 else notes
 
 
-def _link_note(name: str) -> str:
-    return f"The file `{one_line(name)}` was a link, which is not followed."
+def _opened(file: Path) -> IO[bytes]:
+    """A file to read. Raises OSError for what is no file."""
+    # without following a link, and without waiting for somebody to write into a named pipe
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    stream = open(descriptor, "rb")  # noqa: SIM115 (the caller closes it)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise OSError(0, "it is no file")
+    return stream
 
 
 def read_file(file: Path, most: int) -> bytes | None:
     """All of a file, or None if it has more bytes than `most`. Raises OSError for what is no file."""
-    # without following a link, and without waiting for somebody to write into a named pipe
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is no file")
-        if status.st_size > most:
+    with _opened(file) as stream:
+        if os.fstat(stream.fileno()).st_size > most:
             return None
-        return stream.read()
+        content = stream.read(most + 1)  # it may grow
+        return content if len(content) <= most else None
 
 
 def _remove(path: Path) -> None:
@@ -169,7 +179,7 @@ class RecordFolder:
     def prepare(
         self,
         submitted: Path,
-        files: Iterable[Path],
+        files: Mapping[str, int],
         own: Mapping[str, bytes],
         records: Mapping[str, str],
         is_part: bool,
@@ -177,19 +187,35 @@ class RecordFolder:
     ) -> None:
         """Makes the new folder: the submission's files, the instructor's own, and the records by the names of notebooks.
 
-        Of a part of the notebooks, the records of the others stay. Raises OSError.
+        `files` are paths below the submission's folder with their bytes. Of a part of the notebooks, the records of the others
+        stay. Raises OSError, and leaves nothing behind where the disk is full.
         """
+        try:
+            self._fill(submitted, files, own, records, is_part)
+        except OSError as error:
+            _remove(self._new)
+            disk.refuse(error, self.target.parent)
+            raise
+        for folder, _, names in os.walk(self._new):
+            for name in names:
+                os.chmod(os.path.join(folder, name), permissions)
+
+    def _fill(
+        self,
+        submitted: Path,
+        files: Mapping[str, int],
+        own: Mapping[str, bytes],
+        records: Mapping[str, str],
+        is_part: bool,
+    ) -> None:
         _remove(self._new)
         self._new.mkdir(parents=True)
         if is_part and self.target.is_dir():
             shutil.copytree(self.target, self._new, symlinks=True, dirs_exist_ok=True)
-        for path in files:
-            put_file(self._new, str(path.relative_to(submitted)), path)
+        for name, size in files.items():
+            put_file(self._new, name, Copy(submitted / name, size))
         for name, content in (*own.items(), *((f"{name}.ipynb", text.encode()) for name, text in records.items())):
             put_file(self._new, name, content)
-        for folder, _, names in os.walk(self._new):
-            for name in names:
-                os.chmod(os.path.join(folder, name), permissions)
 
     def set_aside(self) -> None:
         """Moves the old folder aside. There is no record from here to `publish`: if this run is ended, the next makes it."""

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from autograder.errors import AutograderError
+from autograder.grading import disk
 from autograder.grading.notebook_job import GradedNotebook
 
 GRADEBOOK_SECONDS = 60.0
@@ -75,9 +76,13 @@ class Writer:
         self._penalties = penalties
         self._on_trouble = on_trouble
         self._engine = create_engine(gradebook.engine.url, pool_pre_ping=True)
+        self._place = gradebook.engine.url.render_as_string()  # without its password
 
     def write(self, marks: Sequence[Marks]) -> None:
-        """Writes all of it or nothing. Raises GradebookError if the gradebook is out of reach for GRADEBOOK_SECONDS."""
+        """Writes all of it or nothing.
+
+        Raises GradebookError if the gradebook is out of reach for GRADEBOOK_SECONDS, and DiskFullError at once.
+        """
         deadline = time.monotonic() + GRADEBOOK_SECONDS
         trouble = ""
         while True:
@@ -86,6 +91,7 @@ class Writer:
                     self._write(connection, marks)
                 break
             except DBAPIError as error:
+                disk.refuse(error, self._place)
                 trouble = str(error.orig).strip().split("\n")[0]
                 if time.monotonic() > deadline:
                     raise GradebookError(

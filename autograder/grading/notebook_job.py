@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from autograder.grading.bounds import Bounds
 from autograder.grading.master import Master
 from autograder.sandbox.limits import Limits
 
@@ -68,6 +69,7 @@ class NotebookJob:
     autograd: bool = False
     problem: str = ""
     failure: str = ""
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from queue import Empty, LifoQueue
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from autograder import __version__
@@ -21,7 +21,7 @@ from autograder.errors import AutograderError
 from autograder.examiner.prefix import Cells, locked_prefix
 from autograder.forkserver.client import Client
 from autograder.forkserver.job import Job, OtherPrefix
-from autograder.grading import launch
+from autograder.grading import disk, launch
 from autograder.grading.folders import put_file
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
 
@@ -94,7 +94,7 @@ def grade_notebook(job: NotebookJob) -> GradedNotebook:
     assignment = NotebookSetup.of(job.assignment)
     grader = _take(job.sandbox)
     try:
-        with TemporaryDirectory(prefix="submission-") as folder:
+        with _temporary("submission-") as folder:
             _write(Path(folder), {**job.files, **{name: assignment.files[name] for name in assignment.overwritten}})
             environment = {**os.environ, **assignment.environment, "NBGRADER_EXECUTION": "autograde"}
             return grader.grade(job, Path(folder), Path(_course_folder(job.assignment).name), environment)
@@ -125,15 +125,25 @@ def _take(sandbox: bool) -> Grader:
 @lru_cache
 def _course_folder(assignment: bytes) -> TemporaryDirectory[str]:
     """A folder with the instructor's own files."""
-    folder = TemporaryDirectory(prefix="course-")
+    folder = _temporary("course-")
     _write(Path(folder.name), NotebookSetup.of(assignment).files)
     return folder
 
 
+def _temporary(prefix: str) -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix=prefix)
+    except OSError as error:
+        disk.refuse(error, gettempdir())
+        raise
+
+
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
-        with suppress(OSError):  # such as a name that is too long: a submission that has one does without the file
+        try:
             put_file(folder, name, content)
+        except OSError as error:  # such as a name that is too long: a submission that has one does without the file
+            disk.refuse(error, folder)
 
 
 CLUSTER_SECONDS = 30.0

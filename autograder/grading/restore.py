@@ -6,9 +6,11 @@ to nbgrader's own OverwriteCells and OverwriteKernelspec. A notebook that is as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from difflib import SequenceMatcher
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,11 +23,14 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.course.cells import KEYS, Cell, Role, differing, grade_id, put_settings, remove_settings, settings
 from autograder.course.splits import SPLIT, Part, find_split
+from autograder.grading.bounds import Bounds
 from autograder.grading.folders import remove_copies
 from autograder.grading.master import Master, read_master
 from autograder.grading.salvage import FAILURES, NOTES, salvage, salvage_ids, set_type
 from autograder.grading.setup import faults_of
 
+BOUNDS = "bounds"
+"""Where nbconvert's resources have how much may be handed in."""
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
 _masters = WeakKeyDictionary[Any, dict[tuple[str, str, str], Master]]()
 """The masters that were read from the gradebook, by converter: one is made for a command, and forgotten with it."""
@@ -43,9 +48,10 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
         original = self.given or master_of(self, about)
         if not original.is_current:
             return nb, resources  # a course of another version of nbgrader, which says what to do
+        bounds = resources.get(BOUNDS, Bounds())
         faults = faults_of(self)
-        restored = restore(nb, original.originals, original.answers)
-        notes = [*resources.get(NOTES, []), *faults, *self._without_links(about), *restored]
+        notes = [*resources.get(NOTES, []), *faults, *self._without_links(about, bounds)]
+        notes += restore(nb, original.originals, original.answers)
         for note in notes:
             self.log.warning("%s, notebook %s: %s", about.get("student"), about["notebook"], note)
         if notes:
@@ -53,12 +59,13 @@ class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
             nb.metadata[NOTES] = NotebookNode({"restored": notes, **({FAILURES: failures} if failures else {})})
         return nb, resources
 
-    def _without_links(self, about: Mapping[str, str]) -> list[str]:
+    def _without_links(self, about: Mapping[str, str], bounds: Bounds) -> list[str]:
         if (course := course_of(self)) is None:
             return []
         folders = (course.submitted_directory, course.autograded_directory, course.source_directory)
         pairs = zip(folders, (about["student"], about["student"], "."), strict=True)
-        return remove_copies(*(Path(course.format_path(folder, student, about["assignment"])) for folder, student in pairs))
+        submitted, graded, source = (Path(course.format_path(*pair, about["assignment"])) for pair in pairs)
+        return remove_copies(submitted, graded, source, bounds)
 
 
 def master_of(preprocessor: NbGraderPreprocessor, about: Mapping[str, str]) -> Master:
@@ -121,9 +128,8 @@ def _owners(cells: Sequence[NotebookNode], originals: Mapping[str, Cell]) -> tup
     claims = [name if (name := grade_id(cell)) in originals else None for cell in cells]
     owners: list[str | None] = [None] * len(cells)
     notes = []
-    for name in originals.keys() & set(claims):
-        copies = [index for index, claim in enumerate(claims) if claim == name]
-        kept = max(copies, key=lambda index: _worth(index, cells, claims, originals))
+    for name, copies in _places(claims).items():
+        kept = copies[0] if len(copies) == 1 else max(copies, key=_worth(cells, claims, originals))
         owners[kept] = name
         if len(copies) > 1:
             which = "the edited one" if originals[name].solves else "one"
@@ -139,20 +145,40 @@ def _owners(cells: Sequence[NotebookNode], originals: Mapping[str, Cell]) -> tup
     return owners, sorted(notes)
 
 
+def _places(claims: Iterable[str | None]) -> Mapping[str, list[int]]:
+    """The indices of the cells that claim to be a cell of the release, by its name."""
+    places = defaultdict[str, list[int]](list)
+    for index, claim in enumerate(claims):
+        if claim is not None:
+            places[claim].append(index)
+    return places
+
+
 def _worth(
-    index: int, cells: Sequence[NotebookNode], claims: Sequence[str | None], originals: Mapping[str, Cell]
-) -> tuple[bool, int, int]:
+    cells: Sequence[NotebookNode], claims: Sequence[str | None], originals: Mapping[str, Cell]
+) -> Callable[[int], tuple[bool, int, int]]:
     """What to compare copies by: an answer that was edited counts first, then a copy in its place, then the last one."""
-    name = claims[index]
-    if name is None:
-        return False, 0, index
     order = [None, *originals, None]
-    place = order.index(name)
-    before = next((claim for claim in reversed(claims[:index]) if claim not in (None, name)), None)
-    after = next((claim for claim in claims[index + 1 :] if claim not in (None, name)), None)
-    text = cells[index].source.strip()
-    edited = originals[name].solves and text not in ("", originals[name].source.strip())
-    return edited, (before == order[place - 1]) + (after == order[place + 1]), index
+    above, below = dict(zip(order[1:], order, strict=False)), dict(pairwise(order))
+    before, after = _neighbours(claims), _neighbours(claims[::-1])[::-1]
+
+    def worth(index: int) -> tuple[bool, int, int]:
+        name = claims[index] or ""
+        text = cells[index].source.strip()
+        edited = originals[name].solves and text not in ("", originals[name].source.strip())
+        return edited, (before[index] == above[name]) + (after[index] == below[name]), index
+
+    return worth
+
+
+def _neighbours(claims: Iterable[str | None]) -> list[str | None]:
+    """For each cell the last claim in front of it that is another than its own."""
+    found, last, other = list[str | None](), None, None
+    for claim in claims:
+        found.append(other if claim == last else last)
+        if claim not in (None, last):
+            last, other = claim, last
+    return found
 
 
 def _restore_cell(cell: NotebookNode, original: Cell) -> list[str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TypeVar
 
 import nbformat
-from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 
 from autograder.course.cells import (
@@ -25,8 +23,12 @@ from autograder.course.cells import (
 )
 from autograder.course.notebooks import parse
 from autograder.course.reading import complaint, encoding_of, other_kind, text_of, versions, whole_cells
-from autograder.grading.folders import ASK, LINK
+from autograder.grading.bounds import LONG_CELL, METADATA, SLOW, Bounds, too_large, too_many_cells, written
+from autograder.grading.folders import ASK
+from autograder.sandbox.limits import OutOfTime, ended_after
 from autograder.text import writable
+
+Made = TypeVar("Made")
 
 NOTES = "autograder"
 """Where the notes are in the notebook's metadata: `metadata["autograder"]["restored"]`, a list of sentences."""
@@ -56,21 +58,45 @@ class Reading:
     notes: list[str] = field(default_factory=list)
 
 
-class LenientExporter(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
-    """Reads what other exporters do not: the `Autograde.exporter_class` that goes with Restore."""
-
-    def from_file(self, file_stream: TextIO, resources: dict[str, Any] | None = None, **more: Any) -> tuple[str, Any]:
-        found = read_handed_in(Path(file_stream.name))
-        told = {NOTES: [*found.failures, *found.notes], FAILURES: found.failures}
-        converted: tuple[str, Any] = self.from_notebook_node(found.nb, {**(resources or {}), **told}, **more)
-        return converted
+def nothing(failure: str) -> Reading:
+    """A notebook of which nothing counts."""
+    return Reading(_of_cells([]), [failure])
 
 
-def read_handed_in(file: Path) -> Reading:
-    """The notebook of a file in a submission."""
-    if file.is_symlink():  # it may lead to another student's work
-        return Reading(_of_cells([]), [LINK])
-    return read_leniently(file.read_bytes())
+def read_within(content: bytes, bounds: Bounds) -> Reading:
+    """The notebook of a file that was handed in, as far as it keeps to the bounds."""
+    if reason := too_large(content, bounds):
+        return nothing(reason)
+    found = read_leniently(content)
+    if reason := too_many_cells(len(found.nb.cells), bounds):
+        return nothing(reason)
+    failures = [*found.failures]
+    for number, cell in enumerate(found.nb.cells, 1):
+        text = cell.get("source")
+        length = len(text) if isinstance(text, str) else written(text, bounds.cell_size)
+        if length > bounds.cell_size:
+            failures.append(LONG_CELL.format(_name(cell, number), length, bounds.cell_size))
+            cell.source = ""
+    return Reading(_without_much_beside(found.nb, bounds, failures), failures, found.notes)
+
+
+def in_time(do: Callable[[], Made], otherwise: Callable[[Reading], Made], bounds: Bounds) -> Made:
+    """What `do` makes of a notebook; what `otherwise` makes of none, where that takes too long or too much memory."""
+    try:
+        with ended_after(bounds.restore_seconds):
+            return do()
+    except (OutOfTime, MemoryError):
+        return otherwise(nothing(SLOW.format(bounds.restore_seconds)))
+
+
+def _without_much_beside(nb: NotebookNode, bounds: Bounds, failures: list[str]) -> NotebookNode:
+    """The notebook; or only its text, if what stands beside that would take too much in the record."""
+    beside = [{key: value for key, value in nb.items() if key != "cells"}]
+    beside += [{key: value for key, value in cell.items() if key not in ("source", "outputs")} for cell in nb.cells]
+    if written(beside, bounds.notebook_size) <= bounds.notebook_size:
+        return nb
+    failures.append(METADATA.format(bounds.notebook_size))
+    return _of_cells(nb.cells)
 
 
 def read_leniently(content: bytes) -> Reading:

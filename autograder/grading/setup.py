@@ -12,7 +12,7 @@ from traitlets.utils.importstring import import_item
 
 EXAMINE = "autograder.grading.examine.Examine"
 RESTORE = "autograder.grading.restore.Restore"
-EXPORTER = "autograder.grading.salvage.LenientExporter"
+EXPORTER = "autograder.grading.exporter.LenientExporter"
 """They are given by name: the first two ask this module."""
 OUTSIDE = "students' cells run outside of rooms, where they can read your files, and replace `check` and `grade`"
 REMEDY = "The nbgrader_config.py of backprop-ninja has the lines that do it: copy them, and grade again with --force."

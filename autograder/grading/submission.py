@@ -13,8 +13,9 @@ from pathlib import Path
 
 from autograder.course.catalogue import COPY, same_cells
 from autograder.course.cells import Cell, Role, cells_of, is_blank, loads
-from autograder.grading.course import STAMP, Course
-from autograder.grading.folders import extra_files, read_notebook, unfit
+from autograder.grading.bounds import STAMP, Bounds, Listing, survey, too_large
+from autograder.grading.course import Course
+from autograder.grading.folders import read_notebook, unfit
 from autograder.grading.master import Master
 from autograder.terminal import one_line
 
@@ -22,11 +23,13 @@ Cells = tuple[Cell, ...]
 
 SHOWN = 60
 """Characters of a folder's name that are shown."""
+MAX_STRANGERS, MAX_LISTED = 20, 10
+"""Notebooks of other names that are looked into, and files that are listed by name."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The notebooks of a submission by the names that they are graded under, and its other files.
+    """The notebooks of a submission by the names that they are graded under, and its other files with their bytes.
 
     A person has to see to `failures`; `notes` are for information. One that `cannot_be_graded` is reported and not written.
     """
@@ -34,7 +37,8 @@ class Submission:
     folder: Path
     notebooks: Mapping[str, Path]
     missing: Sequence[str]
-    files: Sequence[Path]
+    files: Mapping[str, int]
+    links: Sequence[str]
     timestamp: datetime | None
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -66,26 +70,31 @@ def read_submission(course: Course, student: str) -> Submission:
         name = one_line(os.path.relpath(folder.parent))
         shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
         said = f"The name of the folder `{shown}` {reason}: not graded. Rename it."
-        return Submission(folder, {}, [*course.masters], [], None, (said,), cannot_be_graded=True)
+        return Submission(folder, {}, [*course.masters], {}, [], None, (said,), cannot_be_graded=True)
     if course.known is not None and student not in course.known:
-        return Submission(folder, {}, [*course.masters], [], None, (UNKNOWN,), cannot_be_graded=True)
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        return Submission(folder, {}, [*course.masters], {}, [], None, (UNKNOWN,), cannot_be_graded=True)
+    bounds = course.examine.bounds()
+    listing = survey(folder, course.folders.ignore, bounds) if folder.is_dir() else Listing()
+    names = listing.names
+    if listing.excess:  # then only what has the right name is looked at
+        names = [name for each in course.masters if lexists(folder / (name := f"{each}.ipynb"))]
     # browsers call some of them `a.ipynb.txt` or `a.ipynb.json`
     found = {name.removesuffix(".ipynb"): folder / name for name in names if name[0] != "." and ".ipynb" in name.lower()}
     here = {name: path for name, path in found.items() if name in course.masters}
     strangers = [path for name, path in found.items() if name not in course.masters]
     missing = [name for name in course.masters if name not in here]
-    copies, left = _copies(strangers, course.masters)
-    failures, notes = list[str](), list[str]()
+    copies, left = _copies(strangers[:MAX_STRANGERS], course.masters, bounds)
+    left += strangers[MAX_STRANGERS:]
+    failures, notes = [listing.excess] * bool(listing.excess), list[str]()
     for name, paths in copies.items():
         if name in here:
             said = f"`{name}.ipynb` counts, and was left out: {_listed(paths)}, with the same cells."
-            is_blank = not _edited(here[name], course.masters[name]) and any(
-                _edited(path, course.masters[name]) for path in paths
+            is_blank = not _edited(here[name], course.masters[name], bounds) and any(
+                _edited(path, course.masters[name], bounds) for path in paths
             )
             (failures if is_blank else notes).append(said + BLANK.format(name) if is_blank else said)
             continue
-        edited = [path for path in paths if _edited(path, course.masters[name])]
+        edited = [path for path in paths if _edited(path, course.masters[name], bounds)]
         if len(edited) > 1:
             failures.append(f"`{name}.ipynb` is missing, and each of these may be it: {_listed(edited)}. {RENAME}")
             continue
@@ -109,8 +118,7 @@ def read_submission(course: Course, student: str) -> Submission:
     timestamp = course.timestamp(folder)
     if timestamp is None and lexists(folder / STAMP):
         failures.append(NO_TIME)
-    files = [*extra_files(folder, course.folders.ignore)]
-    return Submission(folder, here, missing, files, timestamp, tuple(failures), tuple(notes))
+    return Submission(folder, here, missing, listing.files, listing.links, timestamp, tuple(failures), tuple(notes))
 
 
 UNKNOWN = "The gradebook has no such student, and c.Autograde.create_student is off: not graded."
@@ -122,11 +130,13 @@ NO_TIME = (
 )
 
 
-def _copies(strangers: Sequence[Path], masters: Mapping[str, Master]) -> tuple[Mapping[str, list[Path]], list[Path]]:
+def _copies(
+    strangers: Sequence[Path], masters: Mapping[str, Master], bounds: Bounds
+) -> tuple[Mapping[str, list[Path]], list[Path]]:
     """The files of other names that have the cells of a notebook, by that, and those that have not."""
     copies, left = defaultdict[str, list[Path]](list), []
     for path in strangers:
-        cells = _cells(path)
+        cells = _cells(path, bounds)
         fits = {name: same_cells(cells, _compared(master), name == COPY.sub("", path.stem)) for name, master in masters.items()}
         best = max(fits, key=lambda name: fits[name], default="")
         if best and fits[best]:
@@ -141,19 +151,23 @@ def _compared(master: Master) -> Cells:
     return tuple(cell for cell in master.originals.values() if cell.role is not Role.TEST and cell.cell_type == "code")
 
 
-def _edited(path: Path, master: Master) -> bool:
+def _edited(path: Path, master: Master, bounds: Bounds) -> bool:
     """Whether there is an answer in a notebook that is not as it was released."""
     given = {cell.id: cell.source for cell in master.originals.values() if cell.solves}
-    return any(not is_blank(cell, given[cell.id]) for cell in _cells(path) if cell.id in given)
+    return any(not is_blank(cell, given[cell.id]) for cell in _cells(path, bounds) if cell.id in given)
 
 
-def _cells(path: Path) -> Cells:
-    """The code cells of a file; none of what is no notebook."""
+def _cells(path: Path, bounds: Bounds) -> Cells:
+    """The code cells of a file; none of what is no notebook, or too large a one."""
+    content = read_notebook(path, bounds).content
+    if too_large(content, bounds):
+        return ()
     try:
-        return tuple(cells_of(loads(read_notebook(path).content)))
+        return tuple(cells_of(loads(content)))
     except Exception:  # nbformat raises whatever its parts raise, for a file of an old version
         return ()
 
 
 def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join(f"`{one_line(path.name)}`" for path in paths)
+    more = f" and {len(paths) - MAX_LISTED:,} more" if len(paths) > MAX_LISTED else ""
+    return ", ".join(f"`{one_line(path.name)}`" for path in paths[:MAX_LISTED]) + more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,16 +55,42 @@ def interrupted_after(seconds: float, more: float) -> Iterator[None]:
     `seconds` is the limit that the message names; `more` is what a room may take to stop its own code before that.
     """
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(f"the cell did not end within {seconds:g} s")
+    error = KeyboardInterrupt(f"the cell did not end within {seconds:g} s")
+    with _raised_after(seconds + more, error, signal.ITIMER_REAL, signal.SIGALRM):
+        yield
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds + more)
+
+class OutOfTime(BaseException):
+    """Work of this process took too long. It is no Exception, so that what handles those does not go on with the work."""
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Raises OutOfTime in the main thread when this process has used a processor for so many seconds.
+
+    So it makes no difference how busy the machine is. Another thread, which gets no signals, has all the time.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _raised_after(seconds, OutOfTime(f"it did not end within {seconds:g} s"), signal.ITIMER_PROF, signal.SIGPROF):
+        yield
+
+
+@contextmanager
+def _raised_after(seconds: float, error: BaseException, timer: int, number: int) -> Iterator[None]:
+    """Raises an error in the main thread when a timer of the system, which sends the signal of this number, has run out."""
+
+    def stop(_: int, frame: FrameType | None) -> None:
+        raise error
+
+    before = signal.signal(number, stop)
+    signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(timer, 0)
+        signal.signal(number, before)
 
 
 PRIVATE_ROWS = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")

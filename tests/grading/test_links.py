@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.grading.bounds import Bounds
 from autograder.grading.folders import remove_copies
 
 
@@ -27,17 +28,17 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 
 def test_copies_of_what_links_lead_to_are_removed(folders: tuple[Path, Path, Path]) -> None:
-    notes = remove_copies(*folders)
+    notes = remove_copies(*folders, Bounds())
     assert notes == [f"The file `{name}` was a link, which is not followed." for name in ("deep/link.txt", "link.txt")]
     assert sorted(path.name for path in folders[1].rglob("*") if path.is_file()) == ["data.txt", "own.txt"]
 
 
 def test_what_belongs_to_others_stays_with_them(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    remove_copies(*folders)
+    remove_copies(*folders, Bounds())
     assert (tmp_path / "secret").read_text() == "secret"
     assert (folders[1] / "data.txt").read_text() == "data"
     assert (folders[0] / "link.txt").is_symlink()
 
 
 def test_a_second_time_does_no_harm(folders: tuple[Path, Path, Path]) -> None:
-    assert remove_copies(*folders) == remove_copies(*folders)
+    assert remove_copies(*folders, Bounds()) == remove_copies(*folders, Bounds())

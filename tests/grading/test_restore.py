@@ -28,10 +28,11 @@ from traitlets.config import Config
 
 from autograder.course.cells import Cell, Role, role_of
 from autograder.grading.examine import Examine
+from autograder.grading.exporter import LenientExporter
 from autograder.grading.folders import LINK
 from autograder.grading.master import known
 from autograder.grading.restore import Restore, restore
-from autograder.grading.salvage import LenientExporter, read_handed_in
+from autograder.grading.salvage import read_leniently
 from scripts import demo
 from scripts.submissions import graded_cell, half_done, model_answers
 from scripts.submissions import hand_in as hand_in_answers
@@ -42,7 +43,7 @@ from pathlib import Path
 c = get_config()
 c.CourseDirectory.root = os.getcwd()
 c.Execute.timeout = 20
-c.Autograde.exporter_class = "autograder.grading.salvage.LenientExporter"
+c.Autograde.exporter_class = "autograder.grading.exporter.LenientExporter"
 c.Autograde.sanitize_preprocessors = ["autograder.grading.restore.Restore", *("nbgrader.preprocessors." + name for name in (
     "ClearOutput", "DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata"))]
 os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
@@ -598,7 +599,7 @@ def test_cells_without_an_id_of_their_own_get_the_same_one_at_every_reading(tmp_
     for cell in content["cells"][1:4]:
         cell.pop("id") if change == "lacking" else cell.update(id="own")
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
-    once, again = (read_handed_in(tmp_path / "a.ipynb").nb for _ in range(2))
+    once, again = (read_leniently((tmp_path / "a.ipynb").read_bytes()).nb for _ in range(2))
     for each in (once, again):
         restore(each, {})
     assert once == again

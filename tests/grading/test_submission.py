@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from autograder.grading import folders
-from autograder.grading.folders import Handed, contents, extra_files, link_notes, put_file, read_notebook
+from autograder.grading.bounds import Bounds, survey
+from autograder.grading.folders import Copy, Handed, contents, link_notes, put_file, read_file, read_notebook
+
+BOUNDS = Bounds(notebook_size=6)
 
 
 @pytest.fixture
@@ -18,25 +21,31 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_file_is_read(file: Path) -> None:
     file.write_bytes(b"{}\r\n")
-    assert read_notebook(file) == Handed(b"{}\r\n", "")
+    assert read_notebook(file, BOUNDS) == Handed(b"{}\r\n", "")
 
 
 def test_what_is_no_notebook_is_a_problem(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_notebook(file).problem == "The notebook cannot be read: No such file or directory. Ask for the notebook again."
-    file.write_bytes(b"123456")
-    monkeypatch.setattr(folders, "MAX_NOTEBOOK_BYTES", 5)
-    assert read_notebook(file) == Handed(
-        b"", "The notebook is more than 5 bytes large, and was not read. Ask for the notebook again."
+    assert (
+        read_notebook(file, BOUNDS).problem
+        == "The notebook cannot be read: No such file or directory. Ask for the notebook again."
+    )
+    file.write_bytes(b"1234567")
+    assert read_notebook(file, BOUNDS) == Handed(
+        b"",
+        "The notebook has 7 bytes, and 6 are allowed: nothing of it counts. Ask for it without outputs and surplus cells, "
+        "or raise c.Examine.notebook_size; then grade again with --force.",
     )
     link = tmp_path / "link.ipynb"
     link.symlink_to(file)
-    assert read_notebook(link) == Handed(b"", folders.LINK)
+    assert read_notebook(link, BOUNDS) == Handed(b"", folders.LINK)
     pipe = tmp_path / "pipe.ipynb"
     os.mkfifo(pipe)
-    assert read_notebook(pipe) == Handed(b"", "The notebook cannot be read: it is no file. Ask for the notebook again.")
+    assert read_notebook(pipe, BOUNDS) == Handed(b"", "The notebook cannot be read: it is no file. Ask for the notebook again.")
     file.write_bytes(b"{}")
     monkeypatch.setattr(folders.os, "open", closed)
-    assert read_notebook(file) == Handed(b"", "The notebook cannot be read: Permission denied. Ask for the notebook again.")
+    assert read_notebook(file, BOUNDS) == Handed(
+        b"", "The notebook cannot be read: Permission denied. Ask for the notebook again."
+    )
 
 
 def closed(*_: object) -> int:
@@ -58,13 +67,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_files_are_those_that_go_with_the_notebooks(folder: Path) -> None:
-    found = [*extra_files(folder, ["__pycache__", "*.pyc"])]
-    assert [str(path.relative_to(folder)) for path in found] == ["b.txt", "data/a.txt"]
+    found = survey(folder, ["__pycache__", "*.pyc"], BOUNDS).files
+    assert found == {"b.txt": 4, "data/a.txt": 2}
     assert contents(folder, found, 100) == {"b.txt": b"bbbb", "data/a.txt": b"aa"}
 
 
 def test_what_is_too_large_is_left_out_and_the_rest_is_not(folder: Path) -> None:
-    assert contents(folder, extra_files(folder, ["__pycache__"]), 3) == {"data/a.txt": b"aa"}
+    assert contents(folder, survey(folder, ["__pycache__"], BOUNDS).files, 3) == {"data/a.txt": b"aa"}
 
 
 @pytest.mark.parametrize("name", ["helper.py", "data/numbers.txt"])
@@ -78,4 +87,26 @@ def test_what_is_put_takes_the_place_of_whatever_stands_there(tmp_path: Path, na
 
 
 def test_links_are_told(folder: Path) -> None:
-    assert link_notes(folder, ["link.txt"]) == ["The file `away` was a link, which is not followed."]
+    links = survey(folder, [], BOUNDS).links
+    assert links == ["away", "link.txt"]
+    assert link_notes({*links} - {"link.txt"}) == ["The file `away` was a link, which is not followed."]
+    many = link_notes(map(str, range(100)))
+    assert (len(many), many[-1]) == (21, "Of links there were 80 more, which are not followed.")
+
+
+def test_a_file_that_grows_is_read_and_copied_as_far_as_it_was_counted(tmp_path: Path) -> None:
+    assert read_file(Path("/proc/self/status"), 1000) is None  # it says that it has no bytes
+    (tmp_path / "file").write_bytes(b"12345678")
+    put_file(tmp_path, "copy", Copy(tmp_path / "file", 3))
+    assert (tmp_path / "copy").read_bytes() == b"123"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "nothing"])
+def test_what_is_no_file_is_not_copied(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "secret").write_text("secret")
+    if kind == "link":
+        (tmp_path / "link").symlink_to("secret")
+    elif kind == "pipe":
+        os.mkfifo(tmp_path / "pipe")
+    put_file(tmp_path, "copy", Copy(tmp_path / kind, 100))
+    assert not (tmp_path / "copy").exists()
