@@ -20,9 +20,9 @@ import torch
 import torch._dynamo
 from torch import Tensor
 
-from autograder.examiner.autograd_off import COMPILER, node_types, refused
+from autograder.examiner.autograd_off import COMPILER, node_types, refused, switch_off
 from tests.examiner import test_autograd_off
-from tests.examiner.test_autograd_off import SCRIPT, elsewhere, leaf, quiet
+from tests.examiner.test_autograd_off import ENTRANCES, SCRIPT, elsewhere, leaf, quiet
 
 pytestmark = test_autograd_off.pytestmark
 
@@ -290,3 +290,22 @@ AROUND = {
 def test_no_way_around_leads_to_a_gradient(route: str) -> None:
     assert "answer" in elsewhere(AROUND[route], off=False), "this is no way to a gradient"
     assert "answer" not in elsewhere(AROUND[route])
+
+
+@pytest.mark.parametrize("kind", [torch.tanh, torch.sum, torch.clone], ids=lambda kind: kind.__name__)
+def test_a_node_from_before_is_neither_called_nor_walked(kind: Any) -> None:
+    def refused_by(node: Any, ask: Any) -> bool:
+        try:
+            ask(node)
+        except (TypeError, RuntimeError):
+            return True
+        return False
+
+    def run() -> list[bool]:
+        y = kind(leaf()[0])
+        node, g = y.grad_fn, torch.ones_like(y)
+        switch_off(ENTRANCES)
+        asks = (lambda n: n(g), lambda n: type(n).__call__(n, g), lambda n: n.next_functions)
+        return [refused_by(node, ask) for ask in asks]
+
+    assert elsewhere(run, off=False) == {"answer": [True] * 3}
