@@ -32,12 +32,18 @@ SETTINGS = settings(
 def fuzz(target: str, seconds: float) -> bool:
     """Tries examples for so many seconds, and says what came of it. Gives whether all of them passed."""
     module = import_module(f"tests.support.fuzzing.{target}")
-    count = 0
+    count, failed = 0, list[int]()
 
     def check(example: Any) -> None:
         nonlocal count
         count += 1
-        module.check(example)
+        try:
+            module.check(example)
+        except Exception:
+            if not failed:
+                failed.append(count)
+                print(f"{target}: example {count:,} failed. Looking for a smaller one …", flush=True)
+            raise
 
     began = time.monotonic()
     while time.monotonic() - began < seconds:
@@ -48,7 +54,7 @@ def fuzz(target: str, seconds: float) -> bool:
             if isinstance(error, KeyboardInterrupt):
                 raise
             traceback.print_exception(error)
-            print(f"{target}: an example failed, of {count:,} in {time.monotonic() - began:.0f} s (seed {number}).", flush=True)
+            print(f"{target}: it failed after {time.monotonic() - began:.0f} s (seed {number}).", flush=True)
             return False
     print(f"{target}: {count:,} examples in {time.monotonic() - began:.0f} s, and none failed.", flush=True)
     return True

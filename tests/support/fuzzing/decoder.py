@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
@@ -152,23 +153,24 @@ def arrives_or_not(frame: bytes) -> None:
 
 
 def form(value: Any) -> str:
-    """All that there is to know of a value, of each type that crosses, as text."""
-    kind = type(value).__name__
+    """A digest of all that there is to know of a value, of each type that crosses."""
     match value:
         case Tensor():
-            return f"{kind} {value.dtype} {[*value.shape]} {value.flatten().view(torch.uint8).tolist()}"
+            parts = [str(value.dtype), str([*value.shape]), str(value.flatten().view(torch.uint8).tolist())]
         case np.ndarray() | np.generic():
-            return f"{kind} {value.dtype} {value.shape} {value.tobytes()!r}"
+            parts = [str(value.dtype), str(value.shape), str(value.tobytes())]
         case Opaque():
-            return f"opaque {form(value.description)}"
+            parts = [form(value.description)]
         case list() | tuple():
-            return f"{kind} {[*map(form, value)]}"
+            parts = [*map(form, value)]
         case set() | frozenset():
-            return f"{kind} {sorted(map(form, value))}"
+            parts = sorted(map(form, value))
         case dict():
-            return f"{kind} {[(form(key), form(item)) for key, item in value.items()]}"
+            parts = [form(each) for pair in value.items() for each in pair]
         case slice():
-            return f"{kind} {form((value.start, value.stop, value.step))}"
+            parts = [*map(form, (value.start, value.stop, value.step))]
         case complex():
-            return f"{kind} {form((value.real, value.imag))}"
-    return f"{kind} {value!r}"
+            parts = [form(value.real), form(value.imag)]
+        case _:
+            parts = [repr(value)]
+    return hashlib.sha256(ascii([type(value).__name__, *parts]).encode()).hexdigest()

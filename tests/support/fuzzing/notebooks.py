@@ -83,7 +83,7 @@ WORDS = [
     *(
         "orig_nbformat",
         "worksheets",
-        "\ud83d",
+        *["\ud83d"] * 9,
         "\0",
         "",
         "stream",

@@ -12,15 +12,14 @@ Path = tuple[Any, ...]
 Edit = tuple[str, float, Any, int]
 """What is done, where (a share of all places), with which value, and how often."""
 
-OPERATIONS = ("put", "delete", "twice", "many", "swap", "wrap", "graft", "insert", "key")
+OPERATIONS = ("put", "delete", "twice", "many", "swap", "wrap", "nest", "graft", "insert", "key")
 
 
 def edits(values: Sequence[Any], most: int = 4) -> st.SearchStrategy[list[Edit]]:
     """Some edits of a tree, with these values and others."""
-    plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-    edit = st.tuples(
-        st.sampled_from(OPERATIONS), st.floats(0, 1, exclude_max=True), st.sampled_from(values) | plain, st.integers(0, 80)
-    )
+    anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    value = st.integers(0, 4).flatmap(lambda which: st.sampled_from(values) if which else anything)
+    edit = st.tuples(st.sampled_from(OPERATIONS), st.floats(0, 1, exclude_max=True), value, st.integers(0, 80))
     return st.lists(edit, max_size=most)
 
 
@@ -46,9 +45,9 @@ def edited(tree: Any, changes: Sequence[Edit]) -> Any:
             case "swap" if siblings:
                 at = count % len(parent)
                 parent[key], parent[at] = parent[at], parent[key]
-            case "wrap":
+            case "wrap" | "nest":  # a list of a message begins with its kind
                 for _ in range(count):
-                    parent[key] = [*([value] if isinstance(value, str) else []), parent[key]]
+                    parent[key] = [*["list"] * (operation == "nest"), parent[key]]
             case "graft" if other is not root:
                 parent[key] = deepcopy(other[other_key])
             case "key" if isinstance(parent, dict):
