@@ -102,7 +102,7 @@ from IPython.display import Markdown, display
 deep = []
 for _ in range(50):
     deep = [deep]
-values = (5, None, True, ['a', 5], {'a': deep}, float('nan'), '\\ud83d', {1, 2}, b'x', 10 ** 4000)
+values = (5, None, True, ['a', 5], {'a': deep}, float('nan'), {1, 2}, b'x', 10 ** 4000)
 for kind in ('html', 'markdown', 'latex', 'plain', 'vnd.mermaid'):
     display(*({f'text/{kind}': value} for value in values), raw=True)
 for kind in ('image/png', 'image/jpeg', 'image/svg+xml', 'application/javascript', 'application/pdf', 'nothing', ''):
