@@ -9,10 +9,7 @@ import sys
 from _signal import getsignal  # type: ignore[import-not-found]  # `signal.getsignal` makes enums, which takes long
 from collections.abc import Callable
 from contextlib import suppress
-from time import (
-    monotonic,
-    sleep,
-)  # by name: a student's code may put something else into the module
+from time import monotonic, sleep  # by name: a student's code may put something else into the module
 from typing import Any
 
 from autograder.sandbox.limits import descendants
