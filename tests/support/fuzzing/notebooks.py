@@ -141,7 +141,7 @@ def is_whole(nb: NotebookNode, originals: Mapping[str, Cell]) -> None:
 
 def keeps_answers(before: NotebookNode, after: NotebookNode, marks: Mapping[str, str]) -> None:
     """An answer that stood in one cell, which alone had its name, is in the cell of that name."""
-    names = Counter(name for cell in before["cells"] for name in {grade_id(cell), cell.get("id")} if isinstance(name, str))
+    names = Counter(name for cell in before["cells"] for name in {grade_id(cell), str(cell.get("id"))})
     texts = {grade_id(cell): cell.source for cell in after.cells}
     for name, mark in marks.items():
         where = [cell for cell in before["cells"] if mark.strip() in str(cell.get("source"))]
