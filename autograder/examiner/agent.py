@@ -183,8 +183,11 @@ class Agent:
         """
         if self.settings is not None:
             self.settings.put_back()
-            aftereffects.wait_until_calm(self.others, began + self.limits.cell_seconds + INTERRUPT_SECONDS)
-            self.others = aftereffects.others()
+            found = aftereffects.others()
+            if found - self.others:
+                aftereffects.wait_until_calm(self.others, began + self.limits.cell_seconds + INTERRUPT_SECONDS)
+                found = aftereffects.others()
+            self.others = found
 
     def run(self, source: str, id: str | None, count: int, largest: int, statements: int | None = None) -> dict[str, Any]:
         """Runs a cell, or its first `statements` only.
