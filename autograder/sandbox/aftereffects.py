@@ -90,7 +90,7 @@ def others() -> set[str]:
 def wait_until_calm(known: set[str], deadline: float) -> None:
     """Returns when none of the `others` but the `known` ones goes on computing, or at the deadline of `time.monotonic`.
 
-    One that waits, or sleeps, is calm.
+    One that waits, or sleeps, is calm, but none that starts others all the time.
 
     What counts is the time for which they ran or waited for a processor: so it is the same on a busy machine.
     """
@@ -98,7 +98,9 @@ def wait_until_calm(known: set[str], deadline: float) -> None:
     while before and then < deadline:
         sleep(PAUSE)
         after, now = _wanted(known), monotonic()
-        if sum(wanted - before.get(each, 0) for each, wanted in after.items()) < BUSY * 1e9 * (now - then):
+        wanted = sum(nanoseconds - before.get(each, 0) for each, nanoseconds in after.items())
+        is_same = after.keys() <= before.keys()  # or else what one that has ended has wanted is not known
+        if is_same and wanted < BUSY * 1e9 * (now - then):
             return
         before, then = after, now
 
