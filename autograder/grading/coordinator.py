@@ -110,7 +110,9 @@ class Coordinator:
             while self._pending:
                 self._take()
         except (GradebookError, DiskFullError):
-            self._ready.clear()  # what could not be written is not tried once more, below
+            for work in self._ready:  # what could not be written is not tried once more, below
+                work.record.put_back()
+            self._ready.clear()
             raise
         finally:
             for future in self._pending:

@@ -27,14 +27,19 @@ class DiskFullError(AutograderError):
     """A disk on which nothing more can be written."""
 
 
-def refuse(error: OSError | DBAPIError, place: str | os.PathLike[str]) -> None:
-    """Raises DiskFullError if an error of the system or of a database means that the disk of this place is full."""
-    if isinstance(error, DBAPIError):
-        is_full = any(getattr(error.orig, name, None) == code for name, code in DATABASE_FULL.items())
-    else:
-        is_full = error.errno in FULL
-    if is_full:
-        raise DiskFullError(SAID.format(place)) from None
+def refuse(error: BaseException | None, folder: str | os.PathLike[str]) -> None:
+    """Raises DiskFullError if an error, or the one that it comes from, means that the disk of this folder is full.
+
+    A database says so of its own disk.
+    """
+    while error is not None:
+        if isinstance(error, DBAPIError) and any(
+            getattr(error.orig, name, None) == code for name, code in DATABASE_FULL.items()
+        ):
+            raise DiskFullError(SAID.format("the gradebook")) from None
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise DiskFullError(SAID.format(folder)) from None
+        error = error.__cause__ or error.__context__
 
 
 def refuse_if_full(*folders: str | os.PathLike[str]) -> None:

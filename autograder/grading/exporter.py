@@ -15,7 +15,6 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import BaseConverter, NbGraderException
-from sqlalchemy.exc import DBAPIError
 
 from autograder.grading import disk
 from autograder.grading.bounds import survey
@@ -106,7 +105,7 @@ def _ended_by_a_full_disk(folder: str) -> Iterator[None]:
     try:
         try:
             yield
-        except (OSError, DBAPIError) as error:
+        except Exception as error:
             disk.refuse(error, folder)
             raise
     except DiskFullError as error:

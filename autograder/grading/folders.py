@@ -224,7 +224,8 @@ class RecordFolder:
             os.rename(self.target, self._old)
 
     def put_back(self) -> None:
-        """Undoes `set_aside`."""
+        """Undoes `set_aside` and `prepare`."""
+        _remove(self._new)
         with suppress(FileNotFoundError):
             os.rename(self._old, self.target)
 

@@ -76,7 +76,6 @@ class Writer:
         self._penalties = penalties
         self._on_trouble = on_trouble
         self._engine = create_engine(gradebook.engine.url, pool_pre_ping=True)
-        self._place = gradebook.engine.url.render_as_string()  # without its password
 
     def write(self, marks: Sequence[Marks]) -> None:
         """Writes all of it or nothing.
@@ -91,7 +90,7 @@ class Writer:
                     self._write(connection, marks)
                 break
             except DBAPIError as error:
-                disk.refuse(error, self._place)
+                disk.refuse(error, "")
                 trouble = str(error.orig).strip().split("\n")[0]
                 if time.monotonic() > deadline:
                     raise GradebookError(

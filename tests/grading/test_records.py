@@ -25,7 +25,7 @@ def record(tmp_path: Path) -> RecordFolder:
 
 
 def prepare(record: RecordFolder, submitted: Path, is_part: bool = False, **records: str) -> None:
-    files = sorted(path for path in submitted.rglob("*") if path.is_file())
+    files = {str(path.relative_to(submitted)): path.stat().st_size for path in submitted.rglob("*") if path.is_file()}
     record.prepare(submitted, files, {"helper.py": b"ours"}, records, is_part, 0o444)
 
 
@@ -69,6 +69,7 @@ def test_what_was_set_aside_can_be_put_back(record: RecordFolder, submitted: Pat
     record.set_aside()
     record.put_back()
     assert contents(record.target)["first.ipynb"] == "one"
+    assert [path.name for path in record.target.parent.iterdir()] == ["work"]
     RecordFolder(record.target.parent / "other").put_back()  # there was nothing
 
 
@@ -83,6 +84,6 @@ def test_what_an_ended_run_left_is_in_nobodys_way(record: RecordFolder, submitte
 
 
 def test_a_file_that_is_gone_by_now_is_left_out(record: RecordFolder, submitted: Path) -> None:
-    record.prepare(submitted, [submitted / "gone.txt"], {}, {"first": "{}"}, False, 0o444)
+    record.prepare(submitted, {"gone.txt": 8}, {}, {"first": "{}"}, False, 0o444)
     record.publish()
     assert contents(record.target) == {"first.ipynb": "{}"}

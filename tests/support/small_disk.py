@@ -28,7 +28,7 @@ WAYS = {
 def run(way: str, course: Path, temporary: Path) -> tuple[int, str]:
     environment = {**os.environ, "PATH": demo.PATH, "TMPDIR": str(temporary), "COLUMNS": "200"}
     command = [sys.executable, *WAYS[way]]
-    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=400, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

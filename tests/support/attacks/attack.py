@@ -34,8 +34,7 @@ class Attack:
 
     `edit` changes the notebook, and `bring` the folder that is handed in, knowing the host's names. `shows` is a pattern that
     what it showed must have, so that it did run, and `noted` one that the notes to the instructor must have.
-    `stock` says that all marks are had from an nbgrader without rooms. One that is `ungraded` stops nbgrader before any
-    preprocessor: it alone gets nothing, and the command says so.
+    `stock` says that all marks are had from an nbgrader without rooms.
     """
 
     tries: str
@@ -46,7 +45,6 @@ class Attack:
     shows: str = ""
     noted: str = ""
     stock: bool = False
-    ungraded: bool = False
 
 
 def at(cell: str, tries: str, source: str, **more: Any) -> Attack:
