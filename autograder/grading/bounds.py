@@ -32,7 +32,7 @@ class Bounds:
     files: int = 1000
     depth: int = 64
     submission_size: int = 128 * MIB
-    notebook_size: int = 32 * MIB
+    notebook_size: int = 64 * MIB
     values: int = 400_000
     cells: int = 2000
     cell_size: int = 400_000

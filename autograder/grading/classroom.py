@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from autograder.grading import pool, summary
+from autograder.grading import disk, pool, summary
 from autograder.grading.coordinator import Coordinator, Graded
 from autograder.grading.course import Course, CourseError
 from autograder.grading.gradebook import Writer
@@ -195,6 +195,9 @@ def _locked(root: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise CourseError(f"another run is grading this course ({root / LOCK} is held). Wait until it is done.") from None
+    except OSError as error:
+        disk.refuse(error, root)
+        raise
     try:
         yield
     finally:

@@ -405,7 +405,8 @@ BAD: dict[str, tuple[Callable[[Path], None], float, str]] = {
     "too-large": (
         too_large,
         2,
-        "first: The notebook is more than 134,217,728 bytes large, and was not read. Ask for the notebook again.",
+        "first: The notebook has 1,073,741,824 bytes, and 67,108,864 are allowed: nothing of it counts. "
+        "Ask for it without outputs and surplus cells, or raise c.Examine.notebook_size; then grade again with --force.",
     ),
     "crlf": (crlf, 4, ""),
     "a-folder": (a_folder, 2, "first: The notebook cannot be read: Is a directory. Ask for the notebook again."),

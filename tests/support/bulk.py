@@ -121,7 +121,7 @@ def sparse_notebook(folder: Path) -> None:
 
 def large_notebook(folder: Path) -> None:
     with open(folder / "first.ipynb", "ab") as file:
-        file.write(b" " * 40 * MIB)
+        file.write(b" " * 80 * MIB)
 
 
 def copies(folder: Path) -> None:
@@ -230,8 +230,8 @@ BULK = {
     "hard-links": Bulk(hard_links, "The files that were handed in have 209,71"),
     "special": Bulk(special),
     "pipe-for-a-notebook": Bulk(pipe_for_a_notebook, "The notebook cannot be read: it is no file.", 2, first=True),
-    "sparse-notebook": Bulk(sparse_notebook, "The notebook has 1,099,511,627,776 bytes, and 33,554,432", 2, first=True),
-    "large-notebook": Bulk(large_notebook, "The notebook has 41,9", 2, first=True),
+    "sparse-notebook": Bulk(sparse_notebook, "The notebook has 1,099,511,627,776 bytes, and 67,108,864", 2, first=True),
+    "large-notebook": Bulk(large_notebook, "The notebook has 83,8", 2, first=True),
     "copies": Bulk(copies, "The notebook has more than 2,000 cells", 2, first=True),
     "allowed-copies": Bulk(allowed_copies),
     "same-id": Bulk(same_id, "The notebook has more than 2,000 cells", 2, first=True),
