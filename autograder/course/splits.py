@@ -85,8 +85,10 @@ def completed(parts: Sequence[str], own: int, answers: Set[str]) -> str | None:
     whole = "\n".join(parts)
     if not _is_python(whole):
         return None
-    is_answer = parse_cell(parts[own]).touches & answers or not parse_cell(whole).touches & answers
-    belongs = not _stand_alone(parts) or (not is_answer and [*_in_order(parts)][-1][0])
+    gives = bool(parse_cell(parts[own]).touches & answers)
+    is_answer = gives or not parse_cell(whole).touches & answers
+    is_moved = own > 0 and gives and _is_python(parts[0])  # an answer that is indented as a whole, which IPython allows
+    belongs = not (is_moved or _stand_alone(parts)) or (not is_answer and [*_in_order(parts)][-1][0])
     return whole if belongs else None
 
 
@@ -97,7 +99,7 @@ def _whole(parts: Sequence[str]) -> str | None:
 
 def _stand_alone(parts: Sequence[str]) -> bool:
     """Whether each part is Python; IPython would take a part of a function for that, and move it to the left."""
-    return all(map(_is_python, parts)) and not any(part[:1].isspace() for part in parts[1:])
+    return all(map(_is_python, parts)) and not any(part.startswith((" ", "\t")) for part in parts[1:])
 
 
 def _is_python(source: str) -> bool:

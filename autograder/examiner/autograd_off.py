@@ -58,6 +58,12 @@ UNCHANGED = None, False
 HARMLESS = (gc.isenabled, str.upper, int.__neg__, vars(types.FunctionType)["__code__"])
 """One of each type that functions, methods, slots and attributes of C have. None does anything for a tensor or a node."""
 
+ENGINE: Any = str.upper
+"""What the engine asks instead of running: called without an argument it raises TypeError.
+
+It is of C, for whoever finds a function of Python can give it another `__code__`, and get all that the engine would have run.
+"""
+
 CALL = 50
 """`Py_tp_call`: the number by which Python knows the part of a type that says what a call of its instances runs."""
 
@@ -121,7 +127,7 @@ def switch_off(entrances: Entrances) -> None:
     """
     torch.jit._state.disable()
     torch.compile = uncompiled
-    COMPILER.set_autograd_compiler(_refusal(AutogradOff), False)
+    COMPILER.set_autograd_compiler(ENGINE, False)
     for names, name, value in entrances.stands:
         names[name] = value
     for kind in entrances.kinds:

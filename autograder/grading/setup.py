@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nbgrader import preprocessors
-from nbgrader.converters import Autograde
+from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.utils.importstring import import_item
 
@@ -14,6 +14,8 @@ EXAMINE = "autograder.grading.examine.Examine"
 RESTORE = "autograder.grading.restore.Restore"
 EXPORTER = "autograder.grading.exporter.LenientExporter"
 """They are given by name: the first two ask this module."""
+FILTERS = {"clean_html", "markdown2html", "get_metadata"}
+"""Those of c.HTMLExporter.filters that make pages safe to open."""
 OUTSIDE = "students' cells run outside of rooms, where they can read your files, and replace `check` and `grade`"
 REMEDY = "The nbgrader_config.py of backprop-ninja has the lines that do it: copy them, and grade again with --force."
 
@@ -27,7 +29,9 @@ def faults(converter: Autograde) -> Iterator[str]:
         yield f"{listed} no {EXAMINE}: {OUTSIDE}. {REMEDY}"
     elif _place(autograde, _path(preprocessors.Execute)) is not None:
         yield f"{listed} nbgrader's Execute beside {EXAMINE}: {OUTSIDE}. {REMEDY}"
-    elif save is not None and save < examine:
+    elif save is None:
+        yield f"{listed} no SaveAutoGrades: no mark comes into the gradebook. {REMEDY}"
+    elif save < examine:
         yield f"{listed} {EXAMINE} behind SaveAutoGrades: marks are taken before a cell has run. {REMEDY}"
     elif not autograde[examine](parent=converter).enabled:
         yield (
@@ -42,9 +46,18 @@ def faults(converter: Autograde) -> Iterator[str]:
 
 
 def weaknesses(converter: Autograde) -> Iterator[str]:
-    """What else is missing, and costs no marks."""
+    """What else is missing, and changes no marks."""
     if _place(_classes([converter.exporter_class]), EXPORTER) is None:
         yield f"c.Autograde.exporter_class is not {EXPORTER}: of a broken file nothing is graded. {REMEDY}"
+    pages = converter.config.get("HTMLExporter", {})
+    if not pages.get("sanitize_html") or FILTERS - {*pages.get("filters", {})}:
+        yield (
+            "c.HTMLExporter has not all of sanitize_html and filters: what students wrote runs in the browser of whoever opens "
+            f"formgrader or feedback. {REMEDY}"
+        )
+    feedback = GenerateFeedback(parent=converter.parent, config=converter.config).preprocessors
+    if _place(_classes(feedback), _path(preprocessors.ClearHiddenTests)) is None:
+        yield f"c.GenerateFeedback.preprocessors has no ClearHiddenTests: students see hidden tests in their feedback. {REMEDY}"
 
 
 def faults_of(preprocessor: NbGraderPreprocessor) -> list[str]:

@@ -12,6 +12,7 @@ import types
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -245,6 +246,65 @@ def by_disabled_compiler() -> Any:
         return by_operator()
 
 
+class Compiler:
+    """What the engine would ask to compile a graph: it runs each node instead, and keeps what that gives."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Any] = {}
+        self.kept: list[Any] = []
+
+    def begin_capture(self, inputs: Any, sizes: Any, scalars: Any, *_: Any) -> Any:
+        return "graph", list(inputs), list(sizes), list(scalars)
+
+    def bind_function(self, name: str, node: Any, *_: Any) -> str:
+        self.nodes[name] = node
+        return name
+
+    def apply_functional(self, name: str, gradients: Any, arguments: Any, *_: Any) -> Any:
+        self.kept = list(self.nodes[name](gradients, *arguments))
+        return self.kept
+
+    def validate_outputs(self, _: Any, outputs: Any, *__: Any) -> Any:
+        return list(outputs)
+
+    def accumulate_grad(self, variable: Any, *gradients: Any) -> Any:
+        self.kept = [each for each in gradients if isinstance(each, Tensor)]
+
+    def accumulate(self, one: Any, other: Any, *_: Any) -> Any:
+        return one if other is None else other if one is None else one + other
+
+    def set_node_origin(self, *_: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+    def end_capture(self, *_: Any) -> None:
+        raise KeyError("enough")
+
+
+def by_rewritten_functions() -> Any:
+    """Gives each function that says what is off the code of one that makes the engine a compiler."""
+    compiler = Compiler()
+    sys.modules["compiler"] = compiler  # type: ignore[assignment]
+
+    def plain(*_: Any, **__: Any) -> Any:
+        return __import__("sys").modules["compiler"]
+
+    def closed(error: object) -> Any:
+        def refuse(*_: Any, **__: Any) -> Any:
+            return error and __import__("sys").modules["compiler"]
+
+        return refuse
+
+    for each in gc.get_objects():
+        if type(each) is types.FunctionType and each.__module__ == "autograder.examiner.autograd_off":
+            with suppress(ValueError):  # of another number of free variables
+                each.__code__ = (closed(1) if each.__closure__ else plain).__code__
+    try:
+        return by_operator()
+    except KeyError:
+        return compiler.kept[0]
+
+
 def in_vmap() -> Any:
     x, y = leaf()
     return torch.vmap(lambda _: torch._C._jit_get_operation("aten::grad")[0]([y], [x])[0])(torch.ones(1))[0]
@@ -281,6 +341,7 @@ AROUND = {
     "the names of scripts": by_names_of_scripts,
     "the engine set back": by_engine_set_back,
     "the engine set back by torch": by_disabled_compiler,
+    "functions that refuse, written anew": by_rewritten_functions,
     "an operator in vmap": in_vmap,
     "an operator in a child": in_child,
     "an operator in a thread": in_thread,

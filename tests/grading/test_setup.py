@@ -137,6 +137,7 @@ HALF = {
         "c.Autograde.autograde_preprocessors.insert(1, 'nbgrader.preprocessors.Execute')",
         "has nbgrader's Execute beside",
     ),
+    "no SaveAutoGrades": ("c.Autograde.autograde_preprocessors.pop(4)", "no mark comes into the gradebook"),
     "Examine too late": (
         "c.Autograde.autograde_preprocessors.append(c.Autograde.autograde_preprocessors.pop(0))",
         "behind SaveAutoGrades",
@@ -155,6 +156,23 @@ def test_half_of_a_configuration_is_a_fault(tmp_path: Path, name: str) -> None:
     assert said in fault
     with chdir(tmp_path), pytest.raises(CourseError, match=r"the configuration of this course"):
         Course("ps")
+
+
+WEAK = {
+    "c.Autograde.exporter_class = 'nbconvert.exporters.NotebookExporter'": "of a broken file nothing is graded",
+    "c.HTMLExporter.sanitize_html = False": "runs in the browser",
+    "del c.HTMLExporter.filters['clean_html']": "runs in the browser",
+    "c.GenerateFeedback.preprocessors.pop(1)": "students see hidden tests",
+}
+
+
+@pytest.mark.parametrize("line", WEAK)
+def test_what_changes_no_mark_is_said_by_the_linter(tmp_path: Path, line: str) -> None:
+    (tmp_path / "nbgrader_config.py").write_text(f"{OURS}\n{line}\n", encoding="utf-8")
+    converter = converter_of(tmp_path)
+    assert [*faults(converter)] == []
+    (weakness,) = weaknesses(converter)
+    assert WEAK[line] in weakness
 
 
 def test_ours_has_no_fault(tmp_path: Path) -> None:
