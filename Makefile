@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or \
 	sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])
 
-.PHONY: help learn install demo check test test-fast lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train clean
+.PHONY: help learn install demo check test test-fast test-long lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train clean
 
 help:
 	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
 	@echo "make demo      install, then grade a class on two assignments and show the marks"
 	@echo "make test      install, then run the whole test suite"
+	@echo "make test-long what make test shows for one case, for all of them: on stock nbgrader, in each way"
 	@echo "make test-fast all tests that need no room, server or browser, in two minutes"
 	@echo "make install   the environment, in $(VENV)"
 	@echo "make lint      check the course's content"
@@ -59,10 +60,14 @@ check: install
 
 test: check
 	@sh scripts/system.sh bwrap chromium initdb
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long"
+
+test-long: check
+	@sh scripts/system.sh bwrap chromium initdb
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long
 
 test-fast: check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not system and not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not system and not slow and not long"
 
 lint: install
 	$(BIN)/autograder lint

@@ -283,6 +283,7 @@ class TestCourse:
 
 
 class TestLint:
+    @pytest.mark.long
     def test_all_assignments_are_checked_where_none_is_named(self, course: Path, tmp_path: Path) -> None:
         folder = Path(shutil.copytree(course, tmp_path / "course"))
         for part in ("source", "release"):

@@ -17,7 +17,7 @@ from tests.support.rooms import linux
 pytestmark = linux
 
 MEMORY = 256 * MIB
-TIMES = int(os.environ.get("TIMES", "3"))
+TIMES = int(os.environ.get("TIMES", "2"))
 LEFT_OUT = "The cell `hog` was left out: it used up the 268,435,456 bytes of memory that a notebook may take."
 USED_UP = (
     "OutOfMemory: this cell: it used up the 268,435,456 bytes of memory that a notebook may take. "

@@ -70,7 +70,7 @@ def run(course: Path, way: str) -> tuple[str, int, float]:
     return done.stdout if way == "autograder" else done.stdout + done.stderr, done.returncode, seconds
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=["autograder", pytest.param("nbgrader", marks=pytest.mark.long)])
 def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Graded:
     course = tmp_path_factory.mktemp(f"bulk-{request.param}") / "course"
     make_course(course, SETTINGS)

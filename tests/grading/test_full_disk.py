@@ -25,11 +25,11 @@ pytestmark = [linux, pytest.mark.timeout(900), pytest.mark.usefixtures(warm.__na
 STUDENTS = [f"student-{number}" for number in range(5)]
 CASES = [
     ("autograder", "course", 3000 * KIB),
-    ("autograder", "course", 0),
+    pytest.param("autograder", "course", 0, marks=pytest.mark.long),
     ("autograder", "gradebook", 0),
-    ("autograder", "temporary", 300 * KIB),
+    pytest.param("autograder", "temporary", 300 * KIB, marks=pytest.mark.long),
     ("nbgrader", "course", 3000 * KIB),
-    ("nbgrader", "gradebook", 0),
+    pytest.param("nbgrader", "gradebook", 0, marks=pytest.mark.long),
 ]
 
 

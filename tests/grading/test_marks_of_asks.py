@@ -71,6 +71,7 @@ def test_nbgrader_with_our_preprocessors(course: Path, assignment: str) -> None:
     assert marks(copy, assignment) == expected(assignment)
 
 
+@pytest.mark.long
 def test_stock_nbgrader(course: Path, assignment: str) -> None:
     """It runs in the student's own process, where the source is not at hand: the recorded answers judge."""
     copy = copied(course, "stock", STOCK)

@@ -13,6 +13,7 @@ from tests.support.rooms import linux
 
 
 @linux
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_ten_times_the_class_takes_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = {name: GradedNotebook(record="x" * 2**20, grades={}, comments={}) for name in NOTEBOOKS}

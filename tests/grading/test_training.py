@@ -26,6 +26,8 @@ pytestmark = [linux, pytest.mark.timeout(600)]
 
 GRADIENTS = ("dW2", "db2", "dbngain", "dbnbias", "dW1", "db1", "dC")
 MODEL = model_answers()["4-train"]
+FEW = ("model", "another", "data", "entries", "scales-the-gradients", "returns")
+"""Right forms that `make test` has."""
 Answers = Mapping[str, str]
 
 
@@ -259,7 +261,7 @@ def taken(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Taken:
     return taken
 
 
-@pytest.mark.parametrize("form", HONEST)
+@pytest.mark.parametrize("form", [pytest.param(form, marks=[] if form in FEW else pytest.mark.long) for form in HONEST])
 def test_every_right_form_has_all_its_points(form: str, taken: Taken) -> None:
     assert taken(HONEST[form]) == dict.fromkeys((*GRADIENTS, "training"), "")
 
@@ -300,6 +302,7 @@ def test_the_generator_of_an_exam_is_known_where_the_tests_run_alone(client: Cli
     assert len({a, b, other, seen}) == 4
 
 
+@pytest.mark.long
 def test_stock_nbgrader_gives_right_forms_the_same(tmp_path: Path) -> None:
     course = tmp_path / "course"
     (course / "source" / ASSIGNMENT).mkdir(parents=True)

@@ -159,7 +159,9 @@ WRONG = {
 """For each notebook of asks a question, what stands in its model answer, what to write instead, and what the verdict says."""
 
 
-@pytest.mark.parametrize("lesson", WRONG)
+@pytest.mark.parametrize(
+    "lesson", [pytest.param(name, marks=[] if name.startswith(("bigrams", "wavenet")) else pytest.mark.long) for name in WRONG]
+)
 def test_a_whole_notebook_of_asks_is_typed(lesson: str, tmp_path: Path) -> None:
     """From the top to the end: a wrong answer, then the model answer of every cell; everything is right and drawn."""
     assignment, stem = lesson.split("/")
