@@ -86,6 +86,7 @@ TABLE: tuple[tuple[Kind | None, str, str], ...] = (
     (None, "Harmless, whatever a shorter name says.",
      "torch.autograd.*_grad* torch.autograd.*_mode torch.autograd.*detect_anomaly torch.autograd.profiler torch.func.vmap"
      " torch.func.functional* IPython.core.display autograder.build_dataset autograder.load_names autograder.vocabulary"
+    " autograder.exam_generator"
      " autograder.__version__ autograder.check autograder.grade autograder.hint autograder.progress autograder.solution"),
 )
 # fmt: on

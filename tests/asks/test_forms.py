@@ -33,9 +33,20 @@ def test_right_answers_in_other_styles_are_accepted(form: Form, exam: bool) -> N
     assert found.outcome is Outcome.RIGHT, found
 
 
+WRONG = [form for form in ALL + BLIND if not form.right]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("exam", [False, True], ids=["check", "exam"])
-@pytest.mark.parametrize("form", [form for form in ALL + BLIND if not form.right], ids=str)
+@pytest.mark.parametrize(
+    ("form", "exam"),
+    [
+        pytest.param(
+            form, exam, id=f"{form}-{'exam' if exam else 'check'}", marks=pytest.mark.long if exam and number % 3 else []
+        )
+        for exam in (False, True)
+        for number, form in enumerate(WRONG)
+    ],
+)
 def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
     assert found.outcome in (Outcome.WRONG, Outcome.COULD_NOT_TELL, Outcome.NOT_ATTEMPTED), found

@@ -15,7 +15,7 @@ from autograder.examiner.channel import Channel
 from autograder.examiner.student import REPLAY, SHAPES, Student
 from autograder.sandbox.limits import Limits
 
-GOOD: dict[str, Any] = {"messages": [], "error": None, "cut": False}
+GOOD: dict[str, Any] = {"messages": [], "error": None, "cut": False, "ended": 1, "lingers": False}
 
 
 def answered(question: str, told: object) -> Mapping[str, Any]:

@@ -37,6 +37,12 @@ def marks(course: Path, assignment: str) -> Marks:
     return {student: tuple(got for got, _ in notebooks.values()) for student, notebooks in found.items()}
 
 
+ONE = pytest.mark.parametrize(
+    "assignment", [pytest.param(name, marks=[] if name == "bigrams" else pytest.mark.long) for name in MOST], indirect=True
+)
+"""`make test` has one assignment of a test that takes long."""
+
+
 @pytest.fixture(scope="module", params=MOST)
 def assignment(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -65,13 +71,14 @@ def test_autograder_grade(course: Path, assignment: str) -> None:
     assert marks(course.parent / "grade", assignment) == expected(assignment)
 
 
+@ONE
 def test_nbgrader_with_our_preprocessors(course: Path, assignment: str) -> None:
     copy = copied(course, "ours")
     demo.nbgrader(copy, "autograde", assignment)
     assert marks(copy, assignment) == expected(assignment)
 
 
-@pytest.mark.long
+@ONE
 def test_stock_nbgrader(course: Path, assignment: str) -> None:
     """It runs in the student's own process, where the source is not at hand: the recorded answers judge."""
     copy = copied(course, "stock", STOCK)

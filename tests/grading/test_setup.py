@@ -105,7 +105,7 @@ class TestForgotten:
         (course / "source" / "nbgrader_config.py").write_text("")
         said = CliRunner().invoke(main, ["lint", "ps", "--course", str(course)]).output
         assert "nbgrader_config.py: c.Autograde.autograde_preprocessors has no autograder.grading.examine.Examine" in said
-        assert "nbgrader_config.py: c.Autograde.exporter_class is not autograder.grading.salvage.LenientExporter" in said
+        assert "nbgrader_config.py: c.Autograde.exporter_class is not autograder.grading.exporter.LenientExporter" in said
         assert "source/nbgrader_config.py: nbgrader does not read it there: move it to" in said
 
     def test_the_report_says_so_of_whoever_is_in_it(self, course: Path) -> None:
