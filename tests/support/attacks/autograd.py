@@ -183,7 +183,7 @@ with autograd.context() as context:
     autograd.backward(context, [total])
     dz = autograd.get_gradients(context)[x]""",
         stock=True,
-        shows="^tries$(.|\n)*(autograd is switched off|needs an argument)",
+        shows="^tries$(.|\n)*autograd is switched off",
         noted="network",
     ),
     "a-name-that-equals-nothing": at(
@@ -197,7 +197,7 @@ class Name(str):
         return False
 dz = torch._C._jit_get_operation(Name('aten::grad'))[0]([y], [x], [dh])[0]""",
         stock=True,
-        shows="autograd is switched off|needs an argument",
+        shows="needs an argument",
     ),
     "closure": at(
         "dz",
@@ -211,7 +211,7 @@ def within(function):
 lookup = within(torch._C._jit_get_operation)
 dz = lookup('aten::grad')[0]([y], [x], [dh])[0]""",
         stock=True,
-        shows="autograd is switched off|needs an argument",
+        shows="needs an argument",
     ),
     "torchs-own-unit": at(
         "dz",
@@ -244,7 +244,7 @@ graph = torch._C.parse_ir('graph(%x : Tensor):\\n  %y : Tensor = aten::tanh(%x)\
 text = str(torch._C._jit_differentiate(graph).df)
 dz = dh * (1 - h**2) if 'aten::neg' in text else None""",
         stock=True,
-        shows="autograd is switched off|needs an argument",
+        shows="autograd is switched off",
     ),
     "engine-set-back": at(
         "dz",
@@ -255,7 +255,7 @@ print(torch._C._dynamo.compiled_autograd.set_autograd_compiler(None, False))
 torch.ops.aten._backward(y, [x], dh)
 dz = x.grad * 1""",
         stock=True,
-        shows=r"^\(None, False\)$(.|\n)*(autograd is switched off|needs an argument)",
+        shows=r"^\(None, False\)$(.|\n)*needs an argument",
     ),
     "everything-that-is-left": at(
         "dz",
@@ -288,7 +288,7 @@ told = eval(open(reading).read())
 print(told)
 dz = torch.tensor(told)""",
         stock=True,
-        shows="^autograd is switched off|needs an argument",
+        shows="^autograd is switched off",
     ),
     "compiled": at(
         "dz",
