@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-MIB = 2**20
+from autograder.sandbox.limits import MIB
+
 STAMP, MAX_STAMP = "timestamp.txt", 1000
 """The file that says when a submission was handed in, and its most bytes."""
 MAX_PATH = 1000

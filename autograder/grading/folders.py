@@ -191,7 +191,14 @@ class RecordFolder:
         stay. Raises OSError, and leaves nothing behind where the disk is full.
         """
         try:
-            self._fill(submitted, files, own, records, is_part)
+            _remove(self._new)
+            self._new.mkdir(parents=True)
+            if is_part and self.target.is_dir():
+                shutil.copytree(self.target, self._new, symlinks=True, dirs_exist_ok=True)
+            for name, size in files.items():
+                put_file(self._new, name, Copy(submitted / name, size))
+            for name, content in (*own.items(), *((f"{name}.ipynb", text.encode()) for name, text in records.items())):
+                put_file(self._new, name, content)
         except OSError as error:
             _remove(self._new)
             disk.refuse(error, self.target.parent)
@@ -199,23 +206,6 @@ class RecordFolder:
         for folder, _, names in os.walk(self._new):
             for name in names:
                 os.chmod(os.path.join(folder, name), permissions)
-
-    def _fill(
-        self,
-        submitted: Path,
-        files: Mapping[str, int],
-        own: Mapping[str, bytes],
-        records: Mapping[str, str],
-        is_part: bool,
-    ) -> None:
-        _remove(self._new)
-        self._new.mkdir(parents=True)
-        if is_part and self.target.is_dir():
-            shutil.copytree(self.target, self._new, symlinks=True, dirs_exist_ok=True)
-        for name, size in files.items():
-            put_file(self._new, name, Copy(submitted / name, size))
-        for name, content in (*own.items(), *((f"{name}.ipynb", text.encode()) for name, text in records.items())):
-            put_file(self._new, name, content)
 
     def set_aside(self) -> None:
         """Moves the old folder aside. There is no record from here to `publish`: if this run is ended, the next makes it."""
