@@ -24,6 +24,7 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import SchemaTooOldError
+from nbgrader.preprocessors import SaveAutoGrades
 from traitlets.config import Config
 
 from autograder.course.cells import Cell, Role, role_of
@@ -284,7 +285,7 @@ def sanitised(folder: Path, path: Path, *first: type) -> str:
     converter = Autograde(coursedir=directory(folder))
     converter.sanitize_preprocessors = [*first, *converter.sanitize_preprocessors]
     if first:
-        converter.autograde_preprocessors = [Examine]
+        converter.autograde_preprocessors = [Examine, SaveAutoGrades]
     converter.exporter = (LenientExporter if first else converter.exporter_class)(parent=converter, config=converter.config)
     for preprocessor in converter.sanitize_preprocessors:
         converter.exporter.register_preprocessor(preprocessor)
