@@ -84,6 +84,7 @@ class Verdict:
     `diagnosis` says what is wrong, in a sentence or two, and `mistake` says it for tools. `seen` and `expected` are the facts
     behind it, and `next_step` is what to do. `notes` are remarks that do not change the outcome.
     `example` is the smallest case that shows it, with what is right there: no graded record has it.
+    `question` is one about a right answer, which makes its author explain it: no graded record has it either.
     `where` says which entries are wrong, and `heat` shows it: a string of digits for each row of the answer (or for several
     rows together), 0 where it is right and 9 where it is most wrong.
     """
@@ -99,6 +100,7 @@ class Verdict:
     where: str = ""
     heat: tuple[str, ...] = ()
     example: str = ""
+    question: str = ""
 
     @property
     def headline(self) -> str:

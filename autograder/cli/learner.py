@@ -87,11 +87,10 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             done = []
             for each in group:
                 try:
-                    done.append(checker.check(each))
+                    done.append(history.check(checker, each))
                 except AutograderError as error:
                     failed(each.path, error)
                     continue
-                history.write_results(done[-1])
                 if not as_json:
                     screen.show_notebook(console, done[-1])
             checked += done

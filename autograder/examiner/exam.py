@@ -134,10 +134,14 @@ class MapNode:
 
 @dataclass(frozen=True)
 class Hints:
-    """The hints for a gradient, from the one that gives away least to the one that gives away most, or why there are none."""
+    """The hints for a gradient, from the one that gives away least to the one that gives away most, or why there are none.
+
+    `question` is one about a right answer to it, if there is one.
+    """
 
     said: Sequence[str] = ()
     error: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ from autograder.examiner.operations import Counts, repeated, repeated_whole
 from autograder.examiner.plain import hide_lines, made_by_hidden_lines, parts_of
 from autograder.examiner.prefix import PURE_MODULES, Cells, without_magics
 from autograder.examiner.student import GRACE, Names, Refused, Remote, RemoteWorkspace, Student, revealed
+from autograder.judge.kinds import claim
 from autograder.judge.kinds.gradient import tape_for
 from autograder.judge.session import Session, current_session, in_words, start_session
 from autograder.notebook import api, checking, overview
@@ -603,6 +604,7 @@ def _maps(session: Session) -> dict[str, list[MapNode]]:
 
 def _hints(session: Session, name: str) -> Hints:
     try:
-        return Hints(tuple(hints(session, Question(name))))
+        question = Question(name)
+        return Hints(tuple(hints(session, question)), question=claim(session, question).to_explain())
     except NotReady as error:
         return Hints(error=str(error))

@@ -101,6 +101,9 @@ class Kind(Protocol[Case, Reference]):
     def hints(self) -> Sequence[str]:
         """Hints towards the answer, each saying more than the one before."""
 
+    def to_explain(self) -> str:
+        """A question about a right answer that makes one explain it; nothing where there is none."""
+
     def accepts_zeros(self) -> bool:
         """Whether an answer of zeros, or of nothing else that takes work, would be right in an exam: the linter asks."""
 

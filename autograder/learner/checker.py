@@ -63,13 +63,16 @@ class Checker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def check(self, workbook: Workbook, tasks: tuple[Cell, ...] | None = None) -> Checked:
-        """The results of all tests, or of those that are among some tasks. Raises GradingFailed."""
+    def check(self, workbook: Workbook, tasks: tuple[Cell, ...] | None = None, asking: Sequence[str] = ()) -> Checked:
+        """The results of all tests, or of those that are among some tasks. Raises GradingFailed.
+
+        Those of the names in `asking` that are right have a question about the answer.
+        """
         tasks = workbook.tasks if tasks is None else tasks
-        found = self._examined(workbook, tasks, maps=True)
+        found = self._examined(workbook, tasks, maps=True, hints=asking)
         stopped = {task.id: record.error for task, record in zip(tasks, found.cells, strict=True) if record.error}
         results = [
-            result(workbook, task, record, stopped)
+            result(workbook, task, record, stopped).asking(found.hints)
             for task, record in zip(tasks, found.cells, strict=True)
             if task.role is Role.TEST
         ]

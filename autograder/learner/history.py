@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +22,41 @@ from autograder.notebook.box import HINT, NEUTRAL, Box
 from autograder.notebook.course_map import Standing
 from autograder.notebook.gradient_map import OUTCOMES, STATUSES, Status
 from autograder.replay import parsed
-from autograder.verdict import Verdict
+from autograder.verdict import Outcome, Verdict
 
 HINTS = ".hints.json"
 """The file beside the notebooks with the hints that were given, by the forward pass or ask and the name of the answer."""
+ASKED = "asked"
+"""What stands there among the hints if a question about the right answer was asked."""
+
+
+def check(checker: Checker, workbook: Workbook, tasks: tuple[Cell, ...] | None = None) -> Checked:
+    """Checks what `Checker.check` does, and keeps what was found.
+
+    Answers that have become right, after a check that did not find them so or after a hint, have a question: each once.
+    """
+    file = _folder(workbook) / HINTS
+    given = _given_hints(file)
+    asking = {test.name: given.setdefault(_key(workbook, test.name), []) for test in _hard(workbook, given)}
+    checked = checker.check(workbook, tasks, [*asking])
+    write_results(checked)
+    asked = [result.name for result in checked.results if result.question]
+    for name in asked:
+        asking[name].append(ASKED)
+    if asked:
+        _keep_hints(file, given)
+    return checked
+
+
+def _hard(workbook: Workbook, given: Mapping[str, Sequence[str]]) -> Iterator[Result]:
+    """What a learner had a hint for, or what the last check did not find right, if no question was asked about it yet."""
+    pages = logbook.read(_folder(workbook))
+    for test in workbook.tests:
+        unknown = about(workbook, test)
+        hints = given.get(_key(workbook, unknown.name), ())
+        entry = _entry(pages, workbook, unknown.name, "")
+        if ASKED not in hints and (hints or (entry and entry.outcome is not Outcome.RIGHT)):
+            yield unknown
 
 
 def write_results(checked: Checked) -> None:
@@ -106,15 +137,22 @@ def next_hint(workbook: Workbook, name: str, ladder: Sequence[str]) -> int:
     """
     file = _folder(workbook) / HINTS
     given = _given_hints(file)
-    key = f"{fingerprint(workbook.specification(name))} {name}"
-    known = given.setdefault(key, [])
+    known = given.setdefault(_key(workbook, name), [])
     left = [number for number, hint in enumerate(ladder) if fingerprint(hint) not in known]
     number = left[0] if left else len(ladder) - 1
     if left:
         known.append(fingerprint(ladder[number]))
-        with suppress(OSError):  # then the same hint is given the next time
-            files.replace(file, json.dumps(given) + "\n")
+        _keep_hints(file, given)
     return number
+
+
+def _key(workbook: Workbook, name: str) -> str:
+    return f"{fingerprint(workbook.specification(name))} {name}"
+
+
+def _keep_hints(file: Path, given: Mapping[str, Sequence[str]]) -> None:
+    with suppress(OSError):  # then the same is said the next time
+        files.replace(file, json.dumps(given) + "\n")
 
 
 def _given_hints(file: Path) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from autograder.course.cells import Cell
 from autograder.course.questions import shown_in
-from autograder.examiner.exam import CellRecord, MapNode, is_stderr
+from autograder.examiner.exam import CellRecord, Hints, MapNode, is_stderr
 from autograder.learner.workbook import Workbook
 from autograder.notebook.box import Box, box
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, STATUSES, GradientMap, Node, Standing, Status
@@ -50,6 +50,17 @@ class Result:
         if self.verdict is None:
             return self.error
         return (self.state is Status.WAITING and self.verdict.seen) or first_sentence(self.verdict.diagnosis)
+
+    def asking(self, hints: Mapping[str, Hints]) -> Result:
+        """The result with the question about its answer, if it is right and there is one."""
+        if self.verdict is None or self.state is not Status.RIGHT or self.name not in hints:
+            return self
+        return replace(self, verdict=replace(self.verdict, question=hints[self.name].question))
+
+    @property
+    def question(self) -> str:
+        """What to think about, now that it is right; nothing where nothing is asked."""
+        return self.verdict.question if self.verdict else ""
 
     @property
     def box(self) -> Box:

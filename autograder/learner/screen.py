@@ -97,6 +97,8 @@ def show_notebook(console: Terminal, checked: Checked) -> None:
             console.print(each)
     for note in remarks(checked):
         console.print(f"  note: {note}", style="dim")
+    for each in questions(checked.results):
+        console.print(each)
     if checked.culprit:
         console.print()
         console.print(verdict(checked.culprit))
@@ -159,6 +161,11 @@ def answers(results: Sequence[Result]) -> list[Text]:
     """Answers in short, each on a line, below one another."""
     width = max([NAME_WIDTH, *(len(result.name) for result in results)])
     return [_line(result.name, result.state, result.sentence, width) for result in results]
+
+
+def questions(results: Sequence[Result]) -> list[Text]:
+    """What to think about in answers that have become right."""
+    return [Text(f"{result.name}, to think about: {result.question}") for result in results if result.question]
 
 
 def _tree(graph: GradientMap) -> Tree:

@@ -181,9 +181,7 @@ class Watcher:
 
     def _judge(self, known: Checked, tests: Set[str]) -> Checked:
         """What is known of a notebook after some of its tests are judged anew."""
-        later = self._checker.check(known.workbook, needed(known.workbook, tests))
-        history.write_results(later)
-        return known.updated(later)
+        return known.updated(history.check(self._checker, known.workbook, needed(known.workbook, tests)))
 
     def _judged(self, before: Checked, now: Checked, tests: Set[str], seconds: float) -> None:
         """Shows the verdicts on some answers, and how others changed with them."""
@@ -195,6 +193,7 @@ class Watcher:
         others = self._changed(before, now, {result.test for result in now.results} - tests)
         lines: list[RenderableType] = [self._where(), screen.verdict(self._without_repeats(first))]
         lines += screen.answers([result for result in (*shown, *others) if result is not first])
+        lines += screen.questions([result for result in (*shown, *others) if result is not first])
         lines += [Text(f"note: {note}", "dim") for note in screen.remarks(now)]
         if first.state is Status.RIGHT:
             lines.append(Text("Press n to go on."))

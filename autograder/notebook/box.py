@@ -114,6 +114,7 @@ def box(verdict: Verdict) -> Box:
         ("expected", verdict.expected),
         ("where", verdict.where),
         ("next", verdict.next_step),
+        ("to think about", verdict.question),
     ]
     facts += [("note", note) for note in verdict.notes[:MOST_NOTES]]
     outcome = verdict.outcome

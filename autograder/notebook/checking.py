@@ -44,9 +44,10 @@ def check(session: Session, question: Question) -> None:
         return
     effort = replace(EXAM, seed=EXAM.seed + session.seed, remarks=True) if session.seed else PRACTICE
     verdict = judged(session, question, effort)
+    asked = "" if logbook.NBGRADER in os.environ or session.seed else to_think_about(session, question, verdict)
     session.keep(question, verdict)
     remember(session, question, verdict)
-    verdict = explained(session, question, verdict)
+    verdict = replace(explained(session, question, verdict), question=asked)
     conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
 
 
@@ -107,6 +108,22 @@ def explained(session: Session, question: Question, verdict: Verdict) -> Verdict
         if place is not None and session.first_time(beginning, question.name):
             notes.insert(place, more)
     return replace(verdict, notes=tuple(notes))
+
+
+def to_think_about(session: Session, question: Question, verdict: Verdict) -> str:
+    """What to ask of an answer that has become right, after a check that found it wrong or after a hint; once in a session.
+
+    It goes by the verdict before, so this one must not be kept yet.
+    """
+    before, told = session.verdict(question.name), session.told.setdefault(question.name, [])
+    was_hard = told or (before and before.outcome in {Outcome.WRONG, Outcome.COULD_NOT_TELL})
+    if verdict.outcome is not Outcome.RIGHT or not was_hard:
+        return ""
+    asked = kinds.claim(session, question).to_explain()
+    if asked in told:
+        return ""
+    told.append(asked)
+    return asked
 
 
 def remember(session: Session, question: Question, verdict: Verdict) -> None:

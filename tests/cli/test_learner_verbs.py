@@ -81,6 +81,22 @@ class TestCheck:
         assert result.exit_code == 0
         assert lines(result)[-1] == "6 of 6 points. All right!"
 
+    def test_what_became_right_is_asked_about_once(self, learner: Learner) -> None:
+        path = learner.notebook("2-cross-entropy")
+        learner.writes({"dlogits": "dlogits = F.softmax(logits, 1)"}, "2-cross-entropy")
+        assert "to think about" not in autograder("check", path).output
+        learner.solves("2-cross-entropy")
+        asked = (
+            "dlogits, to think about: Which part of your answer comes from the softmax in "
+            "`loss = F.cross_entropy(logits, Yb)`, and which from the label?"
+        )
+        assert asked in lines(autograder("check", path))
+        assert "to think about" not in autograder("check", path).output
+        assert "to think about" not in learner.notebook("2-cross-entropy").read_text(encoding="utf-8")
+        assert "to think about" not in (learner.folder / "progress.json").read_text(encoding="utf-8")
+        learner.solves("3-batchnorm")
+        assert "to think about" not in autograder("check", learner.notebook("3-batchnorm")).output, "right at once"
+
     def test_json_has_everything(self, learner: Learner) -> None:
         learner.writes({"dlogits": "dlogits = probs"}, "2-cross-entropy")
         result = autograder("check", "--json", learner.notebook("2-cross-entropy"), learner.notebook("3-batchnorm"))
@@ -211,9 +227,9 @@ class TestCheck:
 
 class TestHelp:
     def test_a_hint_says_more_every_time(self, learner: Learner) -> None:
-        told = [lines(autograder("hint", "dprobs"))[0] for _ in range(7)]
-        assert told[0].startswith("→ dprobs: hint 1 of 5. It is used in `logprobs = probs.log()`.")
-        assert [line.split(":")[1].split(".")[0] for line in told] == [f" hint {min(k, 5)} of 5" for k in range(1, 8)]
+        told = [lines(autograder("hint", "dprobs"))[0] for _ in range(8)]
+        assert told[0] == "→ dprobs: hint 1 of 6. It is used in `logprobs = probs.log()`. There is one way back."
+        assert [line.split(":")[1].split(".")[0] for line in told] == [f" hint {min(k, 6)} of 6" for k in range(1, 9)]
         learner.writes({"dlogprobs": MODEL[FIRST]["dlogprobs"], "dprobs": "dprobs = dlogprobs * probs"})
         assert "Your last check said:" in lines(autograder("hint", "dprobs"))[0]
 

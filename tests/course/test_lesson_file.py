@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from autograder.diagnosis.evidence import Evidence, evidence_of
 from autograder.errors import ContentError
 from autograder.tape.cases import step_cases
 from autograder.tape.tape import Tape, record
-from scripts.submissions import SOURCE
+from scripts.submissions import ROOT, SOURCE
 from tests.support.lesson import Lesson
 
 TOML = """\
@@ -181,3 +183,21 @@ def test_the_lesson_of_the_course_is_found_in_the_current_folder(monkeypatch: py
     assert here.answer("dhpreact", source).diagnosis == "This is the slope of the logistic function, but the line takes `tanh`."
     monkeypatch.chdir(tmp_path)
     assert here.answer("dhpreact", source).diagnosis == "The values are wrong in 2048 of 2048 entries."
+
+
+TWO_LINES = 140
+"""Characters of two short lines."""
+
+
+def test_every_hint_of_the_course_is_two_short_lines() -> None:
+    hints = [
+        hint
+        for path in sorted(ROOT.glob("source/*/lesson.toml"))
+        for kind in ("gradient", "ask")
+        for row in tomllib.loads(path.read_text(encoding="utf-8")).get(kind, [])
+        for hint in row["hints"]
+    ]
+    assert len(hints) > 300
+    assert [hint for hint in hints if len(hint) > TWO_LINES] == []
+    # metaphors that learners stumbled over
+    assert [hint for hint in hints if re.search(r"\b(account|book(s|ed)?|turn(ed)? .*over|what comes in)\b", hint)] == []

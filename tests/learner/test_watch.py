@@ -77,13 +77,16 @@ def test_a_save_is_judged_at_once(terminal: Terminal, learner: Learner) -> None:
 def test_it_never_moves_on_by_itself(terminal: Terminal, learner: Learner) -> None:
     learner.writes({"dlogprobs": MODEL[NOTEBOOKS[0]]["dlogprobs"]})
     shown = terminal.until("dlogprobs: right")
+    line = "`loss = -logprobs[range(n), Yb].mean()`"
+    asked = f"to think about: {line} picks some entries. What do all others get, and where do you see that in your answer?"
+    assert asked in shown
     assert "Press n to go on." in shown and "1 of 44 points" in shown and "dprobs:" not in shown.replace("dlogprobs:", "")
     assert "○ dprobs: not attempted." in terminal.press("n", "dprobs: not attempted")
 
 
 def test_a_key_gives_a_hint_and_then_more(terminal: Terminal) -> None:
-    assert "It is used in `logprobs = probs.log()`." in terminal.press("h", "dprobs: hint 1 of 5")
-    terminal.press("h", "dprobs: hint 2 of 5")
+    assert "It is used in `logprobs = probs.log()`." in terminal.press("h", "dprobs: hint 1 of 6")
+    terminal.press("h", "dprobs: hint 2 of 6")
 
 
 def test_what_depends_on_a_change_is_judged_again(terminal: Terminal, learner: Learner) -> None:

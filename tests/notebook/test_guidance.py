@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from autograder.errors import NotReady
-from autograder.notebook.box import HINT
+from autograder.judge.kinds.gradient_hints import question
+from autograder.notebook.box import HINT, MAX_TEXT
 from scripts.submissions import NOTEBOOKS, RELEASE, ROOT, SOURCE, hand_in, model_answers
 from tests.support.lesson import Lesson
 
@@ -81,22 +82,28 @@ NEGATED = f"{NAME} = -(bndiff * dbnraw).sum(0, keepdim=True)"
 
 class TestLadder:
     def test_each_call_says_the_next_rung_and_the_last_is_repeated(self, here: Lesson) -> None:
-        told = [hinted(here) for _ in range(7)]
-        assert [place for place, _, _ in told] == ["1 of 5", "2 of 5", "3 of 5", "4 of 5", "5 of 5", "5 of 5", "5 of 5"]
-        assert told[0][1].startswith("It is used in `bnraw = bndiff * bnvar_inv`. Going back: a product hands on")
-        assert told[1][1].startswith("`dbnvar_inv` has the shape of `bnvar_inv`.")
-        assert [said for _, said, _ in told[2:5]] == WORDS
-        assert told[4][1] == told[5][1] == told[6][1]
-        assert [next for _, _, next in told] == [MORE] * 4 + [LAST] * 3
+        told = [hinted(here) for _ in range(8)]
+        assert [place for place, _, _ in told] == [f"{min(rung, 6)} of 6" for rung in range(1, 9)]
+        said = [said for _, said, _ in told]
+        assert said[:6] == [
+            "It is used in `bnraw = bndiff * bnvar_inv`. There is one way back.",
+            WORDS[0],
+            "`dbnvar_inv` has the shape of `bnvar_inv`, (1, 64). `dbnraw` is (32, 64). "
+            "`bnvar_inv` was stretched along axis 0, over `n` rows, in the line of `bnraw`.",
+            "Going back: a product multiplies the incoming gradient by `bndiff`. Then sum over axis 0, where it was stretched.",
+            *WORDS[1:],
+        ]
+        assert said[5] == said[6] == said[7]
+        assert [next for _, _, next in told] == [MORE] * 5 + [LAST] * 3
 
     def test_the_mistake_of_the_last_check_comes_first_and_once(self, here: Lesson) -> None:
         answered(here, NAME, NOT_SUMMED)
         verdict = here.session.verdict(NAME)
         place, said, _ = hinted(here)
-        assert (place, said) == ("1 of 6", f"Your last check said: {verdict.diagnosis} {verdict.next_step}")
+        assert (place, said) == ("1 of 7", f"Your last check said: {verdict.diagnosis} {verdict.next_step}")
         assert "It is not summed" in said and ".sum(0, keepdim=True)" in said
-        rest = [hinted(here) for _ in range(6)]
-        assert [place for place, _, _ in rest] == ["2 of 6", "3 of 6", "4 of 6", "5 of 6", "6 of 6", "6 of 6"]
+        rest = [hinted(here) for _ in range(7)]
+        assert [place for place, _, _ in rest] == [*(f"{rung} of 7" for rung in range(2, 8)), "7 of 7"]
         assert not any("Your last check" in said for _, said, _ in rest)
 
     def test_another_mistake_comes_first_again(self, here: Lesson) -> None:
@@ -105,10 +112,10 @@ class TestLadder:
             hinted(here)
         answered(here, NAME, NEGATED)
         assert "It has the wrong sign." in hinted(here)[1]
-        assert hinted(here)[:2] == ("4 of 6", WORDS[0])
+        assert hinted(here)[0] == "4 of 7"
 
     def test_a_mistake_after_the_last_rung_is_said_too(self, here: Lesson) -> None:
-        for _ in range(5):
+        for _ in range(6):
             hinted(here)
         answered(here, NAME, NEGATED)
         assert "It has the wrong sign." in hinted(here)[1]
@@ -117,28 +124,108 @@ class TestLadder:
     def test_what_was_mended_is_not_spoken_of(self, here: Lesson) -> None:
         answered(here, NAME, NEGATED)
         answered(here, NAME, here.solutions[NAME])
-        assert hinted(here)[0] == "1 of 5"
+        assert hinted(here)[0] == "1 of 6"
 
     def test_after_a_right_answer_there_are_hints_all_the_same(self, here: Lesson) -> None:
         answered(here, NAME, here.solutions[NAME])
-        assert [hinted(here)[0] for _ in range(5)] == [f"{rung} of 5" for rung in range(1, 6)]
+        assert [hinted(here)[0] for _ in range(6)] == [f"{rung} of 6" for rung in range(1, 7)]
 
     def test_each_gradient_has_a_ladder_of_its_own(self, here: Lesson) -> None:
         hinted(here)
         hinted(here)
-        assert hinted(here, "dprobs")[0] == "1 of 5"
-        assert hinted(here)[0] == "3 of 5"
+        assert hinted(here, "dprobs")[0] == "1 of 6"
+        assert hinted(here)[0] == "3 of 6"
 
     def test_an_answer_that_stops_is_no_mistake_to_speak_of(self, here: Lesson) -> None:
         answered(here, NAME, f"{NAME} = nonsense")
-        assert hinted(here)[0] == "1 of 5"
+        assert hinted(here)[0] == "1 of 6"
         here.run(here.solutions[NAME])
 
     def test_a_hint_in_the_cell_of_the_answer_is_shown_once(self, here: Lesson) -> None:
         here.run(f'{here.solutions[NAME]}\nhint("{NAME}")')
         result, output = here.run(f'check("{NAME}")')
         assert result.success and len(output.outputs) == 1
-        assert hinted(here)[0] == "2 of 5"
+        assert hinted(here)[0] == "2 of 6"
+
+
+QUESTION = (
+    "In `bnraw = bndiff * bnvar_inv`, `bnvar_inv` was stretched. Along which axis, and where do you see that in your answer?"
+)
+ASKED = f"\n  to think about: {QUESTION}\n"
+
+
+def checked(lesson: Lesson, name: str = NAME) -> str:
+    """What a check shows."""
+    (box,) = lesson.run(f'check("{name}")')[1].outputs
+    text = box.data["text/plain"]
+    assert isinstance(text, str)
+    return f"{text}\n"
+
+
+class TestQuestion:
+    """A question that makes one explain a right answer, where it took a wrong one or a hint to get there."""
+
+    def test_after_a_wrong_check_it_is_asked_once(self, here: Lesson) -> None:
+        answered(here, NAME, NEGATED)
+        here.run(here.solutions[NAME])
+        assert ASKED in checked(here)
+        assert "to think about" not in checked(here)
+        answered(here, NAME, NEGATED)
+        here.run(here.solutions[NAME])
+        assert "to think about" not in checked(here)
+
+    def test_after_a_hint_it_is_asked_once(self, here: Lesson) -> None:
+        hinted(here)
+        here.run(here.solutions[NAME])
+        assert ASKED in checked(here)
+        assert "to think about" not in checked(here)
+        assert hinted(here)[0] == "2 of 6"
+
+    def test_an_answer_that_is_right_at_once_is_asked_nothing(self, here: Lesson) -> None:
+        here.run(here.solutions[NAME])
+        assert "to think about" not in checked(here)
+        hinted(here, "dprobs")
+        assert "to think about" not in checked(here)
+
+    def test_a_wrong_answer_is_asked_nothing(self, here: Lesson) -> None:
+        hinted(here)
+        here.run(NEGATED)
+        assert "to think about" not in checked(here)
+        here.run(here.solutions[NAME])
+
+    def test_after_an_answer_that_stopped_it_is_asked(self, here: Lesson) -> None:
+        answered(here, NAME, f"{NAME} = nonsense")
+        here.run(here.solutions[NAME])
+        assert ASKED in checked(here)
+
+    @pytest.mark.parametrize("runs", ["autograde", "validate"])
+    def test_where_nbgrader_runs_the_notebook_nothing_is_asked(
+        self, here: Lesson, monkeypatch: pytest.MonkeyPatch, runs: str
+    ) -> None:
+        answered(here, NAME, NEGATED)
+        here.run(here.solutions[NAME])
+        monkeypatch.setenv("NBGRADER_EXECUTION", runs)
+        assert "to think about" not in checked(here)
+
+    def test_in_an_exam_nothing_is_asked(self, here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+        answered(here, NAME, NEGATED)
+        here.run(here.solutions[NAME])
+        monkeypatch.setattr(here.session, "seed", "secret")
+        assert "to think about" not in checked(here)
+
+    def test_of_a_function_it_is_about_the_line_of_the_leaf(self, here: Lesson) -> None:
+        lesson = Lesson("4-train")
+        hinted(lesson, "dC")
+        (box,) = lesson.run('check("dC", by="backward")')[1].outputs
+        asked = "`embcat = C[Xb].view(n, -1)` picks some entries of `C` more than once. Where in your answer do their gradients"
+        assert f"to think about: {asked} add up?" in box.data["text/plain"]
+
+    @pytest.mark.parametrize("notebook", NOTEBOOKS)
+    def test_every_gradient_has_a_question_that_is_shown_uncut(self, lesson: Callable[[str], Lesson], notebook: str) -> None:
+        session = lesson(notebook).session
+        for name in every(notebook):
+            asked = question(session.tape(name[1:]), name[1:], session.namespace)
+            assert asked.endswith("?") and asked.count("`") >= 2 and len(asked) <= MAX_TEXT
 
 
 def every(name: str) -> list[str]:
@@ -161,6 +248,7 @@ def test_every_gradient_has_four_rungs_that_are_shown_uncut(
     assert told[-1][0] == f"{len(told)} of {len(told)}"
     for said in of.session.told[name]:
         assert len(said) <= HINT == 1500
+        assert len(re.findall(r"[.?!](?= |$)", said)) <= 3
     assert [said for _, said, _ in told] == of.session.told[name]
 
 
@@ -201,14 +289,14 @@ def test_before_the_forward_pass_it_says_what_to_run() -> None:
     assert "no forward pass has been recorded" in refused(fresh, 'hint("dprobs")')
 
 
-def test_without_the_lesson_s_file_two_rungs_remain(here: Lesson) -> None:
+def test_without_the_lesson_s_file_three_rungs_remain(here: Lesson) -> None:
     Path("lesson.toml").unlink()
-    assert [hinted(here)[::2] for _ in range(3)] == [("1 of 2", MORE), ("2 of 2", LAST), ("2 of 2", LAST)]
+    assert [hinted(here)[::2] for _ in range(3)] == [("1 of 3", MORE), ("2 of 3", MORE), ("3 of 3", LAST)]
 
 
-def test_a_lesson_without_this_gradient_leaves_two_rungs(here: Lesson) -> None:
+def test_a_lesson_without_this_gradient_leaves_three_rungs(here: Lesson) -> None:
     Path("lesson.toml").write_text('[[gradient]]\nname = "dbnvar_inv"\nthrough = ["other"]\nhints = ["No."]\n')
-    assert hinted(here)[0] == "1 of 2"
+    assert hinted(here)[0] == "1 of 3"
 
 
 ROW = '[[gradient]]\nname = "dbnvar_inv"\nthrough = ["bnraw"]\n'

@@ -320,6 +320,9 @@ class Asked:
         names = ", ".join(f"`{name}`" for name in self.ask.parameters)
         return words or (f"It is to work for any {names}. Begin with the smallest that you can think of.",)
 
+    def to_explain(self) -> str:
+        return ""
+
     def accepts_zeros(self) -> bool:
         return False  # what is right is told by cases, and an untouched notebook is linted
 

@@ -123,6 +123,9 @@ class BackwardFunction:
     def hints(self) -> Sequence[str]:
         return self._gradient.hints()
 
+    def to_explain(self) -> str:
+        return self._gradient.to_explain()
+
     def accepts_zeros(self) -> bool:
         return False  # through a whole backward pass a gradient that is zero is rightly zero
 

@@ -156,6 +156,9 @@ class Driven(Asked):
         words = ask_hints(self.session.workspace.folder, self.name)
         return words or ("The drill in the cell above calls it: go through that line by line, and say what should come.",)
 
+    def to_explain(self) -> str:
+        return ""
+
     def right(self, agreed: Sequence[tuple[Attempt[AskCase], Any]], with_remarks: bool) -> Verdict:
         praise = f"It gives what it should in {len(agreed)} drills, with other sizes and numbers in each."
         return Verdict(self.name, Outcome.RIGHT, praise)

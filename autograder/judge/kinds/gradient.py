@@ -20,7 +20,7 @@ from autograder.judge import wording
 from autograder.judge.comparison import Difference, units_off
 from autograder.judge.judging import EXAM, Attempt, Effort, missing
 from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, compare, lesson
-from autograder.judge.kinds.gradient_hints import generic_hints
+from autograder.judge.kinds.gradient_hints import generic_hints, question
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, listed, notes
 from autograder.replay.parsed import ParsedCell, numbers_in
@@ -108,6 +108,9 @@ class Gradient:
     def hints(self) -> Sequence[str]:
         words = lesson(self.session.workspace, self.tape, self.variable).hints
         return generic_hints(self.tape, self.variable, self.session.namespace, words)
+
+    def to_explain(self) -> str:
+        return question(self.tape, self.variable, self.session.namespace)
 
     def accepts_zeros(self) -> bool:
         references = map(self.reference, self.cases(EXAM))
