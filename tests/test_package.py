@@ -228,6 +228,37 @@ def test_answers_to_asks_are_judged_by_an_installed_package(installed: Path, tmp
     assert told.strip().startswith("N: not attempted, P: right, nll: not attempted")
 
 
+SOLUTION_SEEN = """
+from pathlib import Path
+
+from click.testing import CliRunner
+from IPython.core.interactiveshell import InteractiveShell
+
+from autograder.cli.main import main
+from autograder.course import catalogue
+from autograder.course.cells import Role, read_cells
+
+catalogue.copy(Path("mine"), name="backprop")
+print(CliRunner().invoke(main, ["solution", "dprobs", "mine", "--anyway"]).output)
+shell = InteractiveShell.instance()
+for cell in read_cells(Path("mine/2-cross-entropy.ipynb")):
+    if cell.role is Role.LOCKED:
+        shell.run_cell(cell.source)
+shell.run_cell("from autograder import solution\\nsolution('dlogits', anyway=True)")
+"""
+
+
+def test_the_model_answers_come_with_an_installed_package(installed: Path, tmp_path: Path) -> None:
+    """For a terminal, and for a notebook: somebody who learns alone has no instructor."""
+    told = with_installed(installed, SOLUTION_SEEN, tmp_path)
+    assert "dprobs = dlogprobs / probs" in told
+    assert "→ dlogits: model answer." in told and "dlogits[range(n), Yb] -= 1" in told
+    assert sorted(path.name for path in (installed / "autograder/source").iterdir()) == [
+        each.name for each in sorted(Catalogue([ROOT]).assignments, key=lambda each: each.name)
+    ]
+    assert {path.suffix for path in (installed / "autograder/source").glob("*/*")} == {".ipynb"}, "what the release has too"
+
+
 COURSE_SEEN = """
 from pathlib import Path
 

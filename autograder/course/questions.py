@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from autograder.course.catalogue import default
 from autograder.course.cells import SOLUTION, Cell, Role, body, is_ask, is_forward, read_cells, unmarked
 from autograder.errors import ContentError
 from autograder.replay import parsed
@@ -226,17 +227,24 @@ class Answer:
         return "\n\n".join([self.code, *(f"{OR} {remark}".rstrip() + f"\n{code}" for remark, code in self.others)])
 
 
+NO_MODEL = (
+    "the model answer for `{}` is not at hand: no `source/` in this folder or above it has it, and neither has this package. "
+    "Ask your instructor for it."
+)
+
+
 def model_answer(folder: Path, specification: str, name: str, assignment: str = "") -> Answer | None:
     """The model answer to a question about a forward pass, or by an ask, with this source.
 
-    It is from the first course at or above a folder. Where assignments have the same forward pass, the one of this name comes
-    first, and else the one that the folder, or one above it, is called like.
+    It is from the first course at or above a folder that has it, or from the course that comes with this package. Where
+    assignments have the same forward pass, the one of this name comes first, and else the one that the folder, or one above
+    it, is called like.
     """
 
     def comes_later(source: Path) -> tuple[bool, bool, str]:
         return source.name != assignment, source.name not in folder.parts, source.name
 
-    for above in (folder, *folder.parents):
+    for above in dict.fromkeys((folder, *folder.parents, *default().folders)):
         for source in sorted((above / "source").glob("*/"), key=comes_later):
             exercise = beside(source, specification)
             wanted = exercise.asked.get(name, name) if exercise else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from autograder.course.catalogue import OF_ONE, default
 from autograder.course.cells import Cell, Role, read_cells
 from autograder.course.order import in_course_order
-from autograder.course.questions import model_answer, shown_in
+from autograder.course.questions import NO_MODEL, model_answer, shown_in
 from autograder.errors import ContentError
 from autograder.learner.results import about
 from autograder.learner.workbook import Workbook, open_workbook
@@ -91,12 +91,12 @@ def asked(test: Cell) -> list[str]:
 
 def model(each: Workbook, test: Cell) -> str:
     """The model answer to a test, from the instructor's notebook. Raises ContentError where that is not at hand."""
-    for folder in (each.path.resolve().parent, *default().folders):
-        for name in (*asked(test), each.answers[test.id]):
-            for specification in each.specifications(name):
-                if answer := model_answer(folder, specification, name, each.assignment):
-                    return str(answer)
-    raise ContentError(f"the model answer for `{about(each, test).name}` is not at hand: it is in `source/` of the course.")
+    folder = each.path.resolve().parent
+    for name in (*asked(test), each.answers[test.id]):
+        for specification in each.specifications(name):
+            if answer := model_answer(folder, specification, name, each.assignment):
+                return str(answer)
+    raise ContentError(NO_MODEL.format(about(each, test).name))
 
 
 def _in(path: Path) -> Sequence[Path]:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.course.questions import fingerprint
+from autograder.course.questions import Exercise, fingerprint
 from autograder.files import replace
 from autograder.verdict import Outcome, Verdict
 
@@ -89,6 +89,12 @@ def first_sentence(text: str) -> str:
 def page(pages: Pages, specification: str) -> Mapping[str, Entry]:
     """The entries for the answers to a forward pass or an ask with this source, by name."""
     return pages.get(fingerprint(specification), {})
+
+
+def has_right(folder: Path, specification: str, name: str, exercise: Exercise | None) -> bool:
+    """Whether an answer was found right, and is still in a cell of the exercise, where that is known."""
+    entry = page(read(folder), specification).get(name)
+    return entry is not None and entry.outcome is Outcome.RIGHT and (exercise is None or exercise.has(entry.answer))
 
 
 def read(folder: Path) -> Pages:

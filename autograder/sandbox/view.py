@@ -20,6 +20,12 @@ HIDDEN_FOLDERS = ("/usr/etc", "/usr/local/etc", "/usr/local/share/nbgrader", "/u
 PYTHON = ("bin", "lib", "lib64", "pyvenv.cfg")
 """What is shown of Python's prefixes. All else in them stays hidden: a virtual environment may even be the checkout itself."""
 
+MODEL_ANSWERS = (
+    *("source", "autograder/source", "*-packages/autograder/source", "python*/*-packages/autograder/source"),
+    *("lib*/python*/*-packages/autograder/source", "*/lib*/python*/*-packages/autograder/source"),
+)
+"""Where, from what is shown of the system and of Python, an installed copy of this package may have its model answers."""
+
 SCRATCH = "/room"
 """Where the small disk is mounted that a student may write to."""
 
@@ -63,14 +69,14 @@ def bwrap_arguments(uid: int, user_namespace: bool, descriptors: dict[str, int])
     # parent folders that bubblewrap makes of itself can be entered by its own user only
     lines += [("--dir", folder) for path in python for folder in reversed(path.parents)]
     lines += [("--ro-bind", path, path) for path in python]
-    engines = _engines()
-    lines += [("--tmpfs", path) for path in engines]
+    covered = [*_engines(), *_model_answers()]
+    lines += [("--tmpfs", path) for path in covered]
     lines += [("--dir", folder) for folder in ("/etc", "/dev", SCRATCH, *ALSO_AT.values())]
     lines += [("--ro-bind-try", f"/etc/{name}", f"/etc/{name}") for name in ETC]
     lines += [("--file", descriptor, path) for path, descriptor in descriptors.items()]
     lines += [("--dev-bind", f"/dev/{name}", f"/dev/{name}") for name in DEVICES]
     lines += [("--symlink", f"/proc/self/fd{end}", f"/dev/{name}") for name, end in LINKS.items()]
-    lines += [("--remount-ro", path) for path in (*hidden, *engines, "/proc", "/")]
+    lines += [("--remount-ro", path) for path in (*hidden, *covered, "/proc", "/")]
     return [str(word) for line in lines for word in line]
 
 
@@ -100,15 +106,28 @@ def _engines() -> list[Path]:
 
 
 @cache
-def _python() -> list[Path]:
-    """The paths to show beside SYSTEM: Python, the packages in use, and of this project only the package and the names."""
-    hidden = _hidden()
+def _model_answers() -> list[Path]:
+    """The folders with the model answers of this course, in each copy of the package that a room might show."""
+    shown = (*map(Path, SYSTEM), *_python_paths())
+    found = {path for place in shown for pattern in MODEL_ANSWERS for path in place.glob(pattern) if path.is_dir()}
+    ours = {path for path in found if path.parent.name == PACKAGE.name}
+    return sorted(ours | {path.resolve() for path in ours})
+
+
+def _python_paths() -> set[Path]:
+    """Python, the packages in use, and of this project only the package and the names."""
     prefixes = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)}
     paths = {prefix / name for prefix in prefixes for name in PYTHON}
     paths |= {Path(entry) for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")}
-    paths |= {path.resolve() for path in paths} | {PACKAGE, PACKAGE.parent / "data" / "names.txt"}
+    return paths | {path.resolve() for path in paths} | {PACKAGE, PACKAGE.parent / "data" / "names.txt"}
+
+
+@cache
+def _python() -> list[Path]:
+    """The paths to show beside SYSTEM."""
+    hidden = _hidden()
     shown: list[Path] = []
-    for path in sorted(paths):  # folders before what lies in them
+    for path in sorted(_python_paths()):  # folders before what lies in them
         is_shown = _inside(path, (*map(Path, SYSTEM), *shown)) and not _inside(path, hidden)
         if path.exists() and not is_shown:
             shown.append(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.course import catalogue
 from autograder.errors import NotReady
 from autograder.judge.kinds.gradient_hints import question
 from autograder.notebook.box import HINT, MAX_TEXT
@@ -410,11 +411,40 @@ class TestSolution:
         assert "bngain * bnvar_inv / n" in shown(fused, 'solution("dhprebn", anyway=True)')
         assert "dbndiff.clone()" in shown(here, 'solution("dhprebn", anyway=True)')
 
-    def test_where_there_is_no_source_it_is_not_at_hand(self, here: Lesson) -> None:
+    def test_outside_of_a_course_it_is_the_package_s(self, here: Lesson) -> None:
+        assert "(bndiff * dbnraw)" in shown(here, f'solution("{NAME}", anyway=True)')
+
+    def test_where_there_is_no_source_it_is_not_at_hand(
+        self, here: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catalogue, "COURSE_ROOTS", (tmp_path / "package",))
         assert refused(here, f'solution("{NAME}", anyway=True)') == (
-            f"the model answer for `{NAME}` is not at hand: "
-            "it is in the notebook in `source/` of the course, which your instructor has."
+            f"the model answer for `{NAME}` is not at hand: no `source/` in this folder or above it has it, "
+            "and neither has this package. Ask your instructor for it."
         )
+
+    def test_after_a_restart_the_logbook_is_enough(self, here: Lesson, tmp_path: Path) -> None:
+        hand_in(tmp_path, {STEPS: {NAME: here.solutions[NAME]}})
+        answered(here, NAME, here.solutions[NAME])
+        here.session.judged.clear()
+        assert "(bndiff * dbnraw)" in shown(here, f'solution("{NAME}")')
+
+    def test_after_a_restart_an_answer_that_was_changed_is_to_be_checked(self, here: Lesson, tmp_path: Path) -> None:
+        hand_in(tmp_path, {STEPS: {NAME: f"{NAME} = 1"}})
+        answered(here, NAME, here.solutions[NAME])
+        here.session.judged.clear()
+        assert refused(here, f'solution("{NAME}")') == refusal(NAME)
+
+    def test_after_a_restart_a_wrong_answer_is_none(self, here: Lesson, tmp_path: Path) -> None:
+        hand_in(tmp_path, {STEPS: {NAME: NEGATED}})
+        answered(here, NAME, NEGATED)
+        here.session.judged.clear()
+        assert refused(here, f'solution("{NAME}")') == refusal(NAME)
+
+    def test_a_graded_record_shows_none(self, here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+        result, output = here.run(f'solution("{NAME}", anyway=True)')
+        assert result.success and output.outputs == []
 
     def test_a_gradient_that_no_cell_answers_has_none(self, here: Lesson, course: Path) -> None:
         lesson = Lesson("2-cross-entropy")
@@ -436,6 +466,7 @@ class TestSolution:
         (own / "file.txt").touch()
         assert "# or:" in shown(here, f'solution("{NAME}", anyway=True)')
         shutil.rmtree(course / "source")
+        monkeypatch.setattr(catalogue, "COURSE_ROOTS", ())
         assert "is not at hand" in refused(here, f'solution("{NAME}", anyway=True)')
 
     def test_a_source_that_is_a_file_is_passed_over(self, here: Lesson, course: Path) -> None:

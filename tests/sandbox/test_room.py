@@ -573,9 +573,11 @@ class TestErrors:
 class TestWalls:
     @pytest.fixture(autouse=True)
     def fresh(self) -> Iterator[None]:
-        view._python.cache_clear()
+        for remembered in (view._python, view._model_answers):
+            remembered.cache_clear()
         yield
-        view._python.cache_clear()
+        for remembered in (view._python, view._model_answers):
+            remembered.cache_clear()
 
     def bound(self) -> list[str]:
         words = view.bwrap_arguments(1000, True, {})
@@ -596,6 +598,28 @@ class TestWalls:
         packages.mkdir(parents=True)
         monkeypatch.setattr(sys, "path", [*sys.path, str(packages), str(tmp_path / "user")])
         assert [name for name in self.bound() if name.startswith(str(tmp_path))] == [str(packages)]
+
+    def test_the_model_answers_of_every_installed_copy_are_hidden(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That of the environment, another one on the path, and the first once more, by way of a link."""
+        prefix, link, other = tmp_path / "prefix", tmp_path / "link", tmp_path / "user" / "site-packages"
+        link.symlink_to(prefix)
+        for packages in (other, prefix / "lib" / "python3.11" / "site-packages"):
+            (packages / "autograder" / "source" / "backprop").mkdir(parents=True)
+            (packages / "autograder" / "source" / "backprop" / "1.ipynb").write_text("### BEGIN SOLUTION")
+            (packages / "autograder" / "files.py").touch()
+        monkeypatch.setattr(sys, "prefix", str(prefix))
+        monkeypatch.setattr(sys, "exec_prefix", str(link))
+        monkeypatch.setattr(sys, "path", [*sys.path, str(other)])
+        copies = [each / "autograder" for each in (other, *(each / "lib/python3.11/site-packages" for each in (prefix, link)))]
+
+        def look() -> list[object]:
+            return [[(copy / "files.py").is_file(), os.listdir(copy / "source")] for copy in copies]
+
+        assert look() == [[True, ["backprop"]]] * 3
+        with Room(Limits(), None) as room:
+            assert asked(room, look) == [[True, []]] * 3
 
     def test_a_checkout_in_the_system_is_hidden(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "pyproject.toml").touch()

@@ -5,6 +5,30 @@ from __future__ import annotations
 from tests.support.attacks.attack import ATTEMPT, HONEST, Attack, at
 
 READING = {
+    "model-answers": at(
+        "dz",
+        "looks for the model answers of the course that comes with the package",
+        """
+import sys
+from pathlib import Path
+import autograder
+from autograder import solution
+from autograder.course.questions import model_answer
+solution('dprobs', anyway=True)
+package = Path(autograder.__file__).parent
+texts = {
+    path.read_text()
+    for place in {package, *map(Path, [*sys.path, '/usr/lib', '/usr/local/lib', sys.prefix, sys.base_prefix])}
+    for pattern in ('*.ipynb', '*/*.ipynb', '*/*/*.ipynb', '*/*/*/*.ipynb')
+    for path in place.glob(pattern)
+}
+found = [text for text in texts if 'BEGIN SOLUTION' in text]
+forward = 'loss = F.cross_entropy(logits, Yb)'
+answers = [model_answer(folder, forward, 'dlogits') for folder in (Path(), package, package.parent)]
+print('WORKED' if found or any(answers) else 'nothing', (package / 'course' / 'questions.py').is_file())
+""",
+        shows="^nothing True",
+    ),
     "memory": at(
         "dz",
         "searches its writable memory for the hidden tests",
