@@ -42,3 +42,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from autograder.notebook.extension import load
 
     load(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    """Asked for by Jupyter's server, by `notebook/server.json`."""
+    return [{"module": "autograder.notebook.on_path"}]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from subprocess import list2cmdline
 from tempfile import NamedTemporaryFile
 
 PACKAGE = Path(__file__).resolve().parent
 """The folder of the package. `data/` and `release/` lie beside it in a checkout, and inside it when it is installed."""
+
+
+def quoted(path: Path) -> str:
+    """A path as one types it in a shell: in quotes where it has blanks or the like."""
+    return list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def replace(path: Path, text: str) -> None:

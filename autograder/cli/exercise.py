@@ -8,6 +8,7 @@ import click
 
 from autograder.cli.learner import PATH_TYPE
 from autograder.errors import AutograderError
+from autograder.files import quoted
 from autograder.terminal import echo
 
 CONFIG = "nbgrader_config.py"
@@ -58,7 +59,7 @@ def new_exercise(
         echo("Without `--batch` beside `%%forward` answers are accepted that have the number of rows written into them.")
     echo("Now write the model answers, each between `### BEGIN SOLUTION` and `### END SOLUTION`. Then:")
     for command in (
-        f"autograder normalise {target}",
+        f"autograder normalise {quoted(target)}",
         f"nbgrader generate_assignment {folder}",
         f"autograder lint {folder}",
     ):

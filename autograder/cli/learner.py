@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError
+from autograder.files import quoted
 from autograder.terminal import echo
 
 PATH_TYPE = click.Path(path_type=Path)
@@ -73,6 +74,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 
     with _errors_shown():
         files = locate.find_notebooks(paths)
+    for note in locate.left_out(files):
+        echo(f"Note: {note}", err=True)
     with _errors_shown(), Checker(stays=True) as checker:
         if checker.warning:
             echo(checker.warning, err=True)
@@ -141,6 +144,8 @@ def progress(paths: tuple[Path, ...], whole: bool) -> None:
         workbooks, errors = locate.readable(locate.with_course(files) if whole else files)
     for error in errors:
         echo(f"Error: {error}", err=True)
+    for note in locate.left_out(files):
+        echo(f"Note: {note}", err=True)
     checked = [history.standing(each) for each in workbooks]
     console = screen.console()
     if whole or len({each.assignment for each in checked}) > 1:
@@ -195,6 +200,10 @@ def solution(name: str, paths: tuple[Path, ...], anyway: bool) -> None:
         workbook, test = ready[0]
         answer = locate.model(workbook, test)
     screen.console().print(answer)
+    if others := [each.path for each, _ in found if each.path != workbook.path]:
+        echo(f"\nThis is for {workbook.path}. `{name}` is in another notebook too:")
+        for path in others:
+            echo(f"  autograder solution {name} {quoted(path)}")
 
 
 @click.command(short_help="A cell as it was released.", epilog=DEFAULT)
@@ -211,7 +220,7 @@ def reset(name: str, paths: tuple[Path, ...]) -> None:
     with _errors_shown():
         found = locate.find(name, paths)
         if len(found) > 1:
-            choices = ", or ".join(f"`autograder reset {name} {workbook.path}`" for workbook, _ in found)
+            choices = ", or ".join(f"`autograder reset {name} {quoted(workbook.path)}`" for workbook, _ in found)
             raise AutograderError(f"`{name}` is in more than one notebook. Say which: {choices}.")
         workbook, test = found[0]
         kept = catalogue.reset_cell(workbook.path, workbook.answers[test.id])
@@ -239,7 +248,8 @@ def new(folder: Path | None, assignment: str) -> None:
         files = catalogue.copy(folder, name=assignment)
     for file in files:
         echo(str(file))
-    echo(f"Open them with: jupyter lab {folder}. Beside it, in a terminal: autograder watch {folder}")
+    echo(f"Open them with: jupyter lab {quoted(folder)}")
+    echo(f"Beside it, in a terminal: autograder watch {quoted(folder)}")
 
 
 @click.command(short_help="Which list of names is in use.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from re import fullmatch
 from typing import Any
 
-from autograder.course.reading import NO_CELLS, complaint, text_of
+from autograder.course.reading import NO_CELLS, complaint, remedy, text_of
 from autograder.errors import ContentError
 from autograder.replay.parsed import RUNS_ITS_BODY, bound, parse_tree
 
@@ -33,7 +33,7 @@ MAGICS = frozenset({FORWARD, ASK})
 
 FORMAT = 4
 """The major version of nbformat in which notebooks are read."""
-NO_NOTEBOOK = "{} is not a notebook: it {}. Open the notebook in JupyterLab and save it again under that name."
+NO_NOTEBOOK = "{} is not a notebook: it {}. {}"
 
 CELL_ID = r"[a-zA-Z0-9_-]{1,64}"
 """The ids of cells that nbformat allows."""
@@ -173,7 +173,7 @@ def load(path: Path) -> Any:
     try:
         return loads(content)
     except (ValueError, RecursionError):
-        raise ContentError(NO_NOTEBOOK.format(path, complaint(content))) from None
+        raise ContentError(NO_NOTEBOOK.format(path, complaint(content), remedy(content, path))) from None
 
 
 def loads(content: bytes) -> Any:
@@ -200,7 +200,7 @@ def read_cells(path: Path) -> list[Cell]:
     try:
         return list(cells_of(load(path)))
     except (LookupError, TypeError, AttributeError):
-        raise ContentError(NO_NOTEBOOK.format(path, NO_CELLS)) from None
+        raise ContentError(NO_NOTEBOOK.format(path, NO_CELLS, remedy(b"{}", path))) from None
 
 
 def differing(cell: Cell, metadata: Any, schema_version: int) -> list[str]:

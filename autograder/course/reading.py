@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 MAGIC = {
@@ -25,6 +26,9 @@ CELLS, SPACE, COMMA = re.compile(r'"cells"\s*:\s*\['), re.compile(r"\s*"), re.co
 
 NO_CELLS = "is JSON without the cells of a notebook"
 """What is said of JSON that is no notebook."""
+
+CHECKPOINTS = ".ipynb_checkpoints"
+"""The folder, beside a notebook, in which JupyterLab keeps the version that was saved by hand last."""
 
 SHOWN = 30
 """Characters of a text that are shown of it."""
@@ -74,6 +78,23 @@ def complaint(content: bytes) -> str:
     except ValueError as error:  # such as a number of too many digits
         return f"is damaged ({error})"
     return NO_CELLS
+
+
+def remedy(content: bytes, path: Path) -> str:
+    """What helps a learner whose file has no notebook in it. JupyterLab can open none of these files."""
+    kind = complaint(content)
+    if "archive" in kind:
+        return "Unpack it: the notebook is inside."
+    if kind == "is a web page":
+        return "Download the notebook itself: on GitHub, by the button `Download raw file`."
+    if "git could not merge" in kind:
+        return "In a text editor keep one of the two versions, and delete the lines that begin with `<<<<`, `====` and `>>>>`."
+    if kind == "is not in UTF-8":
+        return "Open it in a text editor, and save it with the encoding UTF-8."
+    kept = path.parent / CHECKPOINTS / f"{path.stem}-checkpoint.ipynb"
+    if kept.is_file():
+        return f"JupyterLab has kept an earlier version: copy `{kept}` to `{path}`."
+    return "If it is still open in JupyterLab, save it there. If not, `autograder new NAME` makes a folder with a fresh one."
 
 
 def versions(text: str) -> list[str]:

@@ -38,8 +38,7 @@ def check(checker: Checker, workbook: Workbook, tasks: tuple[Cell, ...] | None =
     file = _folder(workbook) / HINTS
     given = _given_hints(file)
     asking = {test.name: given.setdefault(_key(workbook, test.name), []) for test in _hard(workbook, given)}
-    checked = checker.check(workbook, tasks, [*asking])
-    write_results(checked)
+    checked = kept(checker.check(workbook, tasks, [*asking]))
     asked = [result.name for result in checked.results if result.question]
     for name in asked:
         asking[name].append(ASKED)
@@ -59,14 +58,21 @@ def _hard(workbook: Workbook, given: Mapping[str, Sequence[str]]) -> Iterator[Re
             yield unknown
 
 
-def write_results(checked: Checked) -> None:
-    """Writes what was found into the logbook, where `progress()` finds it too."""
+def kept(checked: Checked) -> Checked:
+    """Writes what was found into the logbook, and gives it back, with a note where it cannot be kept."""
+    if write_results(checked):
+        return checked
+    return replace(checked, notes=(*checked.notes, logbook.NOT_KEPT))
+
+
+def write_results(checked: Checked) -> bool:
+    """Writes what was found into the logbook, where `progress()` finds it too. Returns False where it cannot be kept."""
     workbook = checked.workbook
     found: dict[str, list[tuple[Verdict, str]]] = {}
     for result in (result for result in checked.results if result.state is not Status.NOT_ATTEMPTED):
         verdict = result.verdict or Verdict(result.name, OUTCOMES[result.state], result.error)
         found.setdefault(workbook.specification(result.name), []).append((verdict, _source(workbook, result)))
-    logbook.write_entries(_folder(workbook), found)
+    return logbook.write_entries(_folder(workbook), found)
 
 
 def standing(workbook: Workbook) -> Checked:
@@ -125,8 +131,9 @@ def hint(checker: Checker, workbook: Workbook, result: Result, tasks: tuple[Cell
         raise NotReady(hints.error)
     ladder = hints.said
     number = next_hint(workbook, result.name, ladder)
+    is_kept = fingerprint(ladder[number]) in _given_hints(_folder(workbook) / HINTS).get(_key(workbook, result.name), ())
     more = "Ask again, and you are told more." if number < len(ladder) - 1 else "This was the last one."
-    facts = [("where", f"{workbook.path}, in the cell `{result.answer}`"), ("next", more)]
+    facts = [("where", f"{workbook.path}, in the cell `{result.answer}`"), ("next", more if is_kept else logbook.NOT_KEPT)]
     return Box("→", result.name, f"hint {number + 1} of {len(ladder)}", ladder[number], facts, NEUTRAL, longest=HINT)
 
 

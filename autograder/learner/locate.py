@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
-from autograder.course.catalogue import OF_ONE, default
+from autograder.course.catalogue import COPY, OF_ONE, default
 from autograder.course.cells import Cell, Role, read_cells
 from autograder.course.order import in_course_order
 from autograder.course.questions import NO_MODEL, model_answer, shown_in
 from autograder.errors import ContentError
+from autograder.files import quoted
 from autograder.learner.results import about
 from autograder.learner.workbook import Workbook, open_workbook
 from autograder.notebook.course_map import folders_beside
@@ -20,6 +22,9 @@ DEFAULT_FOLDER = Path("my-backprop")
 COURSE_FOLDER = Path("my-course")
 """What learners are told to call a folder of all assignments."""
 RELEASE = Path("release")
+COPIED = "{} is a copy of {}, and does not count. To check it all the same: `autograder check {}`."
+NEAR = 0.75
+"""How like a name that was typed has to be to one that is suggested, as `difflib` counts it."""
 
 
 def find_notebooks(paths: Iterable[Path]) -> list[Path]:
@@ -54,18 +59,29 @@ def find(name: str, paths: Iterable[Path]) -> list[tuple[Workbook, Cell]]:
     found = [(each, test) for each in workbooks for test in each.tests if name in about(each, test).names]
     if not found:
         known = dict.fromkeys(about(each, test).name for each in workbooks for test in each.tests)
-        raise ContentError(" ".join([f"no notebook asks for `{name}`. They ask for {', '.join(known) or 'nothing'}.", *errors]))
+        near = get_close_matches(name, known, n=1, cutoff=NEAR)
+        more = f"Did you mean `{near[0]}`?" if near else f"They ask for {', '.join(known) or 'nothing'}."
+        raise ContentError(" ".join([f"no notebook asks for `{name}`. {more}", *errors]))
     return list({each.path: (each, test) for each, test in reversed(found)}.values())[::-1]
 
 
 def find_in_one(name: str, paths: Iterable[Path], verb: str) -> list[tuple[Workbook, Cell]]:
-    """As `find`, but of one assignment. Raises ContentError if several have the name, and says how to choose (`verb`)."""
-    found = find(name, paths)
+    """As `find`, but of one assignment, with the notebook at work first: that with an answer which was saved last.
+
+    Raises ContentError if several assignments have the name, and says how to choose (`verb`).
+    """
+    found = sorted(find(name, paths), key=_worked_on, reverse=True)
     first = {each.assignment: each for each, _ in reversed(found)}
     if len(first) > 1:
-        choices = ", or ".join(f"`autograder {verb} {name} {each.path}`" for each in reversed(first.values()))
+        choices = ", or ".join(f"`autograder {verb} {name} {quoted(each.path)}`" for each in reversed(first.values()))
         raise ContentError(f"`{name}` is in more than one assignment. Say which: {choices}.")
     return found
+
+
+def _worked_on(found: tuple[Workbook, Cell]) -> float:
+    """When a notebook was saved last that has an answer to a test, in seconds; 0 where it has none."""
+    workbook, test = found
+    return 0.0 if workbook.answers[test.id] in workbook.blank else workbook.path.stat().st_mtime
 
 
 def readable(files: Iterable[Path]) -> tuple[list[Workbook], list[str]]:
@@ -111,8 +127,30 @@ def _in(path: Path) -> Sequence[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The notebooks of a folder that are of a course, and those that cannot be read."""
-    return [file for file in sorted(folder.glob("*.ipynb")) if file.name[0] != "." and is_of_a_course(file)]
+    """The notebooks of a folder that are of a course, and those that cannot be read; of a notebook and its copies the first."""
+    files = [file for file in sorted(folder.glob("*.ipynb")) if file.name[0] != "." and is_of_a_course(file)]
+    return [file for file in files if original(file) is None]
+
+
+def original(file: Path) -> Path | None:
+    """The notebook in the same folder that a file is a copy of, by its name and its tests; None where it is none."""
+    first = file.with_name(f"{COPY.sub('', file.stem)}{file.suffix}")
+    return first if first != file and first.is_file() and _tests(first) == _tests(file) else None
+
+
+def _tests(file: Path) -> set[str] | None:
+    with suppress(ContentError):
+        return {cell.id for cell in read_cells(file) if cell.role is Role.TEST}
+    return None
+
+
+def left_out(files: Iterable[Path]) -> Iterator[str]:
+    """What to say of the copies that lie beside some notebooks and were not asked for."""
+    asked_for = {*files}
+    for folder in dict.fromkeys(file.parent for file in asked_for):
+        for file in sorted(folder.glob("*.ipynb")):
+            if file not in asked_for and (first := original(file)):
+                yield COPIED.format(file, first.name, quoted(file))
 
 
 def _below(folder: Path) -> list[Path]:

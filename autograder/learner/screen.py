@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from rich.columns import Columns
 from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
@@ -161,6 +162,15 @@ def answers(results: Sequence[Result]) -> list[Text]:
     """Answers in short, each on a line, below one another."""
     width = max([NAME_WIDTH, *(len(result.name) for result in results)])
     return [_line(result.name, result.state, result.sentence, width) for result in results]
+
+
+def numbered(results: Sequence[Result]) -> Columns:
+    """All answers side by side, with their numbers from 1 on."""
+    texts = [
+        Text.assemble(f"{number:2} ", (STATUS_SIGNS[result.state], STATUS_COLOURS.get(result.state, "dim")), f" {result.name}")
+        for number, result in enumerate(results, 1)
+    ]
+    return Columns(texts, padding=(0, 2), column_first=False)
 
 
 def questions(results: Sequence[Result]) -> list[Text]:

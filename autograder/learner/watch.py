@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from rich.console import RenderableType
@@ -16,7 +17,8 @@ from rich.text import Text
 from watchfiles import Change, watch
 
 from autograder.course import catalogue
-from autograder.errors import AutograderError
+from autograder.errors import AutograderError, ContentError
+from autograder.files import quoted
 from autograder.learner import history, locate, screen
 from autograder.learner.checker import Checker
 from autograder.learner.results import Checked, Result
@@ -28,6 +30,9 @@ from autograder.terminal import Terminal
 from autograder.verdict import FUSED
 
 KEY_WORDS = {"h": "hint", "l": "list", "c": "course", "n": "next", "r": "reset", "q": "quit"}
+ENTER, BACKSPACE = "\r\n", "\b\x7f"
+PICK = Text("To go to one of them, type its number or its name, then Enter.", "dim")
+COPY_SAVED = "{} is a copy of {}, and is not judged here. Work in one of them: to watch the copy, `autograder watch {}`."
 WATCH_CELL_SECONDS = 10.0
 """Seconds that a cell may take, so that nobody waits long for one that never ends; in grading it may take longer."""
 SAVE_MS, POLL_MS = 10, 100
@@ -55,6 +60,8 @@ class Watcher:
         """Whether the screen says that a notebook could not be checked."""
         self._notices: list[RenderableType] = []
         """What the next screen begins with."""
+        self._typed: str | None = None
+        """What was typed below the list so far, of a number or a name; None where the list is not on the screen."""
         self._rounded = ""
         """The first test whose verdict explained rounding: the verdicts of others leave that out."""
 
@@ -80,7 +87,9 @@ class Watcher:
         before = self.checked.get(file)
         try:
             if before is None:
-                if locate.is_of_a_course(file):
+                if file not in self._files and (first := locate.original(file)):
+                    self._show([Text(COPY_SAVED.format(file.name, first.name, quoted(file)), "bold")])
+                elif locate.is_of_a_course(file):
                     self._show([screen.headline(self._first(file))])
                 return
             now = self._read(file)
@@ -107,13 +116,15 @@ class Watcher:
         """Does what a key stands for. Returns False where that is to end the watch."""
         armed, self._armed = self._armed, False
         try:
+            if self._typed is not None and self._takes(key, self._typed):
+                return True
             match key:
                 case "q":
                     return False
                 case "h":
                     self.hint()
                 case "l":
-                    self._show(screen.listing([*self.checked.values()]))
+                    self._list()
                 case "c":
                     self._show(screen.course_map(self._course()))
                 case "n":
@@ -135,6 +146,44 @@ class Watcher:
             self._show(screen.listing([*self.checked.values()]))
             return
         file, result = not_right[0]
+        self.subject = file, result.test
+        self._again()
+
+    def _list(self, typed: str = "") -> None:
+        """Shows all notebooks, and all answers by their numbers, one of which can be picked."""
+        checked = [*self.checked.values()]
+        results = [result for each in checked for result in each.results]
+        self._show([*screen.listing(checked), Text(), screen.numbered(results), PICK])
+        self._typed = typed
+        self._console.print(typed, end="")
+
+    def _takes(self, key: str, typed: str) -> bool:
+        """Whether a key belongs to a number or a name that is typed below the list; an empty one ends with any other key."""
+        if key in ENTER:
+            self._typed = None
+            self._go_to(typed)
+        elif key in BACKSPACE:
+            self._list(typed[:-1])
+        elif not typed and (key in KEY_WORDS or not key.isalnum()):
+            self._typed = None
+            return False
+        else:
+            self._typed = typed + key
+            self._console.print(key, end="")
+        return True
+
+    def _go_to(self, typed: str) -> None:
+        """Makes the answer of a number or a name the subject: of several that of the subject's notebook, or not right yet."""
+        order = [(file, result) for file, each in self.checked.items() for result in each.results]
+        found = [order[int(typed) - 1]] if typed.isdecimal() and 0 < int(typed) <= len(order) else []
+        found = found or [(file, result) for file, result in order if typed in result.names]
+        if not found:
+            near = get_close_matches(typed, [result.name for _, result in order], n=1, cutoff=locate.NEAR)
+            raise ContentError(
+                f"there is no `{typed}` here." + (f" Did you mean `{near[0]}`?" if near else " Press l for the list.")
+            )
+        here = self.subject[0] if self.subject else None
+        file, result = min(found, key=lambda each: (each[0] != here, each[1].state is Status.RIGHT))
         self.subject = file, result.test
         self._again()
 
@@ -175,8 +224,7 @@ class Watcher:
 
     def _first(self, file: Path) -> Checked:
         """Checks a notebook that nothing is known of yet."""
-        self.checked[file] = self._checker.check(self._read(file))
-        history.write_results(self.checked[file])
+        self.checked[file] = history.kept(self._checker.check(self._read(file)))
         return self.checked[file]
 
     def _judge(self, known: Checked, tests: Set[str]) -> Checked:
@@ -231,7 +279,7 @@ class Watcher:
 
     def _show(self, body: Sequence[RenderableType]) -> None:
         """Draws the screen anew. Where the output is no terminal it is written below what is there."""
-        self._has_failed = False
+        self._has_failed, self._typed = False, None
         if self._console.is_terminal:
             self._console.clear()
         for each in (*self._notices, *body):

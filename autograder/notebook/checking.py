@@ -46,8 +46,7 @@ def check(session: Session, question: Question) -> None:
     verdict = judged(session, question, effort)
     asked = "" if logbook.NBGRADER in os.environ or session.seed else to_think_about(session, question, verdict)
     session.keep(question, verdict)
-    remember(session, question, verdict)
-    verdict = replace(explained(session, question, verdict), question=asked)
+    verdict = replace(explained(session, question, remember(session, question, verdict)), question=asked)
     conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
 
 
@@ -126,10 +125,13 @@ def to_think_about(session: Session, question: Question, verdict: Verdict) -> st
     return asked
 
 
-def remember(session: Session, question: Question, verdict: Verdict) -> None:
-    """Keeps a verdict beside the notebook, for the next kernel."""
-    if run := session.answering(question.answer):
-        logbook.write_entries(Path(), {kinds.claim(session, question).specification: [(verdict, run.cell.source)]})
+def remember(session: Session, question: Question, verdict: Verdict) -> Verdict:
+    """Keeps a verdict beside the notebook, for the next kernel. Gives it back; the first that is not kept says so."""
+    run = session.answering(question.answer)
+    found = {kinds.claim(session, question).specification: [(verdict, run.cell.source)]} if run else {}
+    if logbook.write_entries(Path(), found) or not session.first_time(logbook.NOT_KEPT, question.name):
+        return verdict
+    return replace(verdict, notes=(*verdict.notes, logbook.NOT_KEPT))
 
 
 def conclude(verdict: Verdict) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
@@ -9,6 +11,8 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from autograder.course.questions import Question
 from autograder.judge.session import Session, of, start_session
 from autograder.notebook import checking, overview
+from autograder.notebook.logbook import NBGRADER
+from autograder.notebook.on_path import put_on_path
 
 
 class LocalBackend:
@@ -59,6 +63,11 @@ class CourseMagics(Magics):
 
 
 def load(shell: InteractiveShell) -> None:
-    """Gives the notebook the magic, and a session that judges in this process, unless it has a session already."""
+    """Gives the notebook the magic, and a session that judges in this process, unless it has a session already.
+
+    `!autograder check` works in its cells from then on.
+    """
     start_session(shell, LocalBackend())
     shell.register_magics(CourseMagics)
+    if NBGRADER not in os.environ:
+        put_on_path()

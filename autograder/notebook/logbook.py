@@ -22,6 +22,7 @@ NBGRADER = "NBGRADER_EXECUTION"
 """The environment variable by which nbgrader tells notebooks what they run for: "autograde" or "validate"."""
 
 PROGRESS_FILE = "progress.json"
+NOT_KEPT = "Your progress is not kept, since the folder of this notebook cannot be written to. Work in a folder of your own."
 CHANGED = "changed since it was checked"
 """What is said of an answer that is no more the one that was judged."""
 
@@ -45,25 +46,27 @@ Found = Mapping[str, Iterable[tuple[Verdict, str]]]
 """Verdicts by the source of the forward pass, or of the ask, that they are about; each with the source of the answer's cell."""
 
 
-def write_entries(folder: Path, found: Found) -> None:
-    """Puts verdicts into the logbook of a folder.
+def write_entries(folder: Path, found: Found) -> bool:
+    """Puts verdicts into the logbook of a folder. Returns False where they are not kept, as the folder cannot be written to.
 
     An answer without a source is no answer, and is not noted; nor is anything where nbgrader runs the notebook, and no
     learner.
     """
-    if NBGRADER not in os.environ:
-        updated(folder, found)
+    return NBGRADER in os.environ or _updated(folder, found)[1]
 
 
 def updated(folder: Path, found: Found) -> Pages:
-    """Does what `write_entries` does, and gives all entries.
+    """Does what `write_entries` does, and gives all entries."""
+    return read(folder) if NBGRADER in os.environ else _updated(folder, found)[0]
+
+
+def _updated(folder: Path, found: Found) -> tuple[Pages, bool]:
+    """All entries with the new ones, and whether they are kept.
 
     However many verdicts there are, the file is read once, since other notebooks of the folder write into it, and replaced
     once, as a whole.
     """
     pages = read(folder)
-    if NBGRADER in os.environ:
-        return pages
     changed = False
     for specification, verdicts in found.items():
         new = {verdict.name: _noted(verdict, source) for verdict, source in verdicts if source.strip()}
@@ -71,9 +74,11 @@ def updated(folder: Path, found: Found) -> Pages:
         changed |= entries | new != entries
         entries |= new
     if changed:
-        with suppress(OSError):
+        try:
             replace(folder / PROGRESS_FILE, json.dumps(pages, default=asdict, indent=1) + "\n")
-    return pages
+        except OSError:
+            return pages, False
+    return pages, True
 
 
 def _noted(verdict: Verdict, source: str) -> Entry:

@@ -152,6 +152,43 @@ class TestCheck:
         assert result.exit_code == 2
         assert "other.ipynb asks for nothing: it has no cells with tests." in result.stderr
 
+    @pytest.mark.parametrize("name", ["2-cross-entropy-Copy1.ipynb", "2-cross-entropy (1).ipynb"])
+    def test_a_copy_does_not_count_twice(self, learner: Learner, name: str) -> None:
+        for stem in (NOTEBOOKS[0], *NOTEBOOKS[2:]):
+            learner.notebook(stem).unlink()
+        (learner.folder / name).write_bytes(learner.notebook("2-cross-entropy").read_bytes())
+        learner.solves("2-cross-entropy")
+        path = f"my-backprop/{name}"
+        shown = f"'{path}'" if " " in name else path
+        note = f"Note: {path} is a copy of 2-cross-entropy.ipynb, and does not count. "
+        note += f"To check it all the same: `autograder check {shown}`.\n"
+        for verb in ("check", "progress"):
+            result = autograder(verb)
+            assert (result.exit_code, result.stderr) == (0, note)
+            assert lines(result)[-1] == "4 of 4 points. All right!"
+        result = autograder("check", path)
+        assert result.exit_code == 1 and lines(result)[-1].startswith("0 of 4 points")
+        learner.notebook("2-cross-entropy").unlink()
+        assert lines(autograder("progress"))[-1].startswith("0 of 4 points"), "alone it is no copy"
+
+    def test_a_notebook_of_a_like_name_counts(self, learner: Learner) -> None:
+        learner.notebook("3-batchnorm").rename(learner.folder / "2-cross-entropy 2.ipynb")
+        assert lines(autograder("progress"))[-1].startswith("0 of 44 points")
+
+    def test_where_progress_cannot_be_kept_it_says_so(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError("read-only")
+
+        learner.solves("2-cross-entropy")
+        monkeypatch.setattr("autograder.files.NamedTemporaryFile", refuse)
+        said = (
+            "Your progress is not kept, since the folder of this notebook cannot be written to. Work in a folder of your own."
+        )
+        assert f"  note: {said}" in lines(autograder("check", learner.notebook("2-cross-entropy")))
+        for _ in range(2):
+            told = lines(autograder("hint", "dlogits", learner.notebook("2-cross-entropy")))
+            assert "hint 1 of" in told[0] and told[-1] == f"  next: {said}"
+
     def test_other_notebooks_of_a_folder_are_left_alone(self, learner: Learner) -> None:
         learner.solves("2-cross-entropy")
         (learner.folder / "Untitled.ipynb").write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4}))
@@ -240,6 +277,8 @@ class TestHelp:
     def test_an_unknown_name_is_said_with_those_that_are_known(self, learner: Learner) -> None:
         result = autograder("hint", "dhello", learner.notebook("2-cross-entropy"))
         assert (result.exit_code, result.stderr) == (2, "Error: no notebook asks for `dhello`. They ask for dlogits.\n")
+        result = autograder("hint", "dcount")
+        assert (result.exit_code, result.stderr) == (2, "Error: no notebook asks for `dcount`. Did you mean `dcounts`?\n")
         assert "there are no hints for `training`" in autograder("hint", "training").stderr
 
     def test_a_model_answer_is_there_when_yours_is_right(self, learner: Learner) -> None:
@@ -253,6 +292,23 @@ class TestHelp:
         autograder("check", learner.notebook("3-batchnorm"))
         result = autograder("solution", "dhprebn", learner.notebook("3-batchnorm"))
         assert result.exit_code == 0 and "bnvar_inv" in result.output
+
+    def test_a_name_of_two_notebooks_is_that_of_the_one_at_work(self, learner: Learner) -> None:
+        first, second = learner.notebook(), learner.notebook("2-cross-entropy")
+        learner.writes({"dlogits": "dlogits = logits"}, "2-cross-entropy")
+        assert f"where: {second}" in autograder("hint", "dlogits").output
+        learner.writes({"dlogits": "dlogits = logits"})
+        os.utime(second, (1, 1))
+        assert f"where: {first}" in autograder("hint", "dlogits").output
+        os.utime(first, (0, 0))
+        assert f"where: {second}" in autograder("hint", "dlogits").output
+        told = lines(autograder("solution", "dlogits", "--anyway"))
+        assert "dlogits[range(n), Yb] -= 1" in told
+        assert told[-2:] == [
+            f"This is for {second}. `dlogits` is in another notebook too:",
+            f"  autograder solution dlogits {first}",
+        ]
+        assert "is in another notebook too" not in autograder("solution", "dprobs", "--anyway").output
 
     def test_model_answers_to_asks_are_there_too(self, tmp_path: Path) -> None:
         first = Learner(tmp_path / "asks", "bigrams")
@@ -279,6 +335,14 @@ class TestHelp:
         assert sorted(path.name for path in Path("other").glob("*.ipynb")) == [f"{name}.ipynb" for name in NOTEBOOKS]
         result = autograder("new", "other", "--assignment", "backprop")
         assert result.exit_code == 2 and "other is there already" in result.stderr
+
+    def test_new_quotes_a_path_with_blanks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        told = lines(autograder("new", "my course", "--assignment", "backprop"))
+        assert told[-2:] == [
+            "Open them with: jupyter lab 'my course'",
+            "Beside it, in a terminal: autograder watch 'my course'",
+        ]
 
     @pytest.mark.parametrize("verb", sorted(main.commands))
     def test_every_verb_has_help_with_an_example(self, verb: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autograder.course.cells import read_cells
-from autograder.course.reading import complaint, versions, whole_cells
+from autograder.course.reading import complaint, remedy, versions, whole_cells
 from autograder.errors import ContentError
 
 CELLS = [
@@ -51,11 +51,45 @@ def test_a_file_of_any_encoding_is_read(tmp_path: Path) -> None:
 
 
 def test_a_learner_is_told_what_a_file_is(tmp_path: Path) -> None:
-    (tmp_path / "a.ipynb").write_text("<html>")
-    with pytest.raises(
-        ContentError, match=r"a\.ipynb is not a notebook: it is a web page\. Open the notebook in JupyterLab and"
-    ):
-        read_cells(tmp_path / "a.ipynb")
+    path = tmp_path / "a.ipynb"
+    path.write_text("<html>")
+    with pytest.raises(ContentError) as raised:
+        read_cells(path)
+    advice = "Download the notebook itself: on GitHub, by the button `Download raw file`."
+    assert str(raised.value) == f"{path} is not a notebook: it is a web page. {advice}"
+
+
+FRESH = "If it is still open in JupyterLab, save it there. If not, `autograder new NAME` makes a folder with a fresh one."
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"PK\x03\x04", "Unpack it: the notebook is inside."),
+        (b'{"a": "\xfc"}', "Open it in a text editor, and save it with the encoding UTF-8."),
+        (
+            f'{{"a":\n{CONFLICT}}}'.encode(),
+            "In a text editor keep one of the two versions, and delete the lines that begin with `<<<<`, `====` and `>>>>`.",
+        ),
+        (b"", FRESH),
+        (TEXT[:-40].encode(), FRESH),
+        (b"%PDF-1.7", FRESH),
+        (b"{}", FRESH),
+    ],
+)
+def test_the_advice_works_for_what_the_file_is(content: bytes, advice: str, tmp_path: Path) -> None:
+    """JupyterLab opens none of them, so "save it again" would not."""
+    assert remedy(content, tmp_path / "a.ipynb") == advice
+
+
+def test_the_version_that_jupyterlab_has_kept_is_named(tmp_path: Path) -> None:
+    path, kept = tmp_path / "a.ipynb", tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb"
+    kept.parent.mkdir()
+    kept.write_text(TEXT)
+    path.write_text(TEXT[:-40])
+    assert remedy(path.read_bytes(), path) == f"JupyterLab has kept an earlier version: copy `{kept}` to `{path}`."
+    path.write_bytes(kept.read_bytes())
+    assert len(read_cells(path)) == 3
 
 
 @pytest.mark.parametrize("cut", range(0, len(TEXT), 7))

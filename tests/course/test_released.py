@@ -55,7 +55,10 @@ def test_what_is_no_notebook_is_said(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.ipynb").write_text(content)
     with pytest.raises(ContentError) as raised:
         read_cells(tmp_path / "a.ipynb")
-    said = "is JSON without the cells of a notebook. Open the notebook in JupyterLab and save it again under that name."
+    said = (
+        "is JSON without the cells of a notebook. If it is still open in JupyterLab, save it there. "
+        "If not, `autograder new NAME` makes a folder with a fresh one."
+    )
     assert str(raised.value) == f"{tmp_path / 'a.ipynb'} is not a notebook: it {said}"
 
 

@@ -104,6 +104,24 @@ def test_the_list_has_all_notebooks(terminal: Terminal) -> None:
     assert all(f"{name}.ipynb" in shown for name in NOTEBOOKS)
 
 
+def test_one_is_picked_from_the_list(terminal: Terminal) -> None:
+    shown = terminal.press("l", "then Enter")
+    assert re.search(r" 1 ✓ dlogprobs +2 ✓ dprobs +3 ✓ dcounts_sum_inv", shown)
+    assert re.search(r"26 ○ dC  ", shown) and "To go to one of them, type its number or its name, then Enter." in shown
+    assert "○ dW2: not attempted." in terminal.press("dW2\n", "dW2: not attempted")
+    terminal.press("l", "then Enter")
+    assert "✓ dlogprobs: right." in terminal.press("1\n", "dlogprobs: right")
+    terminal.press("l", "then Enter")
+    terminal.process.send("dhh\x7f")
+    assert "○ dh: not attempted." in terminal.press("\n", "dh: not attempted")
+    terminal.press("l", "then Enter")
+    assert "there is no `dcount` here. Did you mean `dcounts`?" in terminal.press("dcount\n", "there is no")
+    terminal.press("l", "then Enter")
+    assert "there is no `99` here. Press l for the list." in terminal.press("99\n", "there is no")
+    terminal.press("l", "then Enter")
+    terminal.press("n", "not attempted")  # a key is a key, until something is typed
+
+
 def test_a_reset_is_asked_for_twice(terminal: Terminal, learner: Learner) -> None:
     learner.writes({"dcounts": "dcounts = 1"})
     terminal.until("dcounts: wrong")
@@ -130,6 +148,15 @@ def test_a_file_that_is_no_notebook_is_said_and_watched_on(terminal: Terminal, l
     terminal.until("dcounts: not attempted")  # what was there before
     learner.solves("3-batchnorm")
     assert "10 of 44 points" in terminal.until("dhprebn: right")
+
+
+def test_a_copy_is_not_judged_beside_its_original(terminal: Terminal, learner: Learner) -> None:
+    copy = learner.folder / "3-batchnorm-Copy1.ipynb"
+    copy.write_bytes(learner.notebook("3-batchnorm").read_bytes())
+    shown = terminal.until("is a copy of")
+    assert "3-batchnorm-Copy1.ipynb is a copy of 3-batchnorm.ipynb, and is not judged here. Work in one of them:" in shown
+    assert f"to watch the copy, `autograder watch {copy}`." in shown and "10 of 44 points" in shown
+    copy.unlink()
 
 
 def test_q_ends_it(terminal: Terminal) -> None:

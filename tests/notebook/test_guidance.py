@@ -257,6 +257,17 @@ def test_there_are_35_gradients_with_hints() -> None:
     assert [len(every(notebook)) for notebook in NOTEBOOKS] == [26, 1, 1, 7]
 
 
+def test_where_progress_cannot_be_kept_the_first_check_says_so(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("autograder.files.NamedTemporaryFile", refuse)
+    here.run(here.solutions[NAME])
+    said = "\n  note: Your progress is not kept, since the folder of this notebook cannot be written to. "
+    assert f"{said}Work in a folder of your own.\n" in checked(here)
+    assert said not in checked(here)
+
+
 QUOTES = r"^the name of the gradient goes in quotes"
 NAMES = {
     "not in quotes": ("dprobs", QUOTES),

@@ -124,10 +124,10 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("read-only")
 
-    write_entries(tmp_path, {FORWARD: [(RIGHT, "da = 1")]})
+    assert write_entries(tmp_path, {FORWARD: [(RIGHT, "da = 1")]})
     before = (tmp_path / PROGRESS_FILE).read_bytes()
     monkeypatch.setattr(operation, refuse)
-    write_entries(tmp_path, {FORWARD: [(WRONG, "dx = 2")]})
+    assert not write_entries(tmp_path, {FORWARD: [(WRONG, "dx = 2")]})
     monkeypatch.undo()
     assert os.listdir(tmp_path) == [PROGRESS_FILE]
     assert (tmp_path / PROGRESS_FILE).read_bytes() == before
