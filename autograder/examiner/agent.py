@@ -282,11 +282,11 @@ class Agent:
         """What is known of a function without a call."""
         return vars(NotebookWorkspace(self.shell.names).function(by))
 
-    def call(self, by: str, arguments: dict[str, Any], counted: bool) -> dict[str, Any]:
-        """Calls a function with copies of these arguments."""
+    def call(self, by: str, arguments: dict[str, Any], by_position: bool, counted: bool) -> dict[str, Any]:
+        """Calls a function with copies of these arguments, by their names or in this order."""
 
         def run() -> Replay:
-            self.stopped = NotebookWorkspace(self.shell.names).call(by, arguments)
+            self.stopped = NotebookWorkspace(self.shell.names).call(by, arguments, by_position)
             return self.stopped
 
         return self._replay(run, counted)
@@ -296,10 +296,11 @@ class Agent:
         names = self.shell.names
         return self._replay(lambda: run_answer(Call(**call), parsed.parse_cell(code), names), counted=False)
 
-    def locals(self, code: str, by: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def locals(self, code: str, by: str, arguments: dict[str, Any], by_position: bool) -> dict[str, Any]:
         """The local names of a function at the end of its last call."""
+        workspace = NotebookWorkspace(self.shell.names)
         with self._running():
-            self.local = NotebookWorkspace(self.shell.names).locals_of(parsed.parse_cell(code), by, arguments, self.stopped)
+            self.local = workspace.locals_of(parsed.parse_cell(code), by, arguments, self.stopped, by_position)
         return {name: _plain(value) for name, value in self.local.items() if isinstance(name, str)}
 
     def _replay(self, run: Callable[[], Replay], counted: bool) -> dict[str, Any]:

@@ -50,7 +50,14 @@ SHAPES: dict[str, Fields] = {
     "values": {},
     "give": {},
     "replay": REPLAY,
-    "function": {"parameters": tuple, "is_blank": bool, "kind": str},
+    "function": {
+        "parameters": tuple,
+        "is_blank": bool,
+        "kind": str,
+        "optional": tuple,
+        "starred": str,
+        "by_position": bool,
+    },
     "call": REPLAY,
     "answer": REPLAY,
     "locals": {},
@@ -398,14 +405,15 @@ class RemoteWorkspace:
 
     def function(self, by: str) -> FunctionInfo:
         answer = self.student.ask("function", by=by)
-        parameters = tuple(name for name in answer["parameters"] if type(name) is str)
-        return FunctionInfo(parameters, answer["is_blank"], answer["kind"])
+        parameters, optional = (tuple(filter(_is_name, answer[key])) for key in ("parameters", "optional"))
+        starred = answer["starred"] if _is_name(answer["starred"]) else ""
+        return FunctionInfo(parameters, answer["is_blank"], answer["kind"], optional, starred, answer["by_position"])
 
-    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
+    def call(self, by: str, arguments: Mapping[str, Any], by_position: bool = False) -> Replay:
         for name, given, replay in self.student.called:  # one call serves all gradients that it returns
-            if name == by and given.keys() == arguments.keys() and all(given[key] is arguments[key] for key in given):
+            if name == by and list(given) == list(arguments) and all(given[key] is arguments[key] for key in given):
                 return replay  # type: ignore[no-any-return]
-        replay = self._replay("call", by=by, arguments=dict(arguments), about=("", by))
+        replay = self._replay("call", by=by, arguments=dict(arguments), by_position=by_position, about=("", by))
         self.student.called.append((by, arguments, replay))
         return replay
 
@@ -414,8 +422,10 @@ class RemoteWorkspace:
             return Replay(MISSING, self.spent[cell.source], unfinished=True)
         return self._asked("answer", code=cell.code, call=vars(call))[0]
 
-    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
-        answer = self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments))
+    def locals_of(
+        self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay, by_position: bool = False
+    ) -> dict[str, Any]:
+        answer = self.student.ask("locals", code=cell.code, by=by, arguments=dict(arguments), by_position=by_position)
         return {name: value for name, value in answer.items() if _is_name(name)}
 
     def beside(self, local: Mapping[str, Any]) -> RemoteWorkspace:

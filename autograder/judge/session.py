@@ -151,6 +151,11 @@ class Session:
         """The run that last bound or changed `name`, in a cell that still does."""
         return next((run for run in reversed(self.runs) if run.current and name in run.cell.touches), None)
 
+    def maker(self, name: str) -> parsed.ParsedCell | None:
+        """The cell that last bound or changed `name`; None where none was seen."""
+        run = self.answering(name)
+        return run.cell if run else None
+
     def has_run(self, id: str) -> bool:
         """Whether the cell of this id was run and does something."""
         return any(run.current and run.id == id and run.cell.statements for run in self.runs)

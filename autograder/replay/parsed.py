@@ -144,6 +144,11 @@ def made(node: ast.stmt) -> set[str]:
     return stored - read - changed
 
 
+def touched(node: ast.stmt) -> frozenset[str]:
+    """The names that a statement, also in a function, binds, stores into, passes as `out`, or calls an in-place method of."""
+    return frozenset(name for child in _own(node) for name in _touched(child))
+
+
 def going_on(tree: ast.AST) -> frozenset[str]:
     """The names that a cell changes, as by `+=`, before it gives them a value: it goes on from those of the notebook."""
     bound, found = set[str](), set[str]()
@@ -166,8 +171,7 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
 
 def _statement(node: ast.stmt) -> Statement:
     code = compile(ast.Module([node], []), "<your cell>", "exec", optimize=1)  # without assertions
-    touches = frozenset(name for child in _own(node) for name in _touched(child))
-    return Statement(code, frozenset(made(node)), touches & names_in(code))
+    return Statement(code, frozenset(made(node)), touched(node) & names_in(code))
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:

@@ -218,18 +218,29 @@ def run_cell(
     return Replay(names.get(name, MISSING), error, given.changed(), unfinished)
 
 
-def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], namespace: Mapping[str, Any]) -> Replay:
-    """What a student's function returns for copies of these arguments. It reads copies of the notebook's values."""
+def run_function(
+    function: Callable[..., Any], arguments: Mapping[str, Any], namespace: Mapping[str, Any], by_position: bool = False
+) -> Replay:
+    """What a student's function returns for copies of these arguments, which are passed by their names or in this order.
+
+    It reads copies of the notebook's values.
+    """
     given = _Given(arguments)
     function = Scratch(namespace).copied(function)
+    passed = partial(function, *given.values.values()) if by_position else partial(function, **given.values)
     answers: list[Any] = [MISSING]
-    error = attempt(lambda: answers.append(function(**given.values)))
+    error = attempt(lambda: answers.append(passed()))
     frames = traceback.walk_tb(error.__traceback__) if error else ()
     return Replay(answers[-1], error, given.changed(), lines={frame.f_code.co_name: line for frame, line in frames})
 
 
 def locals_of(
-    cell: ParsedCell, by: str, arguments: Mapping[str, Any], namespace: Mapping[str, Any], error: BaseException | None
+    cell: ParsedCell,
+    by: str,
+    arguments: Mapping[str, Any],
+    namespace: Mapping[str, Any],
+    error: BaseException | None,
+    by_position: bool = False,
 ) -> dict[str, Any]:
     """The local names of the function `by`, which the cell defines, when it returns or when it stops with this `error`.
 
@@ -247,7 +258,7 @@ def locals_of(
             node.decorator_list = []  # their effects belong to the first run
             names = {**namespace, KEEP: kept.update}
             exec(compile(ast.fix_missing_locations(ast.Module([node], [])), "<your function>", "exec"), names)
-            run_function(names[by], arguments, names)
+            run_function(names[by], arguments, names, by_position)
     return kept
 
 

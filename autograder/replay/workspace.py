@@ -16,14 +16,19 @@ from autograder.tape.cases import Case
 
 @dataclass(frozen=True)
 class FunctionInfo:
-    """What is known of a function without a call: its parameters, and whether its body does nothing at all.
+    """What is known of a function without a call: the names of its parameters, and whether its body does nothing at all.
 
-    `kind` is the name of its type if the value is no function, and empty otherwise.
+    `kind` is the name of its type if the value is no function, and empty otherwise. `optional` are the parameters with a
+    default, `starred` is the one that takes all further values, as `args` in `*args`, and `by_position` says that some values
+    can only be passed so.
     """
 
     parameters: tuple[str, ...] = ()
     is_blank: bool = False
     kind: str = ""
+    optional: tuple[str, ...] = ()
+    starred: str = ""
+    by_position: bool = False
 
 
 class Workspace(Protocol):
@@ -41,13 +46,15 @@ class Workspace(Protocol):
     def function(self, by: str) -> FunctionInfo:
         """What is known of the function of this name."""
 
-    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
-        """What the function of this name returns for copies of these arguments."""
+    def call(self, by: str, arguments: Mapping[str, Any], by_position: bool = False) -> Replay:
+        """What the function of this name returns for copies of these arguments, by their names or in this order."""
 
     def answer(self, call: Call, cell: ParsedCell) -> Replay:
         """What an answer that is no gradient comes to."""
 
-    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
+    def locals_of(
+        self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay, by_position: bool = False
+    ) -> dict[str, Any]:
         """The local names of the function `by`, which the cell defines, at the end of the call that gave this replay."""
 
     def beside(self, local: Mapping[str, Any]) -> Workspace:
@@ -71,18 +78,29 @@ class NotebookWorkspace:
         code = getattr(function, "__code__", None)
         is_blank = code is not None and not code.co_names and code.co_nlocals == code.co_argcount
         try:
-            return FunctionInfo(tuple(inspect.signature(function).parameters), is_blank)
+            parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
             return FunctionInfo((), is_blank)
+        named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        starred = next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), "")
+        return FunctionInfo(
+            tuple(each.name for each in named),
+            is_blank,
+            optional=tuple(each.name for each in named if each.default is not each.empty),
+            starred=starred,
+            by_position=bool(starred) or any(each.kind is each.POSITIONAL_ONLY for each in named),
+        )
 
-    def call(self, by: str, arguments: Mapping[str, Any]) -> Replay:
-        return run_function(self.names[by], arguments, self.names)
+    def call(self, by: str, arguments: Mapping[str, Any], by_position: bool = False) -> Replay:
+        return run_function(self.names[by], arguments, self.names, by_position)
 
     def answer(self, call: Call, cell: ParsedCell) -> Replay:
         return run_answer(call, cell, self.names)
 
-    def locals_of(self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
-        return locals_of(cell, by, arguments, self.names, replay.error)
+    def locals_of(
+        self, cell: ParsedCell, by: str, arguments: Mapping[str, Any], replay: Replay, by_position: bool = False
+    ) -> dict[str, Any]:
+        return locals_of(cell, by, arguments, self.names, replay.error, by_position)
 
     def beside(self, local: Mapping[str, Any]) -> NotebookWorkspace:
         return NotebookWorkspace({**self.names, **local})

@@ -152,6 +152,19 @@ ROWS: dict[str, Row] = {
     "a stream of another cell": Row(f"print('later', file=kept)\n{RIGHT}"),
     "the process's own output": Row(f"import os\nos.write(2, b'bytes\\n')\n{RIGHT}\n{AWAITED}"),
     "no output of the one before": Row(RIGHT),
+    "a function by position": Row(BACKWARD.replace("X, W", "*args").replace("    h", "    X, W = args\n    h", 1)),
+    "a function with other names": Row(BACKWARD.replace("X, W", "x, w").replace("    h", "    X, W = x, w\n    h", 1)),
+    "a function that reads the rows from outside": Row(
+        BACKWARD.replace("h.numel()", "(2 * n)"),
+        "`n` is 4, from outside of `backward`. So `backward` works on this minibatch, but is wrong on another one of 8 rows.",
+    ),
+    "a function that reads them from another cell": Row(
+        f"rows = n\n{BACKWARD.replace('h.numel()', '(2 * rows)')}", "next: Begin `backward` with `rows = X.shape[0]`."
+    ),
+    "a function without one of its parameters": Row(
+        BACKWARD.replace("X, W", "W"), "The parameter `X` is missing from the first line of `backward`."
+    ),
+    "the rows from another cell": Row("dy = dz * (1 - z**2) * n / rows", "`rows` is 4 there too, from another cell."),
     "a function that logs": Row(
         BACKWARD.replace("    h =", "    logging.warning('called')\n    print('called', file=kept)\n    h =")
     ),

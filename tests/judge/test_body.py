@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from textwrap import indent
 
 import pytest
 
+from autograder.course.questions import Question
+from autograder.judge.judging import EXAM, PRACTICE, Effort, judge
+from autograder.judge.kinds import claim
 from autograder.verdict import Mistake, Outcome, Verdict
 from scripts.submissions import ANOTHER_BACKWARD
 from tests.support.lesson import Lesson
@@ -126,7 +130,7 @@ STOPS = {
     "a line of several lines": (
         "dh = dlogits @ W2.T",
         "for i in range(3):\n        dh = dlogits @ W3 @ W4\n",
-        "It stops at `for i in range(3):`.",
+        "It stops at `dh = dlogits @ W3 @ W4`.",
         M.STOPS,
     ),
     "a helper": (
@@ -151,6 +155,219 @@ def test_to_stop_is_no_way_to_mend_a_line(judged: Judged) -> None:
     """`+=` stops before it spoils what is right already, and so it is not what the line should have been."""
     verdict = judged("dlogits /= n", "dlogits /= n\n    dlogits = dlogits[:, :3]")
     assert "overwrites what was there" not in verdict.diagnosis
+
+
+N = "    n = Xb.shape[0]\n"
+FIRST_LINE = "def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):\n"
+OTHERS = "def backward(X, Y, emb, w1, bias1, w2, bias2, gain, bias):\n"
+ORDER = "    Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias = {}\n"
+UNPACKED = ORDER.format("X, Y, emb, w1, bias1, w2, bias2, gain, bias")
+
+OUTSIDE = {
+    "the notebook's n": ("", N, "", "`n` is 32, from outside of `backward`.", "Begin `backward` with `n = Xb.shape[0]`."),
+    "n under other names": (
+        "",
+        FIRST_LINE,
+        OTHERS + UNPACKED,
+        "`n` is 32, from outside of `backward`.",
+        "Begin `backward` with `n = X.shape[0]`.",
+    ),
+    "n by default": (
+        "",
+        FIRST_LINE,
+        FIRST_LINE.replace("bnbias)", "bnbias, n=n)"),
+        "`n` is 32, from outside of `backward`.",
+        "Begin `backward` with `n = Xb.shape[0]`.",
+    ),
+    "a number that is made of n": (
+        "batch_size = n",
+        N,
+        "    n = batch_size\n",
+        "`batch_size` is 32, from outside of `backward`.",
+        "Begin `backward` with `batch_size = Xb.shape[0]`.",
+    ),
+    "a number that is as large": (
+        "BATCH = 32",
+        N,
+        "    n = BATCH\n",
+        "`BATCH` is 32, from outside of `backward`.",
+        "Begin `backward` with `BATCH = Xb.shape[0]`.",
+    ),
+    "a shape": (
+        "looked_up = C[Xb]\nB, T, E = looked_up.shape",
+        N,
+        "    n = B\n",
+        "`B` is 32, from outside of `backward`.",
+        "Begin `backward` with `B = Xb.shape[0]`.",
+    ),
+    "an object": (
+        "import types\nconfig = types.SimpleNamespace(lr=0.1, n=32)",
+        N,
+        "    n = config.n\n",
+        "`config.n` is 32, from outside of `backward`.",
+        "Use `Xb.shape[0]` in the place of `config.n`.",
+    ),
+    "what a helper reads": (
+        "def mean_of(x):\n    return x / n",
+        "dlogits /= n",
+        "dlogits = mean_of(dlogits)",
+        "`n` is 32, from outside of `backward`.",
+        "Begin `backward` with `n = Xb.shape[0]`.",
+    ),
+    "a tensor": (
+        "index = Xb.flatten()",
+        "index_add_(0, Xb.flatten(),",
+        "index_add_(0, index,",
+        "`index` is the notebook's own, from outside of `backward`.",
+        "Work out `index` in `backward`, from what it is given.",
+    ),
+    "a line of the forward pass": (
+        "",
+        "    logits = h @ W2 + b2\n",
+        "",
+        "`logits` is the notebook's own, from outside of `backward`.",
+        "Work out `logits` in `backward`, from what it is given.",
+    ),
+    "a list of parameters": (
+        "",
+        "embcat = C[Xb]",
+        "embcat = parameters[0][Xb]",
+        "`parameters[0]` is the notebook's own, from outside of `backward`.",
+        "Use the parameter `C` of `backward` in the place of `parameters[0]`.",
+    ),
+    "a number that is written there": (
+        "",
+        "dlogits /= n",
+        "dlogits /= 32",
+        "`32` is written into `backward`, where the number of rows belongs.",
+        "Work it out from the minibatch itself: `Xb.shape[0]`.",
+    ),
+    "a number that is made of it": (
+        "",
+        "n / (n - 1) * bnraw",
+        "n / 31 * bnraw",
+        "`31` is written into `backward`, where the number of rows less 1 belongs.",
+        "Work it out from the minibatch itself: `Xb.shape[0]`.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "old", "new", "told", "step"), OUTSIDE.values(), ids=OUTSIDE)
+@pytest.mark.parametrize("effort", [PRACTICE, EXAM], ids=["check", "grade"])
+def test_what_fits_this_minibatch_only_is_said_first(
+    here: Lesson, judged: Judged, effort: Effort, before: str, old: str, new: str, told: str, step: str
+) -> None:
+    here.run(before)
+    judged(old, new, source=here.solutions[BY].replace(N, "") if old == FIRST_LINE else "")
+    verdict = judge(claim(here.session, Question("dC", BY)), effort)
+    assert verdict.outcome is Outcome.WRONG
+    assert re.fullmatch(
+        re.escape(f"{told} So `backward` works on this minibatch, but ") + r"(stops|is wrong) on another one of \d+ rows\.",
+        verdict.diagnosis,
+    )
+    assert (verdict.next_step, verdict.mistake) == (step, M.BATCH)
+
+
+@pytest.mark.parametrize("before", ["", "units = 32\n"])
+def test_what_is_as_large_by_chance_is_no_cause(here: Lesson, judged: Judged, before: str) -> None:
+    """The eps is what is wrong: that the function reads a 32 besides, or has one written into it, makes no difference."""
+    here.run(before)
+    verdict = judged("+ 1e-5) ** -0.5", "+ 0 * (units if 'units' in globals() else 32)) ** -0.5")
+    assert verdict.diagnosis.endswith("In `backward`, `bnvar_inv` is not what the forward pass gives.")
+
+
+SIGNATURES = {
+    "other names": OTHERS + UNPACKED,
+    "starred": f"def backward(*args):\n{ORDER.format('args')}",
+    "starred in part": f"def backward(Xb, Yb, *weights):\n{ORDER.format('Xb, Yb, *weights')}",
+    "by position only": FIRST_LINE.replace("):", ", /):"),
+    "a default": FIRST_LINE.replace("):", ", eps=1e-5):"),
+    "a default of a name of the notebook": FIRST_LINE.replace("):", ", vocab_size=1):"),
+    "an extra keyword": FIRST_LINE.replace("):", ", *, lr=0.1, **more):"),
+    "some other names": FIRST_LINE.replace("bngain, bnbias", "gain, bias") + "    bngain, bnbias = gain, bias\n",
+}
+
+
+@pytest.mark.parametrize("line", SIGNATURES.values(), ids=SIGNATURES)
+@pytest.mark.parametrize("name", ["dC", "dW2", "dbnbias"])
+def test_parameters_are_bound_by_position_where_their_names_are_others(judged: Judged, line: str, name: str) -> None:
+    verdict = judged(FIRST_LINE, line, name)
+    assert verdict.outcome is Outcome.RIGHT, verdict
+    assert len(verdict.notes) == 1
+
+
+def test_a_mapping_may_have_the_function_s_own_names(here: Lesson, judged: Judged) -> None:
+    own = "    return dict(demb=dC, w1=dW1, bias1=db1, w2=dW2, bias2=db2, gain=dbngain, dbias=dbnbias)"
+    source = here.solutions[BY].replace(RETURN, own)
+    for name in ("dC", "dW1", "dbnbias"):
+        assert judged(FIRST_LINE, OTHERS + UNPACKED, name, source).outcome is Outcome.RIGHT
+
+
+def test_another_order_is_right_and_told(judged: Judged) -> None:
+    verdict = judged(FIRST_LINE, "def backward(C, W1, b1, W2, b2, bngain, bnbias, Xb, Yb):\n")
+    assert verdict.outcome is Outcome.RIGHT
+    assert verdict.notes[1:] == (
+        "Other cells may call it by position, as `backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias)`: "
+        "keep that order in its first line.",
+    )
+
+
+WHOLE = "`backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias)`"
+BACK = "Put the first line back: `def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):`."
+ADD = "Add {}: `def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):`."
+UNFIT = "The first line of `backward` does not fit the call: by position it gets 9 values, in this order."
+UNCALLABLE = {
+    "one is missing": (
+        "def backward(Xb, Yb, C, W1, b1, W2, b2, bngain):\n",
+        ("The parameter `bnbias` is missing from the first line of `backward`.", "", "", ADD.format("it")),
+    ),
+    "two are missing": (
+        "def backward(Yb, C, W1, b1, W2, b2, bnbias):\n",
+        ("The parameters `Xb` and `bngain` are missing from the first line of `backward`.", "", "", ADD.format("them")),
+    ),
+    "a list": ("def backward(Xb, Yb, parameters):\n", (UNFIT, "`backward(Xb, Yb, parameters)`", WHOLE, BACK)),
+    "one too many": (
+        "def backward(X, Y, C, W1, b1, W2, b2, bngain, bnbias, lr):\n",
+        (UNFIT, "`backward(X, Y, C, W1, b1, W2, b2, bngain, bnbias, lr)`", WHOLE, BACK),
+    ),
+    "in another order": (
+        "def backward(C, X, Y, *rest):\n",
+        (UNFIT, "`backward(C, X, Y, *rest)`", WHOLE, BACK),
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "told"), UNCALLABLE.values(), ids=UNCALLABLE)
+@pytest.mark.parametrize("name", ["dC", "dbnbias"])
+def test_a_first_line_that_does_not_fit_is_described(judged: Judged, line: str, told: tuple[str, ...], name: str) -> None:
+    verdict = judged(FIRST_LINE, line, name)
+    assert verdict.outcome is Outcome.COULD_NOT_TELL
+    assert (verdict.diagnosis, verdict.seen, verdict.expected, verdict.next_step) == told
+
+
+RETURN = "    return dC, dW1, db1, dW2, db2, dbngain, dbnbias"
+RETURNED = {
+    "the loss too": (
+        RETURN.replace("return", "return 1.0,"),
+        "`backward` returns 8 values, and there are 7 gradients.",
+        "type `tuple` of length 8",
+    ),
+    "too few": (RETURN.replace(", dbnbias", ""), "`backward` does not return them all.", "type `tuple` of length 6"),
+    "other keys": ("    return dict(a=dC, b=dW1)", "`backward` does not return them all.", "type `dict` with the keys a, b"),
+}
+
+
+@pytest.mark.parametrize(("line", "diagnosis", "seen"), RETURNED.values(), ids=RETURNED)
+def test_what_is_returned_in_another_form_is_described(judged: Judged, line: str, diagnosis: str, seen: str) -> None:
+    verdict = judged(RETURN, line)
+    assert (verdict.outcome, verdict.diagnosis, verdict.seen) == (Outcome.WRONG, diagnosis, seen)
+    assert verdict.expected == "7 gradients, of C, W1, b1, W2, b2, bngain, bnbias, in this order"
+    assert verdict.next_step == "End `backward` with `return dC, dW1, db1, dW2, db2, dbngain, dbnbias`."
+
+
+def test_dots_that_are_returned_are_no_answer_yet(judged: Judged) -> None:
+    verdict = judged("return dC,", "return ...,")
+    assert (verdict.outcome, verdict.diagnosis) == (Outcome.NOT_ATTEMPTED, "`backward` returns `...` for it.")
 
 
 WRAPPED = {

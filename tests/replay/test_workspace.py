@@ -29,6 +29,16 @@ class Layer:
     def __init__(self, width): pass
 
 number = 5
+
+def starred(x, *others):
+    return others
+
+def slashed(x, y=2.0, /):
+    z = x * y
+    return z
+
+def lenient(x, *, lr=0.1, **more):
+    return x * lr
 """
 
 
@@ -46,7 +56,10 @@ def notebook() -> NotebookWorkspace:
         ("blank", FunctionInfo(("x",), True)),
         ("todo", FunctionInfo(("x",))),
         ("Layer", FunctionInfo(("width",))),
-        ("half", FunctionInfo(("x", "y"))),
+        ("half", FunctionInfo(("x", "y"), optional=("y",))),
+        ("starred", FunctionInfo(("x",), starred="others", by_position=True)),
+        ("slashed", FunctionInfo(("x", "y"), optional=("y",), by_position=True)),
+        ("lenient", FunctionInfo(("x", "lr"), optional=("lr",))),
         ("built", FunctionInfo()),
         ("number", FunctionInfo(kind="int")),
     ],
@@ -62,6 +75,16 @@ def test_a_call_gives_what_the_function_returns_and_leaves_the_arguments(noteboo
     assert replay.error is None
     assert isinstance(notebook.call("todo", {"x": x}).error, NotImplementedError)
     assert x.tolist() == [1, 1]
+
+
+def test_a_call_by_position_goes_by_the_order_of_the_arguments(notebook: NotebookWorkspace) -> None:
+    arguments = {"a": torch.ones(2), "b": torch.full((2,), 5.0)}
+    assert notebook.call("slashed", arguments, by_position=True).answer.tolist() == [5, 5]
+    assert notebook.call("starred", arguments, by_position=True).answer[0].tolist() == [5, 5]
+    assert isinstance(notebook.call("slashed", arguments).error, TypeError)
+    replay = notebook.call("slashed", arguments, by_position=True)
+    local = notebook.locals_of(parsed.parse_cell(SOURCE), "slashed", arguments, replay, by_position=True)
+    assert {name: value.tolist() for name, value in local.items()} == {"x": [1, 1], "y": [5, 5], "z": [5, 5]}
 
 
 def test_the_local_names_of_a_call_can_be_had(notebook: NotebookWorkspace) -> None:

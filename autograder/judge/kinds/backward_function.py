@@ -1,14 +1,15 @@
 """The kind of question whose answer is a function: one gradient of those that a whole backward pass returns.
 
-The function takes the batch and the leaves by their names, and returns the gradients of the leaves it takes, in that
-order, or as a mapping by name. It is called on other parameters and other numbers of rows too. Where it is wrong, its
-*body* says why: the first of its variables that is off.
+The function takes the batch and the leaves, and returns the gradients of the leaves it takes, in that order, or as a mapping
+by name. It is called by name where its parameters have the notebook's names, and else by position, as other cells call it. The
+cases have other parameters and other numbers of rows too. Where it is wrong, its *body* says why: the first of its variables
+that is off.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,14 +24,20 @@ from autograder.judge.comparison import Difference
 from autograder.judge.judging import Attempt, Effort, missing
 from autograder.judge.kinds.gradient import Gradient, names_of, rounding, tape_for, units
 from autograder.judge.kinds.gradient_answer import GradientAnswer, compare, downstream
+from autograder.judge.outside import Fixed, Trial
 from autograder.judge.session import Session
-from autograder.judge.wording import differs, first_line, notes
-from autograder.replay.parsed import ParsedCell, from_tree, parse_tree
+from autograder.judge.wording import differs, first_line, listed, notes
+from autograder.replay.parsed import ParsedCell, from_tree, mentioned, parse_tree, touched
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.replay.workspace import FunctionInfo, Workspace
 from autograder.tape.cases import Case, Reference, whole_cases, whole_references
 from autograder.tape.tape import State, Tape
 from autograder.verdict import Cause, Mistake, Outcome, Verdict
+
+ABOUT_VALUES = (RuntimeError, IndexError, ValueError)
+"""Errors that a wrong value may be the reason of, such as one of another shape."""
+FEW = 10
+"""Keys that are listed of what a function returns."""
 
 
 @dataclass(frozen=True)
@@ -74,38 +81,63 @@ class BackwardFunction:
     def function(self) -> FunctionInfo:
         return self.session.workspace.function(self.by)
 
+    @cached_property
+    def order(self) -> list[str]:
+        """What a whole backward pass takes: the tensors of the batch, then the leaves in the order in which they were made."""
+        batch = [name for name in self.tape.batch if isinstance(self.tape.given[name], Tensor)]
+        made = [name for name in self.session.namespace if name in self.tape.leaves and name not in batch]
+        return [*batch, *made, *(name for name in self.tape.leaves if name not in {*batch, *made})]
+
+    @cached_property
+    def passed(self) -> Passed | None:
+        """How the function is called; None where it cannot be."""
+        return passed_to(self.function, self.order, self.tape)
+
     @property
     def leaves(self) -> list[str]:
         """The leaves that the function takes, in this order: it has to return the gradient of each."""
-        return [parameter for parameter in self.function.parameters if parameter in self.tape.leaves]
+        return [name for name in (self.passed.names if self.passed else ()) if name in self.tape.leaves]
+
+    @property
+    def lacking(self) -> list[str]:
+        """What a whole backward pass takes and the function does not, and reads from outside all the same."""
+        reads = from_tree("", ast.Module(self._definition(), [])).reads
+        return [name for name in self.order if name in reads and name not in (self.passed.names if self.passed else ())]
 
     def missing(self) -> Verdict | None:
         if verdict := missing(self.session, self.question, names_of(self.session), is_replayed=False):
             return verdict
-        takes = self.function.parameters
-        if self.variable not in takes or not self.tape.given.keys() >= set(takes):
-            return not_callable(self.question, self.function)
+        if self.passed is None:
+            return not_callable(self.question, self.function, self.order)
+        if lacking := self.lacking or [self.variable] * (self.variable not in self.passed.names):
+            return lacks(self.question, lacking, self.order)
         return None
 
     def cases(self, effort: Effort) -> Iterable[Case]:
         return whole_cases(self.tape, effort.seed, effort.own, effort.resampled)
 
     def run(self, case: Case) -> Attempt[Case]:
-        replay = self.session.workspace.call(self.by, self._arguments(case))
-        return Attempt(case, replay, _picked(replay.answer, self.variable, self.leaves))
+        replay = self.session.workspace.call(self.by, self._arguments(case), self._passed.by_position)
+        return Attempt(case, replay, self._picked(replay.answer))
 
     def stopped(self, attempt: Attempt[Case]) -> Verdict | None:
         name, case, replay = self.question.name, attempt.case, attempt.replay
         if isinstance(replay.error, NotImplementedError) or (replay.answer is None and self.function.is_blank):
             return replace(wording.not_attempted(self.by), name=name)
         if replay.error is not None:
-            body = self._body(case, replay)
-            return stopped(self.question, replay.error, body.written(case) or body.cause_of_stop(replay), case, self.tape)
+            if cause := self._fixed(case):
+                return on_other_rows(self.question, cause, case, first_line(replay.error))
+            return stopped(self.question, replay.error, self._body(case, replay).cause_of_stop(replay), case, self.tape)
         if replay.answer is None:
             return returns_nothing(self.question)
-        if attempt.answer is None:
-            return returns_none(self.question)
-        return incomplete(self.question, replay.answer, self.leaves) if attempt.answer is MISSING else None
+        if attempt.answer is None or attempt.answer is Ellipsis:
+            return returns_none(self.question, "None" if attempt.answer is None else "`...`")
+        if attempt.answer is not MISSING:
+            return None
+        missing = [name for name in self.order if name not in self._passed.names]
+        if isinstance(replay.answer, list | tuple) and len(replay.answer) == len(self.leaves) + len(missing):
+            return lacks(self.question, missing, self.order)
+        return incomplete(self.question, replay.answer, self.leaves)
 
     def reference(self, case: Case) -> Reference:
         return whole_references(self.tape, case)[self.variable]
@@ -114,11 +146,16 @@ class BackwardFunction:
         return compare(answer, reference)
 
     def wrong(self, attempt: Attempt[Case], difference: Difference) -> Verdict:
+        if cause := self._fixed(attempt.case):
+            verdict = on_other_rows(self.question, cause, attempt.case)
+            seen = differs(self.question.name, difference, attempt.replay, "")
+            return replace(seen, diagnosis=verdict.diagnosis, next_step=verdict.next_step, mistake=verdict.mistake)
         return wrong(self.question, difference, self._why_wrong(attempt), attempt.replay, attempt.case)
 
     def right(self, agreed: Sequence[tuple[Attempt[Case], Reference]], with_remarks: bool) -> Verdict:
         replay = agreed[-1][0].replay if agreed else Replay(MISSING)
-        return right(self.question, replay, rounding(units(agreed)))
+        is_permuted = not self._passed.by_position and self._passed.names != tuple(self.order[: len(self._passed.names)])
+        return right(self.question, replay, rounding(units(agreed)), self.order if is_permuted else ())
 
     def hints(self) -> Sequence[str]:
         return self._gradient.hints()
@@ -135,28 +172,95 @@ class BackwardFunction:
         body = self._body(attempt.case, attempt.replay)
         swapped = mistaken_for(attempt.answer, {leaf: truth[leaf].exact for leaf in self.tape.leaves if leaf != self.variable})
         inside = None if swapped and body.is_right(self.variable) else body.cause(self.variable, attempt.answer)
-        return body.written(attempt.case) or inside or swapped
+        return inside or swapped
+
+    @property
+    def _passed(self) -> Passed:
+        assert self.passed is not None  # or else it was missing
+        return self.passed
+
+    def _picked(self, answer: Any) -> Any:
+        """The gradient of the variable from all that the function returned."""
+        variable, leaves = self.variable, self.leaves
+        if isinstance(answer, Mapping):
+            name = self._passed.own[variable]
+            keys = (variable, f"d{variable}", name, f"d{name}")
+            return next((answer[key] for key in keys if key in answer), MISSING)
+        if isinstance(answer, list | tuple) and len(answer) == len(leaves):
+            return answer[leaves.index(variable)]
+        return answer if leaves == [variable] else MISSING
 
     def _arguments(self, case: Case) -> dict[str, Any]:
-        return {name: case.state[name] for name in self.function.parameters}
+        return {name: case.state[name] for name in self._passed.names}
+
+    @property
+    def _cell(self) -> ParsedCell:
+        """The cell that defines the function; an empty one if it was not seen."""
+        return self.session.maker(self.by) or ParsedCell("", ())
+
+    def _definition(self) -> list[ast.stmt]:
+        """The definitions in the cell that has the function, and how it gets its name there; none if the cell was not seen."""
+        nodes = parse_tree(self._cell.source).body if self._cell.statements else []
+        definitions = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
+        is_kept = [isinstance(node, definitions) or self.by in from_tree("", ast.Module([node], [])).touches for node in nodes]
+        return [node for node, kept in zip(nodes, is_kept, strict=True) if kept]
+
+    def _fixed(self, case: Case) -> Cause | None:
+        """What in the function fits the notebook's own minibatch only, if the case has another one."""
+        if case.rows is None:
+            return None
+        passed = {f"{PASSED}{number}": value for number, value in enumerate(self._arguments(case).values())}
+        words = passed if self._passed.by_position else map("=".join, zip(self._passed.names, passed, strict=True))
+        call = ast.parse(f"{RETURNED} = {self.by}({', '.join(words)})").body
+        truth = self.reference(case)
+        with suppress(Exception):  # a wrong answer needs no reason to be wrong
+            trial = Trial(
+                ast.Module([*self._definition(), *call], []),
+                RETURNED,
+                passed,
+                case,
+                self.tape,
+                self.session.workspace,
+                self.session.maker,
+                lambda answer: compare(answer, truth) is None,
+                self._picked,
+            )
+            return because_fixed(self.by, trial.fixed(), case, self._passed.own, next(iter(self.order), ""))
+        return None
 
     def _body(self, case: Case, replay: Replay) -> Body:
         """The variables of the function when it ended on a case; none if the cell that defines it is not known."""
-        run = self.session.answering(self.by)
-        cell = run.cell if run else ParsedCell("", ())
-        local: dict[str, Any] = {}
+        workspace, arguments, local = self.session.workspace, self._arguments(case), dict[str, Any]()
         with suppress(Exception):  # the function is run again alone, and may fail without what is around it
-            local = self.session.workspace.locals_of(cell, self.by, self._arguments(case), replay)
-        return Body(self.by, self.tape, case.state, cell, self.session.workspace, local, whole_references(self.tape, case))
+            local = workspace.locals_of(self._cell, self.by, arguments, replay, self._passed.by_position)
+        return Body(self.by, self.tape, case.state, self._cell, workspace, local, whole_references(self.tape, case))
 
 
-def _picked(answer: Any, variable: str, leaves: list[str]) -> Any:
-    """The gradient of one leaf from all that a function returned."""
-    if isinstance(answer, Mapping):
-        return answer.get(variable, answer.get(f"d{variable}", MISSING))
-    if isinstance(answer, list | tuple) and len(answer) == len(leaves):
-        return answer[leaves.index(variable)]
-    return answer if leaves == [variable] else MISSING
+PASSED, RETURNED = "_passed_", "_returned"
+"""Names for what a function is called with, and for what it returns, where it is called again in a cell of its own."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a function is called with: names of the tape, in this order, and what the function itself calls each, as code."""
+
+    names: tuple[str, ...]
+    own: Mapping[str, str]
+    by_position: bool
+
+
+def passed_to(function: FunctionInfo, order: Sequence[str], tape: Tape) -> Passed | None:
+    """How a function can be called: by the names of the notebook, or else with all of `order` by position; None if neither."""
+    parameters = function.parameters
+    needed = [name for name in parameters if name not in function.optional]
+    if {*needed} <= tape.given.keys() and not function.by_position and {*parameters} & {*order}:
+        names = tuple(name for name in parameters if name in {*needed, *order})
+        return Passed(names, {name: name for name in names}, False)
+    own = [*parameters, *(f"{function.starred}[{number}]" for number in range(len(order) if function.starred else 0))]
+    fits = len(needed) <= len(order) <= len(own)
+    if function.kind or not fits or any(name in order and name != wanted for name, wanted in zip(own, order, strict=False)):
+        return None
+    return Passed(tuple(order), dict(zip(order, own, strict=False)), True)
 
 
 @dataclass(frozen=True)
@@ -187,37 +291,39 @@ class Body:
         advice = f"Fix `d{culprit}`: what comes after rests on it."
         return Cause(Mistake.EARLIER, sentence, advice) if sentence else None
 
-    def written(self, case: Case) -> Cause | None:
-        """The mistake that the number of rows is written into the function, if the case has another number."""
-        rows = self.tape.rows
-        nodes = (node for each in self._body() for node in ast.walk(each))
-        if case.rows is None or not any(isinstance(node, ast.Constant) and node.value == rows for node in nodes):
-            return None
-        sentence = f"`{rows}` is written into `{self.by}`, where the number of rows belongs."
-        return Cause(Mistake.BATCH, sentence, "Take it from the minibatch itself.")
-
     def cause_of_stop(self, replay: Replay) -> Cause | None:
         """Why the function stopped: the first of its variables that is wrong, or what would fix the line, or just the line."""
-        node = next((node for node in self._body() if _spans(node, replay.lines.get(self.by))), None)
+        node = self._stopping(replay.lines.get(self.by))
         if node is None:
             return None
         stop = f"It stops at `{ast.unparse(node).partition(chr(10))[0]}`."
-        culprit = self._first_wrong_gradient()
-        if culprit and f"d{culprit}" in from_tree("", ast.Module([node], [])).touches:
-            culprit = ""  # it was about to be made
+        if not isinstance(replay.error, ABOUT_VALUES):
+            return Cause(Mistake.STOPS, stop, "Fix that line.")
+        read, finished = mentioned(node), self._finished(node)
+        gradients = [name[1:] for name in sorted(read & finished) if name[1:] in self.tape.variables and name[0] == "d"]
+        culprit = next(filter(None, (self._first_wrong_gradient(name, finished) for name in gradients)), "")
         if culprit and (cause := self._cause(culprit, self.local[f"d{culprit}"])):
             return replace(cause, sentence=f"{stop} `d{culprit}` is wrong before that. {cause.sentence}")
-        if value := self._first_wrong_value():
+        value = self._first_wrong_value()
+        if value in finished and downstream(self.tape, {value}) & read:
             sentence = f"{stop} `{value}` is wrong before that: it is not what the forward pass gives."
             return Cause(Mistake.EARLIER, sentence, f"Fix the line of `{value}`.")
         if culprit:
             return Cause(Mistake.EARLIER, f"{stop} `d{culprit}` is wrong before that.", f"Fix `d{culprit}` first.")
-        for name in from_tree("", ast.Module([node], [])).touches:
+        for name in touched(node):
             if name[1:] in self.tape.variables and (cause := self._answer(name[1:]).repair(self._case(name[1:]))):
                 return replace(cause, sentence=f"{stop} {cause.sentence}")
-        is_of_torch = isinstance(replay.error, RuntimeError)
-        advice = "Print the shapes of what stands in that line." if is_of_torch else "Fix that line."
-        return Cause(Mistake.STOPS, stop, advice)
+        return Cause(Mistake.STOPS, stop, "Print the shapes of what stands in that line.")
+
+    def _stopping(self, line: int | None) -> ast.stmt | None:
+        """The innermost statement of the function that has this line."""
+        nodes = [node for each in self._body() for node in ast.walk(each) if isinstance(node, ast.stmt) and _spans(node, line)]
+        return max(nodes, key=lambda node: (node.lineno, node.col_offset), default=None)
+
+    def _finished(self, stopping: ast.stmt) -> set[str]:
+        """The names that no statement works on from the one that stopped, or from what is around it, to the end."""
+        later = [touched(node) for node in self._body() if (node.end_lineno or node.lineno) >= stopping.lineno]
+        return self.local.keys() - frozenset[str]().union(*later)
 
     def _first_wrong_value(self) -> str:
         """The first line of the forward pass that has another value in the function, whatever its shape."""
@@ -233,11 +339,11 @@ class Body:
         """Whether the function had the right gradient of a variable under its name."""
         return compare(self.local.get(f"d{variable}"), self.truth[variable]) is None
 
-    def _first_wrong_gradient(self, variable: str = "") -> str:
-        """The first variable, on the way back to this one or at all, whose gradient is wrong in the function."""
-        after = downstream(self.tape, {variable}) if variable else set(self.tape.variables)
+    def _first_wrong_gradient(self, variable: str, among: Collection[str] | None = None) -> str:
+        """The first variable on the way back to this one whose gradient is wrong in the function; its name is `among` these."""
+        after = downstream(self.tape, {variable})
         for name in reversed(self.tape.variables[:-1]):
-            value = self.local.get(f"d{name}")
+            value = self.local.get(f"d{name}") if among is None or f"d{name}" in among else None
             if name in after and isinstance(value, Tensor) and compare(value, self.truth[name]) is not None:
                 return name
         return ""
@@ -250,9 +356,11 @@ class Body:
 
     def _answer(self, variable: str) -> GradientAnswer:
         name = f"d{variable}"
-        kept = [node for node in self._body() if name in from_tree("", ast.Module([node], [])).touches]
-        module = ast.fix_missing_locations(ast.Module(kept, []))
-        return GradientAnswer(name, self.tape, from_tree(ast.unparse(module), module), self.workspace.beside(self.local))
+        module = ast.fix_missing_locations(ast.Module([node for node in self._body() if name in touched(node)], []))
+        cell = ParsedCell("", ())
+        with suppress(SyntaxError):  # a `return` among them cannot stand in a cell
+            cell = from_tree(ast.unparse(module), module)
+        return GradientAnswer(name, self.tape, cell, self.workspace.beside(self.local))
 
     def _case(self, variable: str) -> Case:
         return Case(self.state, {consumer: self.truth[consumer].rounded for consumer in self.tape.consumers(variable)})
@@ -275,18 +383,90 @@ def _spans(node: ast.stmt, line: int | None) -> bool:
 # The words
 
 
-def right(question: Question, replay: Replay, rounded: str) -> Verdict:
-    """The function is right on all cases. `rounded` says how the answer is rounded."""
+def right(question: Question, replay: Replay, rounded: str, order: Sequence[str] = ()) -> Verdict:
+    """The function is right on all cases. `rounded` says how; `order` is that of the values that it is called with elsewhere.
+
+    It is given where the first line has another one.
+    """
     praise = f"`{question.by}` agrees with autograd, on other minibatches and with other parameters too."
-    return Verdict(question.name, Outcome.RIGHT, praise, notes=(rounded, *notes(question.name, replay)))
+    elsewhere = f"Other cells may call it by position, as `{_call(question.by, order)}`: keep that order in its first line."
+    return Verdict(
+        question.name, Outcome.RIGHT, praise, notes=(rounded, *([elsewhere] if order else ()), *notes(question.name, replay))
+    )
 
 
-def not_callable(question: Question, function: FunctionInfo) -> Verdict:
-    """The function cannot be called: it lacks a name that it is called with, or has another one."""
-    seen = f"type `{function.kind}`" if function.kind else f"`{question.by}({', '.join(function.parameters)})`"
-    diagnosis = f"`{question.by}` is called with its arguments by name, and has no such names."
-    advice = f"Put the first line, `def {question.by}(…):`, back as it was released."
-    return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice)
+def _call(by: str, parameters: Sequence[str]) -> str:
+    return f"{by}({', '.join(parameters)})"
+
+
+def not_callable(question: Question, function: FunctionInfo, order: Sequence[str]) -> Verdict:
+    """The function cannot be called: it is none, or takes neither the names that it is called with nor as many values."""
+    first_line = f"`def {_call(question.by, order)}:`"
+    if function.kind:
+        diagnosis = f"`{question.by}` is of the type `{function.kind}`, and should be a function."
+        return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, next_step=f"Begin it with {first_line}.")
+    written = [*function.parameters, *([f"*{function.starred}"] if function.starred else [])]
+    diagnosis = (
+        f"The first line of `{question.by}` does not fit the call: by position it gets {len(order)} values, in this order."
+    )
+    seen, expected = f"`{_call(question.by, written)}`", f"`{_call(question.by, order)}`"
+    advice = f"Put the first line back: {first_line}."
+    return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, seen, expected, advice)
+
+
+def lacks(question: Question, lacking: Sequence[str], order: Sequence[str]) -> Verdict:
+    """The function does not take some of what a whole backward pass takes."""
+    words = listed([f"`{name}`" for name in lacking])
+    what, it, them = ("The parameter", "is", "it") if len(lacking) == 1 else ("The parameters", "are", "them")
+    diagnosis = f"{what} {words} {it} missing from the first line of `{question.by}`."
+    advice = f"Add {them}: `def {_call(question.by, order)}:`."
+    return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, next_step=advice)
+
+
+def because_fixed(by: str, found: Sequence[Fixed], case: Case, own: Mapping[str, str], batch: str) -> Cause | None:
+    """The cause that something in a function fits the notebook's own minibatch only; None where nothing was found.
+
+    `own` is what the function calls the names of the tape that it is called with; `batch` has a row for each example.
+    """
+    if not found:
+        return None
+    rows = f"{own[batch]}.shape[0]" if batch in own else f"the first argument of `{by}`"
+    if found[0].stands_for:
+        belongs = found[0].stands_for.format("the number of rows")
+        sentence = f"`{found[0].name}` is written into `{by}`, where {belongs} belongs."
+        return Cause(Mistake.BATCH, sentence, f"Work it out from the minibatch itself: `{rows}`.")
+    places = sorted((each.place for each in found), key=lambda place: not _is_rows(place[2], case))
+    code, value, true = places[0]
+    names = listed([f"`{each}`" for each, _, _ in places])
+    if len(places) == 1:
+        what = f"is {value:g}, from" if isinstance(value, int | float) else "is the notebook's own, from"
+    else:
+        what = "are the notebook's own, from"
+    sentence = f"{names} {what} outside of `{by}`."
+    known = next((name for name in own if case.state[name] is true), "")
+    if _is_rows(true, case) and code.isidentifier():
+        advice = f"Begin `{by}` with `{code} = {rows}`."
+    elif _is_rows(true, case):
+        advice = f"Use `{rows}` in the place of `{code}`."
+    elif known:
+        advice = f"Use the parameter `{own[known]}` of `{by}` in the place of `{code}`."
+    else:
+        advice = f"Work out `{code}` in `{by}`, from what it is given."
+    return Cause(Mistake.BATCH, sentence, advice)
+
+
+def _is_rows(value: object, case: Case) -> bool:
+    return type(value) is int and value == case.rows
+
+
+def on_other_rows(question: Question, cause: Cause, case: Case, seen: str = "") -> Verdict:
+    """The function is right on the notebook's own minibatch, and not on a case with other rows, for this reason.
+
+    `seen` is the error, where it stops.
+    """
+    but = "stops on" if seen else "is wrong on"
+    diagnosis = f"{cause.sentence} So `{question.by}` works on this minibatch, but {but} another one of {case.rows} rows."
+    return Verdict(question.name, Outcome.WRONG, diagnosis, seen, next_step=cause.next_step, mistake=cause.mistake)
 
 
 def stopped(question: Question, error: BaseException, cause: Cause | None, case: Case, tape: Tape) -> Verdict:
@@ -302,15 +482,15 @@ def stopped(question: Question, error: BaseException, cause: Cause | None, case:
         mistake, advice = (cause.mistake, cause.next_step) if cause else (Mistake.UNKNOWN, "Fix it and run its cell again.")
         diagnosis = f"`{question.by}` stops before it returns anything.{where}"
         return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, first_line(error), next_step=advice, mistake=mistake)
-    advice = _rows_advice(question.by)
+    advice = cause.next_step if cause else _rows_advice(question.by)
     diagnosis = f"`{question.by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows.{where}"
     return Verdict(question.name, Outcome.WRONG, diagnosis, first_line(error), next_step=advice, mistake=Mistake.BATCH)
 
 
-def returns_none(question: Question) -> Verdict:
-    """The function returns None in the place of this gradient."""
+def returns_none(question: Question, what: str) -> Verdict:
+    """The function returns None or an ellipsis in the place of this gradient."""
     advice = f"Work it out in `{question.by}`, and return it in its place."
-    return Verdict(question.name, Outcome.NOT_ATTEMPTED, f"`{question.by}` returns None for it.", next_step=advice)
+    return Verdict(question.name, Outcome.NOT_ATTEMPTED, f"`{question.by}` returns {what} for it.", next_step=advice)
 
 
 def returns_nothing(question: Question) -> Verdict:
@@ -321,16 +501,16 @@ def returns_nothing(question: Question) -> Verdict:
 
 def incomplete(question: Question, answer: object, leaves: Sequence[str]) -> Verdict:
     """The function returns something in which this gradient cannot be found."""
-    diagnosis = f"`{question.by}` does not return them all."
-    size = f" of length {len(answer)}" if isinstance(answer, list | tuple) else ""
+    diagnosis, size = f"`{question.by}` does not return them all.", ""
+    if isinstance(answer, list | tuple):
+        size = f" of length {len(answer)}"
+        if len(answer) > len(leaves):
+            diagnosis = f"`{question.by}` returns {len(answer)} values, and there are {len(leaves)} gradients."
+    elif isinstance(answer, Mapping):
+        size = f" with the keys {', '.join(map(str, list(answer)[:FEW]))}"
     expected = f"{len(leaves)} gradients, of {', '.join(leaves)}, in this order"
-    return Verdict(
-        question.name,
-        Outcome.WRONG,
-        diagnosis,
-        f"type `{type(answer).__name__}`{size}",
-        expected,
-    )
+    advice = f"End `{question.by}` with `return {', '.join(f'd{leaf}' for leaf in leaves)}`."
+    return Verdict(question.name, Outcome.WRONG, diagnosis, f"type `{type(answer).__name__}`{size}", expected, advice)
 
 
 def wrong(question: Question, difference: Difference, cause: Cause | None, replay: Replay, case: Case) -> Verdict:

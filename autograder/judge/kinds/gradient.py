@@ -23,7 +23,7 @@ from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, 
 from autograder.judge.kinds.gradient_hints import generic_hints, question
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, listed, notes
-from autograder.replay.parsed import ParsedCell, numbers_in
+from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.tape.cases import Case, Reference, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
@@ -67,7 +67,7 @@ class Gradient:
     def answer(self) -> GradientAnswer:
         run = self.session.answering(self.question.answer)
         cell, error = (run.cell, run.error) if run else (ParsedCell("", ()), "")
-        return GradientAnswer(self.question.name, self.tape, cell, self.session.workspace, error)
+        return GradientAnswer(self.question.name, self.tape, cell, self.session.workspace, error, self.session.maker)
 
     def missing(self) -> Verdict | None:
         if verdict := missing(self.session, self.question, names_of(self.session), is_replayed=True):
@@ -196,11 +196,11 @@ def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: 
         diagnosis = f"The cell goes on from a `{name}` of an earlier run or of another cell, and has to stand alone."
         advice = f"Work out all of `{name}` in one cell, which begins with `{name} = …`."
         return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.FOREIGN)
-    if case.rows is not None:
+    if case.rows is not None and (cause := finding.cause):
         diagnosis = f"The cell works on this minibatch of {answer.tape.rows} rows, but stops on a batch of {case.rows} of them."
-        diagnosis = f"{diagnosis} {_written(answer)}".strip()
+        diagnosis = f"{diagnosis} {cause.sentence}".strip()
         expected = f"a cell for any number of rows, {answer.count}"
-        return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, _rows_advice(answer), mistake=_rows_mistake(answer))
+        return Verdict(name, Outcome.WRONG, diagnosis, seen, expected, cause.next_step, mistake=cause.mistake)
     if isinstance(error, AutogradOff) or answer.reads_grad():
         return _autograd(answer)
     if isinstance(error, ScriptOff):
@@ -216,8 +216,9 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
     """The answer is not the gradient on a case."""
     if replay.answer is None and answer.reads_grad():
         return _autograd(answer)
-    if case.rows is not None:
-        difference = _on_fewer_rows(answer, difference, case.rows)
+    if case.rows is not None and finding.cause:
+        where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on a batch of {case.rows} of them."
+        difference = _because(difference, finding.cause, f"{where} {finding.cause.sentence or difference.diagnosis}")
     elif difference.kind == "finite" and finding.cause:
         difference = _because(difference, finding.cause, f"{difference.diagnosis} {finding.cause.sentence}")
     else:
@@ -231,12 +232,6 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
     lines = listed([f"`{line}`" for line in answer.tape.uses(answer.variable)])
     advice = f"Look again at what the forward pass does with `{answer.variable}`: {lines}."
     return differs(answer.name, difference, replay, advice)
-
-
-def _on_fewer_rows(answer: GradientAnswer, difference: Difference, rows: int) -> Difference:
-    where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on a batch of {rows} of them."
-    diagnosis = f"{where} {_written(answer) or difference.diagnosis}"
-    return replace(difference, diagnosis=diagnosis, next_step=_rows_advice(answer), mistake=_rows_mistake(answer))
 
 
 def _because(difference: Difference, cause: Cause, sentence: str) -> Difference:
@@ -273,27 +268,3 @@ def _autograd(answer: GradientAnswer) -> Verdict:
 def _sources(answer: GradientAnswer) -> str:
     """What a gradient is worked out from."""
     return listed([*answer.incoming, "the forward variables"])
-
-
-def _written(answer: GradientAnswer) -> str:
-    """What a number in the cell stands for, if it is that of the rows."""
-    rows = answer.tape.rows or 0
-    written = {rows: answer.count, rows - 1: f"{answer.count} less 1"}
-    numbers = numbers_in(answer.cell.source)
-    found = next((number for number in written if number in numbers), None)
-    return f"`{found}` is written into the cell, where {written[found]} belongs." if found else ""
-
-
-def _rows_mistake(answer: GradientAnswer) -> Mistake:
-    return Mistake.FOREIGN if answer.foreign() else Mistake.BATCH
-
-
-def _rows_advice(answer: GradientAnswer) -> str:
-    foreign = answer.foreign()
-    if foreign:
-        return f"The cell reads {listed(foreign)} from another cell: work it out in this one."
-    rows, count = answer.tape.rows, answer.count
-    if _written(answer):
-        return f"Write {count}, or take sizes from the variables' shapes."
-    suspicion = f"Is {rows} written into it, a number made from it, or a size read off the data?"
-    return f"{suspicion} Use {count} and the variables' shapes."

@@ -18,8 +18,9 @@ from autograder.diagnosis.repair import alternatives, repair
 from autograder.errors import ContentError
 from autograder.judge import comparison
 from autograder.judge.comparison import Difference, Words
-from autograder.judge.wording import GRAD
-from autograder.replay.parsed import ParsedCell
+from autograder.judge.outside import Fixed, Maker, Trial, not_seen
+from autograder.judge.wording import GRAD, listed
+from autograder.replay.parsed import ParsedCell, parse_tree
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
 from autograder.tape.cases import Case, Reference, step_reference, whole_references
@@ -34,6 +35,7 @@ MAX_ENTRIES = 10**6
 class Explanation:
     """What was found out about an answer by running it in other ways.
 
+    On another number of rows there always is a `cause`, with an empty sentence where none was found.
     `ignored` are the gradients that come in and make no difference to it, as code. `right_here` says whether the cell's
     own value in the notebook is right, all the way from the loss.
     """
@@ -47,7 +49,8 @@ class Explanation:
 class GradientAnswer:
     """The cell that works out the gradient `name` of a variable on the tape, in the workspace that it stands in.
 
-    It may also be a few statements of a function that works out many. `error` is what the cell stopped with in the notebook.
+    It may also be a few statements of a function that works out many. `error` is what the cell stopped with in the notebook;
+    `maker` gives the cell that made another name.
     """
 
     name: str
@@ -55,6 +58,7 @@ class GradientAnswer:
     cell: ParsedCell
     workspace: Workspace
     error: str = ""
+    maker: Maker = not_seen
 
     @property
     def variable(self) -> str:
@@ -81,13 +85,17 @@ class GradientAnswer:
 
     def why_stopped(self, replay: Replay, case: Case) -> Explanation:
         """Why the cell gave no answer to a case."""
-        is_plain = isinstance(replay.error, AutogradOff) or self.reads_grad() or self.goes_on(replay) or case.rows is not None
+        if case.rows is not None and not self.goes_on(replay):
+            return Explanation(self.on_fewer_rows(case))
+        is_plain = isinstance(replay.error, AutogradOff) or self.reads_grad() or self.goes_on(replay)
         return Explanation() if is_plain else Explanation(self.repair(case))
 
     def why_wrong(self, difference: Difference, replay: Replay, case: Case) -> Explanation:
-        """Why the answer to a case differs, where that is not plain from the difference or the number of rows."""
-        if (replay.answer is None and self.reads_grad()) or case.rows is not None:
+        """Why the answer to a case differs, where that is not plain from the difference."""
+        if replay.answer is None and self.reads_grad():
             return Explanation()
+        if case.rows is not None:
+            return Explanation(self.on_fewer_rows(case))
         if difference.kind in {"values", "shape"} and replay.answer.numel() <= MAX_ENTRIES:
             return self._why_wrong(replay, case)
         return Explanation(self.repair(case)) if difference.kind == "finite" else Explanation()
@@ -209,12 +217,39 @@ class GradientAnswer:
         others = sorted(self.cell.touches - {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)})
         return get_close_matches(self.name, others, n=1, cutoff=0.85)
 
-    def foreign(self) -> tuple[str, ...]:
-        """Tensors that the cell reads and another cell made, as code, and that are neither forward variables nor come in."""
-        known = {*self.tape.state, *(f"d{variable}" for variable in self.tape.variables), *self.cell.touches}
-        there = self.workspace.names
-        names = sorted(self.cell.reads & there.keys() - known)
-        return tuple(f"`{name}`" for name in names if isinstance(there[name], Tensor))
+    def on_fewer_rows(self, case: Case) -> Cause:
+        """What in the cell fits the notebook's own number of rows only, and what to do about it."""
+        found = self._fixed(case)
+        outside = {each.name: each.place for each in found if not each.stands_for}
+        if others := [f"`{name}`" for name, (_, value, _) in outside.items() if not isinstance(value, int | float)]:
+            it = "it" if len(others) == 1 else "them"
+            return Cause(Mistake.FOREIGN, "", f"The cell reads {listed(others)} from another cell: work {it} out in this one.")
+        for code, value, _ in outside.values():
+            sentence = f"`{code}` is {value:g} there too, from another cell."
+            return Cause(Mistake.FOREIGN, sentence, f"Use {self.count} in its place, or take sizes from the variables' shapes.")
+        for number in found:
+            sentence = f"`{number.name}` is written into the cell, where {number.stands_for.format(self.count)} belongs."
+            return Cause(Mistake.BATCH, sentence, f"Write {self.count}, or take sizes from the variables' shapes.")
+        suspicion = f"Is {self.tape.rows} written into it, a number made from it, or a size read off the data?"
+        return Cause(Mistake.BATCH, "", f"{suspicion} Use {self.count} and the variables' shapes.")
+
+    def _fixed(self, case: Case) -> list[Fixed]:
+        """What in the cell stays as it is when the minibatch is another one; nothing where the judge cannot find that out."""
+        truth = step_reference(self.tape, self.variable, case)
+        with suppress(Exception):  # a wrong answer needs no reason to be wrong
+            tree = self.cell.edited or parse_tree(self.cell.source)
+            trial = Trial(
+                tree,
+                self.name,
+                case.state,
+                case,
+                self.tape,
+                self.workspace,
+                self.maker,
+                lambda answer: compare(answer, truth) is None,
+            )
+            return trial.fixed()
+        return []
 
 
 def downstream(tape: Tape, names: Set[str]) -> set[str]:
