@@ -67,6 +67,22 @@ FUSED = (
 WRITE = "Write it in its answer cell, run that cell, then this one."
 """The next step if an answer is missing in a notebook."""
 
+RERUN = "Then run the cell again."
+"""The end of a next step after which a notebook's cell has to run."""
+
+SAVED = {
+    WRITE: "Write it in its answer cell, and save the notebook.",
+    RERUN: "Then save the notebook.",
+}
+"""What is said in a terminal in the place of what is to be run in a notebook: there a save is enough."""
+
+
+def when_saved(step: str) -> str:
+    """A next step as it is said in a terminal."""
+    for in_notebook, in_terminal in SAVED.items():
+        step = step.replace(in_notebook, in_terminal)
+    return step
+
 
 class Outcome(StrEnum):
     """What the judge concluded about an answer."""

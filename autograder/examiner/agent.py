@@ -34,6 +34,7 @@ from autograder.replay import parsed
 from autograder.replay.answer import Call, run_answer
 from autograder.replay.form import form_of
 from autograder.replay.run import MISSING, Replay, run_cell, under_way
+from autograder.replay.stop import stop_of
 from autograder.replay.workspace import NotebookWorkspace
 from autograder.sandbox import aftereffects, hardening
 from autograder.sandbox.limits import Limits
@@ -192,13 +193,15 @@ class Agent:
     def run(self, source: str, id: str | None, count: int, largest: int, statements: int | None = None) -> dict[str, Any]:
         """Runs a cell, or its first `statements` only.
 
-        Gives its messages, up to `largest` bytes, the error that stopped it, in words, whether it was cut off, how many of its
-        statements have ended, and whether only what it had started went on.
+        Gives its messages, up to `largest` bytes, the error that stopped it, in words, and where that was, whether it was cut
+        off, how many of its statements have ended, and whether only what it had started went on.
         """
         done: tuple[list[Message], BaseException | None, bool] | None = None
+        place = None
         try:
             with self._running():
                 done = self.shell.run(source, id, count, largest, statements)
+                place = stop_of(done[1], self.shell.names)
         except MemoryError:
             raise
         except BaseException as stop:  # an interrupt, or an error of a handler of signals, that came after the cell
@@ -213,6 +216,7 @@ class Agent:
         return {
             "messages": messages,
             "error": None if error is None else in_words(error, conversation.safe_text),
+            "stop": place and place.as_data(),
             "cut": cut,
             "ended": self.shell.ended,
             "lingers": done is not None and error is not done[1],
@@ -317,6 +321,7 @@ class Agent:
             "error": None if replay.error is None else conversation.described(replay.error),
             "changed": list(replay.changed),
             "unfinished": replay.unfinished,
+            "stop": replay.stop and replay.stop.as_data(),
             "counts": dict(counting.counts),
             "lines": {str(name): line for name, line in replay.lines.items()},
         }

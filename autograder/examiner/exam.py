@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograder.course.cells import Cell
 from autograder.course.questions import Exercise
 from autograder.sandbox.limits import Limits
 from autograder.text import NO_DATA, json_data, writable
 from autograder.verdict import Verdict
+
+if TYPE_CHECKING:
+    from autograder.replay.stop import Stop
 
 Message = dict[str, Any]
 """A message as a kernel would send it for what a cell shows: `msg_type` and `content`."""
@@ -48,15 +51,20 @@ class Exam:
 
 @dataclass
 class CellRecord:
-    """What a cell showed, as the messages of a kernel, the error that stopped it, in words, and for a test its verdicts."""
+    """What a cell showed, as the messages of a kernel, the error that stopped it, in words, and for a test its verdicts.
+
+    `stop` is where in the cell that was, which only the examiner that made the record knows.
+    """
 
     messages: list[Message] = field(default_factory=list)
     error: str | None = None
     verdicts: Sequence[Verdict] = ()
+    stop: Stop | None = field(default=None, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The record in types that JSON knows."""
-        return {**vars(self), "verdicts": [verdict.as_dict() for verdict in self.verdicts]}
+        verdicts = [verdict.as_dict() for verdict in self.verdicts]
+        return {"messages": self.messages, "error": self.error, "verdicts": verdicts}
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> CellRecord:

@@ -54,6 +54,7 @@ from autograder.notebook.checking import hints
 from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
 from autograder.replay import parsed
+from autograder.replay.stop import Stop
 from autograder.sandbox.limits import interrupted_after
 from autograder.sandbox.room import RoomError
 
@@ -271,7 +272,7 @@ class Examiner:
         run = self.session.runs[-1]
         self._touched.append(run.cell.touches)
         record = self._in_room(count, task)
-        run.error = record.error or ""
+        run.error, run.stop = record.error or "", record.stop
         if missing := MISSING_MODULE.match(run.error):
             self.notes.append(f"The cell `{task.id}` imports `{missing[1]}`, which is not installed here.")
         self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
@@ -304,6 +305,7 @@ class Examiner:
         self._left -= shown + sum(map(size_of, self._maps))
         error = reply["error"]
         record = CellRecord(messages, error[:MAX_MESSAGE_CHARACTERS] if isinstance(error, str) else None)
+        record.stop = Stop.of(reply["stop"])
         if student.was_late:
             self._spent[task.source] = conversation.Interrupted("it did not end in time in the notebook")
             lingers = LINGERS if reply["lingers"] else ""

@@ -22,6 +22,7 @@ from autograder.replay.answer import Call
 from autograder.replay.form import FORMS, DistantTensor
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, Replay
+from autograder.replay.stop import Stop
 from autograder.replay.workspace import FunctionInfo
 from autograder.sandbox.limits import USED_UP, Limits
 from autograder.tape.cases import MAX_PARTS, Case
@@ -39,11 +40,12 @@ REPLAY: Fields = {
     "error": ANYTHING,
     "changed": list,
     "unfinished": bool,
+    "stop": ANYTHING,
     "lines": dict,
     "counts": dict,
 }
 SHAPES: dict[str, Fields] = {
-    "run": {"messages": list, "error": ANYTHING, "cut": bool, "ended": int, "lingers": bool},
+    "run": {"messages": list, "error": ANYTHING, "stop": ANYTHING, "cut": bool, "ended": int, "lingers": bool},
     "fork": {},
     "leave": {},
     "names": {"values": dict, "sizes": dict},
@@ -449,6 +451,7 @@ class RemoteWorkspace:
             tuple(name for name in answer["changed"] if isinstance(name, str)),
             answer["unfinished"],
             {name: line for name, line in answer["lines"].items() if isinstance(name, str) and type(line) is int},
+            Stop.of(answer["stop"]),
         )
         return replay, counts
 

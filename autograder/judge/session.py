@@ -12,6 +12,7 @@ from autograder.asks.ask import Ask, parse_ask
 from autograder.course.questions import Exercise, Question
 from autograder.errors import NotReady
 from autograder.replay import parsed
+from autograder.replay.stop import Stop, stop_of
 from autograder.replay.workspace import NotebookWorkspace, Workspace
 from autograder.tape.tape import Tape, private, record
 from autograder.verdict import Verdict
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """A cell that was run. `id` is the notebook's for it, None in a terminal; `error` is what it stopped with.
+    """A cell that was run. `id` is the notebook's for it, None in a terminal.
 
-    A run is `current` until the same cell is run again. After that it no longer counts that an earlier text of the cell
-    bound a name.
+    `error` is what it stopped with, and `stop` where, if that is known. A run is `current` until the same cell is run again.
+    After that it no longer counts that an earlier text of the cell bound a name.
     """
 
     cell: parsed.ParsedCell
     id: str | None
     error: str = ""
     current: bool = True
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Session:
         run = result.info and next((run for run in reversed(self.runs) if run.cell.source == result.info.raw_cell), None)
         if run and error is not None:
             run.error = in_words(error)
+            run.stop = stop_of(error, self.namespace)
 
     def tape(self, variable: str) -> Tape | None:
         """The newest forward pass that has this variable."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from autograder.errors import AutograderError
 from autograder.replay.drill import STOPPED, drive
 from autograder.replay.parsed import ParsedCell, with_assertions
 from autograder.replay.run import MISSING, Replay, Scratch, attempt, original, run_cell
+from autograder.replay.stop import Stop, noting
 from autograder.tape.cases import Case
 from autograder.tape.tape import private
 
@@ -71,7 +72,7 @@ def run_answer(call: Call, cell: ParsedCell, namespace: Mapping[str, Any]) -> Re
 def _run(call: Call, cell: ParsedCell, names: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
     given = deepcopy(dict(call.given))
     replay = run_cell(cell, call.name, Case(given, {}), names, off, seconds)
-    return Replay(replay.answer, replay.error, tuple({*replay.changed, *_changed(call.given, given)}), replay.unfinished)
+    return replace(replay, changed=tuple({*replay.changed, *_changed(call.given, given)}))
 
 
 def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Mapping[str, Any], seconds: float) -> Replay:
@@ -83,7 +84,13 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
     handed = _copies(call.arguments)
     yields: dict[str, Any] = {}
 
+    stops: list[Stop] = []
+
     def run() -> None:
+        with noting(stops, names, cell.code):
+            work()
+
+    def work() -> None:
         codes = with_assertions(cell.code) if cell.statements else ()  # of what is not Python there are none
         for statement, code in zip(cell.statements, codes, strict=True):
             try:
@@ -98,7 +105,7 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
     error = attempt(run, seconds)
     if error is not None:
         yields[STOPPED] = re.sub(r"\d+", "0", f"{type(error).__name__}: {error}".partition("\n")[0])
-    return Replay(yields, error, _changed(call.arguments, handed))
+    return Replay(yields, error, _changed(call.arguments, handed), stop=next(iter(stops), None))
 
 
 def _copies(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +119,13 @@ def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any], se
     handed = _copies(call.arguments)
     answers: list[Any] = []
 
+    stops: list[Stop] = []
+
     def run() -> None:
+        with noting(stops, scratch.names):
+            work()
+
+    def work() -> None:
         if not call.generator:
             answers.append(function(**handed))
             return
@@ -122,7 +135,7 @@ def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any], se
 
     error = attempt(run, seconds)
     answer: Any = MISSING if error is not None else answers if call.generator else answers[0]
-    return Replay(answer, error, _changed(call.arguments, handed))
+    return Replay(answer, error, _changed(call.arguments, handed), stop=next(iter(stops), None))
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from dis import get_instructions
 from functools import cached_property, lru_cache
@@ -195,8 +196,11 @@ class _Magics(ast.NodeTransformer):
         words = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
         if not words or words[0] not in RUNS_ITS_BODY:
             return ast.copy_location(ast.Pass(), node)
-        body = parse_tree(str(words[-1])).body
-        return body or ast.copy_location(ast.Pass(), node)
+        below = isinstance(call.func, ast.Attribute) and call.func.attr == "run_cell_magic"
+        body = deepcopy(parse_tree(str(words[-1]))).body  # as it is cached, and its lines are counted from those of the cell
+        for each in body:
+            ast.increment_lineno(each, node.lineno - (not below))
+        return [*body] or ast.copy_location(ast.Pass(), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         return self.generic_visit(node) if _magic(node) is None else ast.copy_location(ast.Constant(None), node)

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from autograder.errors import AutograderError
 from autograder.replay.parsed import ParsedCell, names_in, parse_tree
+from autograder.replay.stop import Stop, noting
 from autograder.tape.cases import Case
 from autograder.tape.tape import private
 
@@ -163,8 +164,8 @@ ENGINES: tuple[tuple[Any, str, type[Exception]], ...] = (
 class Replay:
     """The result of a replay: the answer, the error that stopped the code, and the given names that it changed in place.
 
-    `unfinished` says whether the error came in a statement that works on the answer; `lines` are those that the functions
-    on the way to the error had reached, by the names of the functions.
+    `unfinished` says whether a statement was left that works on the answer, the one with the error among them. `stop` is where
+    the error came up in the student's code. `lines` are those that the functions on the way to it had reached, by their names.
     """
 
     answer: Any
@@ -172,6 +173,7 @@ class Replay:
     changed: tuple[str, ...] = ()
     unfinished: bool = False
     lines: Mapping[str, int] = field(default_factory=dict)
+    stop: Stop | None = None
 
 
 NOTHING: Mapping[str, Any] = {}
@@ -205,17 +207,31 @@ def run_cell(
     waiting = list(cell.statements)
     made = set[str]()
 
+    stops: list[Stop] = []
+
     def run() -> None:
-        while waiting:
-            exec(waiting[0].code, names)
-            statement = waiting.pop(0)
-            made.update(statement.makes & fixed.keys())
-            for key in statement.touches & made:
-                names[key] = fixed[key].clone()
+        with noting(stops, names, cell.code):
+            while waiting:
+                exec(waiting[0].code, names)
+                statement = waiting.pop(0)
+                made.update(statement.makes & fixed.keys())
+                for key in statement.touches & made:
+                    names[key] = fixed[key].clone()
 
     error = attempt(run, seconds)
-    unfinished = bool(waiting) and name in waiting[0].touches
-    return Replay(names.get(name, MISSING), error, given.changed(), unfinished)
+    answer = names.get(name, MISSING)
+    left = frozenset[str]().union(*(statement.touches for statement in waiting))
+    unfinished = name in left or any(_share(answer, names.get(other)) for other in left)
+    return Replay(answer, error, given.changed(), unfinished, stop=next(iter(stops), None))
+
+
+def _share(one: Any, other: Any) -> bool:
+    """Whether two values are tensors in the same memory, so that a change of one is a change of the other."""
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor) and one.layout == other.layout == torch.strided):
+        return False
+    with suppress(RuntimeError):  # a tensor of an odd class has no memory of its own
+        return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr() != 0
+    return False
 
 
 def run_function(
@@ -226,12 +242,20 @@ def run_function(
     It reads copies of the notebook's values.
     """
     given = _Given(arguments)
-    function = Scratch(namespace).copied(function)
+    scratch = Scratch(namespace)
+    function = scratch.copied(function)
     passed = partial(function, *given.values.values()) if by_position else partial(function, **given.values)
     answers: list[Any] = [MISSING]
-    error = attempt(lambda: answers.append(passed()))
+    stops: list[Stop] = []
+
+    def run() -> None:
+        with noting(stops, scratch.names):
+            answers.append(passed())
+
+    error = attempt(run)
     frames = traceback.walk_tb(error.__traceback__) if error else ()
-    return Replay(answers[-1], error, given.changed(), lines={frame.f_code.co_name: line for frame, line in frames})
+    lines = {frame.f_code.co_name: line for frame, line in frames}
+    return Replay(answers[-1], error, given.changed(), lines=lines, stop=next(iter(stops), None))
 
 
 def locals_of(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from autograder.replay.parsed import parse_cell
 from autograder.replay.run import MISSING, AutogradOff, Replay, locals_of, run_cell, run_function, under_way
+from autograder.replay.stop import Seen, Stop
 from autograder.tape.cases import Case
 from autograder.tape.tape import record
 
@@ -206,14 +207,54 @@ class TestErrors:
             ("da = missing", True),
             ("da = dc * 1\nprint(missing)", False),
             ("da = dc * 1\nraise NotImplementedError()", False),
-            ("da = dc * 1\ndx = missing\nda += dx", False),
+            ("da = dc * 1\ndx = missing\nda += dx", True),
+            ("da = torch.zeros_like(dc)\ndx = missing\nfor i in range(3):\n    da[i] = dx[i]", True),
+            ("da = dc * 1\nraise NotImplementedError()\nda += 1", True),
+            ("da = dc * 1\nrows = da.view(-1)\nrows[0] = missing", True),
+            ("da = dc * 1\nrows = da.clone()\nrows[0] = missing", False),
+            ("da = dc * 1\ndx = missing\ndb = dx", False),
             ("da = dc * 1", False),
         ],
     )
-    def test_an_answer_is_unfinished_if_the_statement_that_stops_works_on_it(
+    def test_an_answer_is_unfinished_if_a_statement_is_left_that_works_on_it(
         self, case: Case, namespace: dict[str, Any], source: str, unfinished: bool
     ) -> None:
         assert replayed(source, "da", case, namespace).unfinished is unfinished
+
+    @pytest.mark.parametrize(
+        ("source", "line", "code", "part"),
+        [
+            ("da = dc * 1\nda += missing", 2, "da += missing", "missing"),
+            ("for i in range(3):\n    da = (dc @ dc.T) + dc[i, i]", 2, "da = (dc @ dc.T) + dc[i, i]", "dc[i, i]"),
+            ("%%time\nx = 1\nda = missing", 3, "da = missing", "missing"),
+            ("x = 1\n%time da = missing", 2, "%time da = missing", "missing"),
+            ("def f(x):\n    return x / 0 + missing\nda = f(2)", 2, "return x / 0 + missing", "x / 0"),
+        ],
+    )
+    def test_it_is_noted_where_the_error_came_up(
+        self, case: Case, namespace: dict[str, Any], source: str, line: int, code: str, part: str
+    ) -> None:
+        stop = replayed(source, "da", case, namespace).stop
+        assert stop is not None
+        assert (stop.line, stop.code, stop.part) == (line, code, part)
+
+    def test_what_stood_there_is_noted(self, case: Case, namespace: dict[str, Any]) -> None:
+        stop = replayed("i = 7\nda = dc.view(1, 3) @ dc.view(1, 3)[i:]", "da", case, namespace).stop
+        assert stop is not None
+        assert stop.seen["dc.view(1, 3)"] == Seen("Tensor", (1, 3), "float32")
+        assert stop.seen["dc.view(1, 3)[i:]"] == Seen("Tensor", (0, 3), "float32")
+        assert stop.seen["i"] == Seen("int", number=7)
+        assert Stop.of(stop.as_data()) == stop
+
+    def test_to_look_at_what_stood_there_changes_nothing(self, case: Case, namespace: dict[str, Any]) -> None:
+        namespace["calls"] = []
+        namespace["count"] = lambda: namespace["calls"].append(1) or 2
+        replayed("da = dc.view(1, 3) @ (dc.view(1, 3) * count())", "da", case, namespace)
+        assert namespace["calls"] == [1]
+
+    @pytest.mark.parametrize("data", [None, {}, {"line": "1"}, {"line": 1, "code": "", "part": "", "seen": []}, [1]])
+    def test_what_is_no_stop_is_none(self, data: object) -> None:
+        assert Stop.of(data) is None
 
     def test_what_was_answered_before_the_error_is_kept(self, case: Case, namespace: dict[str, Any]) -> None:
         replay = replayed("da = dc * 1\nraise NotImplementedError()", "da", case, namespace)

@@ -1,0 +1,986 @@
+"""What to say of code that stopped with an error: a table from what was raised, and where, to a sentence and a next step.
+
+A row matches by the type and the message of the error. Its facts come from the line that raised: what its names and its parts
+stood for, with their shapes. Where a row's facts are not there, the next row is tried; no row is better than a wrong one.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from importlib import import_module
+
+from torch import Tensor
+
+from autograder.replay.parsed import parse_tree
+from autograder.replay.stop import Seen, Stop
+from autograder.verdict import RERUN, Cause, Mistake
+
+Facts = Mapping[str, str]
+"""What the blanks of a row's sentence and step are filled with."""
+
+NOWHERE = Stop(0, "")
+"""The place of an error of which nothing more is known."""
+
+MAX_PART = 40
+"""Characters of a piece of code in a sentence."""
+
+IMPORTS = {
+    "F": "import torch.nn.functional as F",
+    "np": "import numpy as np",
+    "numpy": "import numpy",
+    "nn": "from torch import nn",
+    "torch": "import torch",
+    "math": "import math",
+    "random": "import random",
+    "plt": "import matplotlib.pyplot as plt",
+    "pd": "import pandas as pd",
+    "einops": "import einops",
+    "time": "import time",
+    "Tensor": "from torch import Tensor",
+}
+"""Modules by the names that people know them by."""
+
+KEYWORDS: tuple[str, ...] = (
+    "dim",
+    "keepdim",
+    "dtype",
+    "num_classes",
+    "unbiased",
+    "correction",
+    "index",
+    "source",
+    "src",
+    "generator",
+)
+KEYWORDS += ("size", "shape", "out", "value", "input", "other", "alpha", "descending", "num_samples", "replacement", "end")
+"""Arguments that the functions of torch in this course take by name."""
+
+OPERATORS: Mapping[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.MatMult: "@",
+    ast.Pow: "**",
+}
+
+
+@dataclass(frozen=True)
+class Crash:
+    """An error that stopped code: the name of its type and its message, where it came up, and what is known around it.
+
+    `names` are those that exist there. `gradients` are those of the lesson, worked out or not, in the order of the backward
+    pass. `answer` is the name of what the code is to work out, of this `shape`; it is empty where there is no one name.
+    """
+
+    kind: str
+    message: str
+    source: str = ""
+    stop: Stop = NOWHERE
+    names: Collection[str] = ()
+    gradients: Sequence[str] = ()
+    answer: str = ""
+    shape: tuple[int, ...] | None = None
+
+    @cached_property
+    def node(self) -> ast.AST | None:
+        """The part of the code that raised."""
+        try:
+            body = parse_tree(self.stop.part).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        found = body[0] if body else None
+        return found.value if isinstance(found, ast.Expr) else found
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """The calls in the part that raised, and then those in the rest of the code."""
+        found: list[ast.Call] = []
+        for code in (self.stop.part, self.source):
+            try:
+                found += [node for node in ast.walk(parse_tree(code)) if isinstance(node, ast.Call)]
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+        return found
+
+    @property
+    def sides(self) -> tuple[str, str, str] | None:
+        """The operator and the two sides of the operation that raised, as code."""
+        match self.node:
+            case ast.BinOp(left=left, op=operator, right=right) | ast.AugAssign(target=left, op=operator, value=right):
+                return OPERATORS.get(type(operator), ""), ast.unparse(left), ast.unparse(right)
+            case ast.Call(func=ast.Attribute(attr="mm" | "matmul"), args=[left, right]):
+                return "@", ast.unparse(left), ast.unparse(right)
+        return None
+
+    def seen(self, code: str) -> Seen | None:
+        """What a piece of the code stood for."""
+        return self.stop.seen.get(code)
+
+    def whole(self) -> str:
+        """What the answer has to be, in a sentence; nothing where that is not known."""
+        return "" if self.shape is None else f"`{self.answer}` has to be {self.shape}."
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: what was raised, as patterns of its type and message, and what is said then.
+
+    `says` and `step` have blanks for the groups of the pattern, for `part`, the code that raised, and for what `facts` finds;
+    it gives None where the row does not fit.
+    """
+
+    kind: str
+    message: str
+    says: str
+    step: str
+    facts: Callable[[Crash, Mapping[str, str]], Facts | None] = lambda crash, groups: {}
+    mistake: Mistake = Mistake.STOPS
+
+
+def explain(
+    error: BaseException | str,
+    source: str,
+    stop: Stop | None = None,
+    names: Collection[str] = (),
+    gradients: Sequence[str] = (),
+    answer: str = "",
+    shape: tuple[int, ...] | None = None,
+) -> Cause | None:
+    """Why code stopped, in a sentence, and the next step; None where no row of the table fits.
+
+    `error` is what was raised, or `type: message` as text. `source` is the code, `stop` where in it that was, with what stood
+    there (`Replay.stop`, or `stop_of`). `names` exist where the code ran; `gradients` are all of the lesson, in the order of
+    the backward pass. `answer` is what the code is to work out, of this `shape`; empty where it is many things.
+    """
+    if isinstance(error, BaseException):
+        kind, message = type(error).__name__, error.msg if isinstance(error, SyntaxError) else str(error)
+    else:
+        kind, _, message = error.partition(": ")
+    crash = Crash(kind, message, source, stop or NOWHERE, names, gradients, answer, shape)
+    return next(_causes(crash), None)
+
+
+def _causes(crash: Crash) -> Iterator[Cause]:
+    for row in TABLE:
+        if not re.fullmatch(row.kind, crash.kind) or not (found := re.search(row.message, crash.message)):
+            continue
+        groups = {name: text or "" for name, text in found.groupdict().items()}
+        facts = row.facts(crash, groups)
+        if facts is None:
+            continue
+        blanks = {"part": shortly(crash.stop.part or crash.stop.code), **groups, **facts}
+        says, step = (" ".join(text.format(**blanks).split()) for text in (row.says, row.step))
+        yield Cause(row.mistake, says, step if row.mistake is Mistake.AUTOGRAD else f"{step} {RERUN}")
+
+
+def shortly(code: str) -> str:
+    """A piece of code on one line, as much of it as fits in a sentence."""
+    line = " ".join(code.split()).replace("`", "'")
+    return line if len(line) <= MAX_PART else f"{line[: MAX_PART - 1]}…"
+
+
+# Facts
+
+
+def nearest(name: str, names: Collection[str]) -> str:
+    """The one of these names that is meant by a misspelt one, most likely; or nothing."""
+    others = sorted({each for each in names if each != name and not each.startswith("_")})
+    same = [each for each in others if each.lower().replace("_", "") == name.lower().replace("_", "")]
+    close = same or get_close_matches(name, others, n=1, cutoff=0.75 if len(name) > 3 else 0.66)
+    return next(iter(close), "")
+
+
+def _gradient(crash: Crash, groups: Facts) -> Facts | None:
+    """A gradient of the lesson that is not there yet."""
+    return {} if groups["name"] in crash.gradients and groups["name"] != crash.answer else None
+
+
+def _later(crash: Crash, groups: Facts) -> Facts | None:
+    """A gradient that is worked out from the answer, and not the other way round."""
+    order = [*crash.gradients]
+    if groups["name"] not in order or crash.answer not in order or order.index(groups["name"]) <= order.index(crash.answer):
+        return None
+    return {"answer": crash.answer, "variable": crash.answer[1:]}
+
+
+def _own(crash: Crash, groups: Facts) -> Facts | None:
+    """The answer's own name."""
+    return {} if groups["name"] == crash.answer else None
+
+
+def _imported(crash: Crash, groups: Facts) -> Facts | None:
+    name = groups["name"]
+    return {"line": IMPORTS[name]} if name in IMPORTS else None
+
+
+def _near_name(crash: Crash, groups: Facts) -> Facts | None:
+    found = nearest(groups["name"], {*crash.names, *crash.gradients, *_made(crash.source)} - {crash.answer})
+    found = found or nearest(groups["name"], set(dir(builtins)))
+    return {"near": found} if found else None
+
+
+def _made(source: str) -> set[str]:
+    """The names that code gives a value."""
+    try:
+        nodes = ast.walk(parse_tree(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _near_method(crash: Crash, groups: Facts) -> Facts | None:
+    found = nearest(groups["name"], dir(Tensor))
+    return {"near": found} if found else None
+
+
+def _near_of_module(crash: Crash, groups: Facts) -> Facts | None:
+    try:
+        found = nearest(groups["name"], dir(import_module(groups["module"])))
+    except (ImportError, ValueError):
+        return None
+    return {"near": found} if found else None
+
+
+def _near_keyword(crash: Crash, groups: Facts) -> Facts | None:
+    found = nearest(groups["name"], KEYWORDS)
+    return {"near": found} if found else None
+
+
+def _is_grad(crash: Crash, groups: Facts) -> Facts | None:
+    return {} if re.search(r"\.grad\b", crash.stop.part or crash.stop.code) else None
+
+
+def _sides(crash: Crash, groups: Facts) -> Facts | None:
+    """The two sides of an operation on tensors, with their shapes."""
+    if crash.sides is None:
+        return None
+    operator, left, right = crash.sides
+    one, other = (_shape(crash, code, groups.get(told, "")) for code, told in ((left, "one"), (right, "other")))
+    if not (one and other):
+        return None
+    return {
+        "left": shortly(left),
+        "right": shortly(right),
+        "one": one,
+        "other": other,
+        "operator": operator,
+        "whole": crash.whole(),
+    }
+
+
+def _shape(crash: Crash, code: str, told: str) -> str:
+    """The shape of a tensor as it was seen, or as an error told it, such as 32x64; nothing where neither says it."""
+    seen = crash.seen(code)
+    return str(seen.shape) if seen and seen.shape is not None else told and f"({told.replace('x', ', ')})"
+
+
+def _product(crash: Crash, groups: Facts) -> Facts | None:
+    facts = _sides(crash, groups)
+    return facts if facts and facts["operator"] == "@" else None
+
+
+def _matrices(crash: Crash, groups: Facts) -> Facts | None:
+    """Two matrices multiplied entry by entry whose matrix product can have the shape of the answer."""
+    facts = _sides(crash, groups)
+    if facts is None or facts["operator"] != "*" or crash.shape is None or len(crash.shape) != 2:
+        return None
+    _, left, right = crash.sides or ("", "", "")
+    one, other = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (left, right))
+    fits = len(one) == len(other) == 2 and any(
+        a[1] == b[0] and (a[0], b[1]) in (crash.shape, crash.shape[::-1])
+        for a in (one, one[::-1])
+        for b in (other, other[::-1])
+    )
+    return facts if fits else None
+
+
+def _one_hot(crash: Crash, groups: Facts) -> Facts | None:
+    """A call of `one_hot` that does not say how many classes there are."""
+    calls = [call for call in crash.calls if ast.unparse(call.func).rpartition(".")[2] == "one_hot" and len(call.args) == 1]
+    call = next((ast.unparse(call) for call in calls if not call.keywords), "")
+    sides = (crash.seen(code) for code in (crash.sides or ("", "", ""))[1:])
+    is_there = "one_hot" in crash.stop.part or any(seen and seen.dtype == "int64" for seen in sides)
+    return {"call": shortly(call)} if call and is_there else None
+
+
+def _subscript(crash: Crash, groups: Facts) -> Facts | None:
+    """What is indexed, and how far its indices go."""
+    if not isinstance(crash.node, ast.Subscript):
+        return None
+    return {"owner": shortly(ast.unparse(crash.node.value)), "last": str(int(groups["size"]) - 1)}
+
+
+def _called(crash: Crash, groups: Facts) -> Facts | None:
+    """What is called, as code."""
+    return {"called": shortly(ast.unparse(crash.node.func))} if isinstance(crash.node, ast.Call) else None
+
+
+def _called_property(crash: Crash, groups: Facts) -> Facts | None:
+    """An attribute that is called like a method."""
+    if isinstance(crash.node, ast.Call) and isinstance(crash.node.func, ast.Attribute) and not crash.node.args:
+        return {"called": shortly(ast.unparse(crash.node.func))}
+    return None
+
+
+def _uncalled(crash: Crash, groups: Facts) -> Facts | None:
+    """A method or function that stands where its value belongs."""
+    functions = ("builtin_function_or_method", "function", "method")
+    found = (code for code in (crash.sides or ("", "", ""))[1:] if (seen := crash.seen(code)) and seen.kind in functions)
+    code = next(found, "")
+    return {"called": shortly(code)} if code else None
+
+
+def _indexed(crash: Crash, groups: Facts) -> Facts | None:
+    if not isinstance(crash.node, ast.Subscript):
+        return None
+    return {"owner": shortly(ast.unparse(crash.node.value)), "index": shortly(ast.unparse(crash.node.slice))}
+
+
+def _multiplied(crash: Crash, groups: Facts) -> Facts | None:
+    """Two values beside each other without a sign between them."""
+    found = re.search(r"(?P<one>[\w.)\]]+)\s*(?<=[\w)\]])\s+(?P<two>[A-Za-z_(]\w*)", crash.stop.code.partition("#")[0])
+    words = {"for", "in", "if", "else", "and", "or", "not", "is", "def", "class", "return", "lambda", "import", "from", "as"}
+    words |= {"while", "with", "del", "print", "assert", "raise", "elif", "try", "except"}
+    if found is None or {found["one"], found["two"]} & words:
+        return None
+    return {"one": shortly(found["one"]), "two": shortly(found["two"])}
+
+
+# The table
+
+AUTOGRAD = "The cell takes it from autograd, which is switched off while an answer is judged."
+DERIVE = "Derive it by hand, from the forward variables and the gradients that come in."
+
+TABLE: tuple[Row, ...] = (
+    # what is left from the released cell
+    Row(
+        "TypeError|RuntimeError|AttributeError",
+        "'?ellipsis'?",
+        "The three dots are still there: they stand for what you are to fill in.",
+        "Put your own expression in the place of `...`.",
+    ),
+    Row(
+        "NotImplementedError",
+        "^$",
+        "`raise NotImplementedError()` still stands in the cell, and stops it there.",
+        "Delete that line.",
+    ),
+    # names
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "The line works on `{name}` before anything has given it a value: no cell can go on from another one.",
+        "Work out all of `{name}` in this cell: begin with a line `{name} = …`.",
+        _own,
+        Mistake.FOREIGN,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "`{name}` comes after `{answer}` on the way back from the loss, so nothing can be worked out from it here.",
+        "Start from the gradients of what was computed from `{variable}`.",
+        _later,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "`{name}` is not there yet: it is a gradient with an answer cell of its own.",
+        "Write and run the cell of `{name}` first.",
+        _gradient,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "`{name}` was never imported in this notebook.",
+        "Put `{line}` above that line.",
+        _imported,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "There is no `{name}`. The nearest name that there is: `{near}`.",
+        "Write `{near}`, if that is what you mean.",
+        _near_name,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "There is no `{name}`, and no name that is near it.",
+        "Give `{name}` a value above that line, or use another name.",
+    ),
+    Row(
+        "UnboundLocalError",
+        "local variable '(?P<name>.+?)'",
+        "The function gives `{name}` a value somewhere, so it is a local name, and here it has none yet.",
+        "Give `{name}` a value inside of the function, before that line.",
+    ),
+    Row(
+        "ModuleNotFoundError|ImportError",
+        "No module named '(?P<name>.+?)'",
+        "There is no module `{name}` here.",
+        "Do without it: torch and what the notebook imports are enough.",
+    ),
+    Row(
+        "ImportError",
+        "cannot import name '(?P<name>.+?)'",
+        "That module has no `{name}`.",
+        "Take the import out, or look up how the name is spelt.",
+    ),
+    # attributes and arguments
+    Row(
+        "AttributeError",
+        "module 'torch' has no attribute '(?P<name>F|functional)'",
+        "`torch.{name}` does not exist: the notebook imports `torch.nn.functional` as `F`.",
+        "Write `F.` in the place of `torch.{name}.`.",
+    ),
+    Row(
+        "AttributeError",
+        "module '(?P<module>torch[.\\w]*)' has no attribute '(?P<name>.+?)'",
+        "`{module}` has no `{name}`. The nearest that it has: `{near}`.",
+        "Write `{near}`, if that is what you mean.",
+        _near_of_module,
+    ),
+    Row(
+        "AttributeError",
+        "'(?:Tensor|Parameter)' object has no attribute '(?P<name>.+?)'",
+        "A tensor has no `.{name}`. The nearest that it has: `.{near}`.",
+        "Write `.{near}`, if that is what you mean.",
+        _near_method,
+    ),
+    Row(
+        "AttributeError|TypeError",
+        "NoneType",
+        "The `.grad` there is None: the tensors of this notebook carry no graph, and nothing fills it.",
+        DERIVE,
+        _is_grad,
+        Mistake.AUTOGRAD,
+    ),
+    Row(
+        "AttributeError",
+        "'torch.return_types.(?P<kind>\\w+)' object has no attribute",
+        "Along an axis `{kind}` gives two things, the `values` and the `indices`.",
+        "Take one of them: `.values` or `.indices`.",
+    ),
+    Row(
+        "AttributeError",
+        "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
+        "What stands before `.{name}` is of the type `{kind}`, which has no `{name}`.",
+        "Print what stands before `.{name}`: it is not what you take it for.",
+    ),
+    Row(
+        "AttributeError",
+        "module '(?P<module>.+?)' has no attribute '(?P<name>.+?)'",
+        "The module `{module}` has no `{name}`.",
+        "Look up how the name is spelt.",
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>[\\w.]+)\\(\\) got an unexpected keyword argument '(?P<name>.+?)'",
+        "`{function}` knows no argument `{name}`. Is `{near}` meant?",
+        "Write `{near}=` there.",
+        _near_keyword,
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>[\\w.]+)\\(\\) got an unexpected keyword argument '(?P<name>.+?)'",
+        "`{function}` knows no argument `{name}`.",
+        "See which it takes: `help` tells you, as in `help({function})`.",
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>[\\w.]+)\\(\\) missing (?P<count>\\d+) required positional arguments?: (?P<names>.+)",
+        "`{function}` was called without something that it needs: {names}.",
+        "Add it to the call.",
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>[\\w.]+)\\(\\) takes .*?(?:argument|arguments).*(?:given)",
+        "`{function}` was called with more than it takes.",
+        "Take out what is too many, or close a bracket earlier.",
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>\\w+)\\(\\): argument '(?P<name>\\w+)' .*must be (?P<wanted>.+?), not (?P<kind>[\\w.]+)",
+        "`{function}` takes a value of the type `{wanted}` for its `{name}`, and gets one of the type `{kind}`.",
+        "Print what you pass to it: it is not what you take it for.",
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>\\w+)\\(\\) received an invalid combination of arguments - got \\((?P<kinds>.*?)\\)",
+        "`{function}` takes other arguments than it gets in that line: values of the types ({kinds}).",
+        "Print what you pass to it, with its type and its shape.",
+    ),
+    # calls and square brackets
+    Row(
+        "TypeError",
+        "'torch.Size' object is not callable",
+        "`.shape` is no function: its entries are picked with square brackets.",
+        "Write `.shape[0]`, with the axis that you mean.",
+    ),
+    Row(
+        "TypeError",
+        "'Tensor' object is not callable",
+        "`{called}` is a tensor already, and is called like a function.",
+        "Leave out the `()` after it.",
+        _called_property,
+    ),
+    Row(
+        "TypeError",
+        "'(?P<kind>Tensor|int|float)' object is not callable",
+        "`{called}` is no function, and a bracket right after it makes a call. Is a `*` missing between the two?",
+        "Write the sign that belongs between `{called}` and the bracket.",
+        _called,
+    ),
+    Row(
+        "TypeError",
+        "'(?P<kind>.+?)' object is not callable",
+        "`{called}` is of the type `{kind}`, and is called like a function.",
+        "Leave out the bracket after it, or call what you mean.",
+        _called,
+    ),
+    Row(
+        "TypeError",
+        "'(?:builtin_function_or_method|function|method|method_descriptor|type)' object is not subscriptable",
+        "`{owner}` is a function, and square brackets pick entries.",
+        "Call it with round brackets: `{owner}({index})`.",
+        _indexed,
+    ),
+    Row(
+        "TypeError",
+        "'(?P<kind>.+?)' object is not subscriptable",
+        "`{owner}` is of the type `{kind}`, which has no entries to pick.",
+        "Print `{owner}`: it is not what you take it for.",
+        _indexed,
+    ),
+    Row(
+        "TypeError",
+        "unsupported operand type.*(?:builtin_function_or_method|'function'|'method')",
+        "`{called}` is the function itself, and not what it gives.",
+        "Call it, with round brackets: `{called}()`.",
+        _uncalled,
+    ),
+    # operations
+    Row(
+        "NotImplementedError|TypeError",
+        "bitwise_xor|unsupported operand type\\(s\\) for \\^",
+        "`^` is no power in Python: it works on the bits of whole numbers.",
+        "Write `**` in its place.",
+    ),
+    Row(
+        "TypeError",
+        "unsupported operand type.* for @",
+        "`@` is the product of matrices, and one side of it in `{part}` is no tensor.",
+        "Write `*` where a number multiplies every entry.",
+    ),
+    Row(
+        "TypeError",
+        "(?:unsupported|bad) operand type.*'NoneType'",
+        "Something in `{part}` is None: nothing has given it a value.",
+        "Print what stands in that line, and give the one that is None its value.",
+    ),
+    Row(
+        "TypeError",
+        "unsupported operand type\\(s\\) for (?P<operator>\\S+): '(?P<one>.+?)' and '(?P<other>.+?)'",
+        "`{operator}` does not go between a value of the type `{one}` and one of the type `{other}`.",
+        "Print both: one is not what you take it for.",
+    ),
+    # shapes
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match|shapes cannot be multiplied|shape mismatch",
+        "`{call}` has only so many columns as its largest label here needs.",
+        "Say how many there are: `num_classes=`, with a size from the variables' shapes.",
+        _one_hot,
+    ),
+    Row(
+        "RuntimeError",
+        "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?|mat2 must be a matrix|expected batch2",
+        "`{left}` is {one} and `{right}` is {other}: the last size of the left one must be the first of the right one. {whole}",
+        "Which of them has to be transposed, by `.T`, or do they change places?",
+        _product,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
+        "`*` goes entry by entry, and `{left}` is {one}, `{right}` {other}. {whole}",
+        "Is it a matrix product? Write it with `@`, and mind which one is transposed.",
+        _matrices,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
+        "`{operator}` goes entry by entry, and `{left}` is {one}, `{right}` {other}: these do not fit. {whole}",
+        "Bring both to the shape that is wanted: which axis has to be summed, or moved?",
+        _sides,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "view size is not compatible",
+        "After `.T` or `.transpose` the entries lie in another order in memory, which `.view` cannot follow.",
+        "Write `.reshape` in the place of `.view`.",
+    ),
+    Row(
+        "RuntimeError",
+        "shape '(?P<shape>.+?)' is invalid for input of size (?P<size>\\d+)",
+        "A tensor of {size} entries cannot get the shape {shape}: that needs another number of them.",
+        "Take the sizes from the `.shape` of the variable that you want to match.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "shape mismatch: value tensor of shape (?P<value>.+?) cannot be broadcast to indexing result of shape (?P<place>.+)",
+        "The left side of that line has the shape {place}, and what you write into it {value}.",
+        "Bring the right side to the shape of the left one.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "expanded size of the tensor .* must match.*Target sizes: (?P<target>\\[.*?\\]).*Tensor sizes: (?P<size>\\[.*?\\])",
+        "A tensor of shape {size} cannot be stretched to {target}: only axes of size 1 can.",
+        "Compare the two shapes from the right, axis by axis.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "1D tensors expected",
+        "`dot` is for two tensors with one axis each; these have more.",
+        "Write the product of matrices with `@`.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "einsum\\(\\): (?P<why>.+)",
+        "The letters in `einsum` do not fit the tensors: {why}.",
+        "Write one letter for each axis of each tensor, and behind `->` those that stay.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError|IndexError",
+        "index_add_\\(\\): (?:Number of indices|Index is supposed to be a vector)",
+        "`index_add_` takes one index for each row that it adds: a flat list of indices, and as many rows.",
+        "Make the indices flat by `.view(-1)`, and give the rows as `.view(-1, size)`.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError|ValueError",
+        "Index tensor must have the same number of dimensions",
+        "`scatter_` and `gather` want indices with as many axes as the tensor itself.",
+        "Give the labels a second axis: `.unsqueeze(1)`.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "permute",
+        "`permute` takes all axes, each once, in their new order.",
+        "Give as many axes as the tensor has.",
+        mistake=Mistake.SHAPE,
+    ),
+    # types of numbers
+    Row(
+        "RuntimeError",
+        "result type (?P<result>\\w+) can't be cast to the desired output type (?P<own>Long|Int|Short|Byte|Bool)",
+        "It holds whole numbers, as `one_hot` gives them, and a fraction cannot be stored in place there.",
+        "Make it floating point first, by `.float()`.",
+        mistake=Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError",
+        "expected (?:m1 and m2|scalar type|self and mat2).*dtype.*got: (?P<one>[\\w ]+) != (?P<other>[\\w ]+)",
+        "The two sides of the product hold different kinds of numbers, {one} and {other}.",
+        "Make them the same, by `.float()` where it is not float.",
+        mistake=Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError",
+        "expected scalar type (?P<one>\\w+) but found (?P<other>\\w+)",
+        "Two tensors there hold different kinds of numbers, {one} and {other}.",
+        "Make them the same, by `.float()` where it is not float.",
+        mistake=Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError",
+        "could not infer output dtype|mean\\(\\): .*dtype",
+        "A mean of whole numbers is not defined in torch.",
+        "Make it floating point first, by `.float()`.",
+        mistake=Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError|IndexError",
+        "Expected dtype int\\d+(?:/int64)? for index|tensors used as indices must be|only applicable to index tensor",
+        "An index has to be a tensor of whole numbers, such as the labels, and this one holds something else.",
+        "Which tensor says where? Use that one as the index, or turn it into whole numbers by `.long()`.",
+        mistake=Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError|TypeError",
+        "only supports boolean masks|only implemented on integer and Boolean",
+        "A mask has to hold True and False, and this tensor holds numbers.",
+        "Make a mask by comparing, as in `x > 0`.",
+        mistake=Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError",
+        "Class values must be smaller than num_classes",
+        "A label is as large as `num_classes`, or larger: it counts all letters, from 0 on.",
+        "Take it from the variable that has a column for each letter, by `.shape[1]`.",
+    ),
+    Row(
+        "RuntimeError",
+        "Class values must be non-negative",
+        "A label is negative, and `one_hot` counts from 0 on.",
+        "Print the labels that you pass to it.",
+    ),
+    # indices and axes
+    Row(
+        "IndexError",
+        "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
+        "`{owner}` has {size} entries along axis {axis}, numbered 0 to {last}, and {index} is asked for.",
+        "Let the loop or the index end where the variable does: use its `.shape[{axis}]`.",
+        _subscript,
+    ),
+    Row(
+        "IndexError",
+        "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
+        "Axis {axis} has {size} entries, and index {index} is asked for.",
+        "Print the shapes in that line, and which of its axes the index goes along.",
+    ),
+    Row(
+        "IndexError",
+        "Dimension out of range .*\\[(?P<low>-?\\d+), (?P<high>-?\\d+)\\], but got (?P<axis>-?\\d+)",
+        "There is no axis {axis}: this tensor has axes 0 to {high}.",
+        "Print its shape, and take the axis that you mean.",
+        mistake=Mistake.AXIS,
+    ),
+    Row(
+        "IndexError",
+        "indexing tensors could not be broadcast together with shapes (?P<one>\\[.*?\\]), (?P<other>\\[.*?\\])",
+        "The indices of the axes go together pair by pair, and there are {one} of one and {other} of the other.",
+        "Give as many row numbers as labels: `range(n)` and one label for each.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "IndexError",
+        "too many indices",
+        "There are more indices in the square brackets than the tensor has axes.",
+        "Print its shape, and give at most one index for each axis.",
+    ),
+    Row(
+        "IndexError",
+        "only integers, slices.*got (?P<kind>\\w+)",
+        "An index has to be a whole number, and this is one of the type `{kind}`.",
+        "Divide with `//`, or give `int(…)`.",
+    ),
+    Row(
+        "IndexError",
+        "invalid index of a 0-dim tensor|list index out of range|tuple index out of range|string index out of range",
+        "The square brackets ask for an entry that is not there.",
+        "Print how long it is, by `len` or `.shape`, before that line.",
+    ),
+    Row(
+        "KeyError",
+        "^'?(?P<key>.*?)'?$",
+        "The dictionary has no entry `{key}`.",
+        "Print its keys, and compare the spelling.",
+    ),
+    # autograd and its tensors
+    Row("AutogradOff", "", AUTOGRAD, DERIVE, mistake=Mistake.AUTOGRAD),
+    Row(
+        "RuntimeError",
+        "does not require grad|does not have a grad_fn|not have been used in the graph",
+        AUTOGRAD,
+        DERIVE,
+        mistake=Mistake.AUTOGRAD,
+    ),
+    Row(
+        "RuntimeError",
+        "leaf Variable that requires grad",
+        "The tensor is marked with `requires_grad`, and such a tensor cannot be changed in place.",
+        "Leave `requires_grad` out: no gradient here comes from autograd.",
+    ),
+    Row(
+        "RuntimeError",
+        "numpy\\(\\) on Tensor that requires grad",
+        "The tensor is marked with `requires_grad`, and cannot become an array of numpy.",
+        "Stay in torch, and leave `requires_grad` out.",
+    ),
+    # one number and many
+    Row(
+        "RuntimeError|ValueError|TypeError",
+        "cannot be converted to Scalar|only one element tensors|only integer tensors of a single element",
+        "One number is wanted there, and the tensor has many entries.",
+        "Pick one entry of it, or take a sum first.",
+    ),
+    Row(
+        "RuntimeError",
+        "Boolean value of Tensor with more than one value is ambiguous",
+        "A tensor has many truth values, and `if`, `and`, `or` and `not` want one.",
+        "Use `&`, `|` and `~` between masks in brackets, or `.any()` and `.all()`.",
+    ),
+    Row(
+        "TypeError",
+        "'float' object cannot be interpreted as an integer",
+        "A whole number is wanted there, and `/` always gives a fraction.",
+        "Divide with `//`.",
+    ),
+    Row(
+        "ValueError|TypeError",
+        "unpack|iteration over a 0-d tensor",
+        "The names on the left side and the values on the right side are not equally many.",
+        "Print the right side, and give as many names as it has values.",
+    ),
+    Row(
+        "TypeError",
+        "'(?P<kind>.+?)' object is not iterable",
+        "`for` wants something with many entries, and gets a value of the type `{kind}`.",
+        "Count up to it with `range(…)`.",
+    ),
+    Row(
+        "TypeError",
+        "object of type '(?P<kind>.+?)' has no len|len\\(\\) of a 0-d tensor",
+        "`len` counts entries, and this value has none to count.",
+        "Print it: it is not what you take it for.",
+    ),
+    Row(
+        "ZeroDivisionError",
+        "",
+        "Something there is divided by the number 0.",
+        "Print what stands below the line of the fraction: which size or count is 0?",
+    ),
+    Row("ValueError", "invalid literal for (?P<what>\\w+)\\(\\)", "That text is no number.", "Print it before that line."),
+    Row(
+        "AssertionError", "CUDA|cuda", "There is no graphics card here that torch can use.", "Leave out `.cuda()` and `.to(…)`."
+    ),
+    Row(
+        "AssertionError",
+        "",
+        "An `assert` in the cell does not hold.",
+        "Print both sides of it, or take it out: the check below says what is wrong.",
+    ),
+    # time, memory and depth
+    Row(
+        "RuntimeError|MemoryError|OutOfMemory",
+        "can't allocate memory|Unable to allocate|^$",
+        "It asks for more memory than there is: the shapes in that line make a huge tensor.",
+        "Print the shapes before that line, and look for an axis that is stretched and should not be.",
+        lambda crash, groups: {} if crash.message or crash.kind != "RuntimeError" else None,
+    ),
+    Row(
+        "RecursionError",
+        "",
+        "A function calls itself, and never ends.",
+        "Give it a case in which it returns without a call of itself.",
+    ),
+    Row(
+        "TooSlow|Interrupted|KeyboardInterrupt|OutOfTime",
+        "",
+        "It did not end in time.",
+        "Look at its loops: do they go over more than they need, or never end?",
+    ),
+    # what is not Python
+    Row("TabError", "", "The line is indented with tabs where others have spaces.", "Indent every line with four spaces."),
+    Row(
+        "IndentationError",
+        "expected an indented block after .+? on line (?P<head>\\d+)",
+        "Line {head} opens a block, and nothing below it is indented.",
+        "Indent the lines that belong to it by four spaces.",
+    ),
+    Row(
+        "IndentationError",
+        "unexpected indent",
+        "The line is indented, and no line above it opens a block.",
+        "Take the spaces before it away.",
+    ),
+    Row(
+        "IndentationError",
+        "unindent does not match",
+        "The line is indented by another number of spaces than the lines above it.",
+        "Indent all lines of a block by the same four spaces.",
+    ),
+    Row(
+        "SyntaxError",
+        "'return' outside function",
+        "`return` belongs in a function, and this is a cell.",
+        "Give the answer its name instead: a line that begins with `{answer} = `.",
+        lambda crash, groups: {"answer": crash.answer or "name"},
+    ),
+    Row("SyntaxError", "'(?P<word>\\w+)' outside", "`{word}` stands where Python does not allow it.", "Take it out of there."),
+    Row(
+        "SyntaxError",
+        "'(?P<bracket>.)' was never closed",
+        "The bracket `{bracket}` is opened there, and never closed.",
+        "Close it where the expression ends.",
+    ),
+    Row(
+        "SyntaxError|_IncompleteInputError",
+        "incomplete input|unexpected EOF",
+        "The code ends before it is complete: a bracket is open, or a block is empty.",
+        "Close what is open in the last line.",
+    ),
+    Row(
+        "SyntaxError",
+        "unmatched '(?P<bracket>.)'",
+        "There is a `{bracket}` that nothing opened.",
+        "Count the brackets in that line, and take this one out or open it.",
+    ),
+    Row(
+        "SyntaxError",
+        "closing parenthesis '(?P<closing>.)' does not match opening parenthesis '(?P<opening>.)'",
+        "`{opening}` is opened and `{closing}` closes it: these are two kinds of brackets.",
+        "Close it with its own kind.",
+    ),
+    Row("SyntaxError", "expected ':'", "The line opens a block, and has no colon.", "Put a `:` at its end."),
+    Row(
+        "SyntaxError",
+        "Maybe you meant '=='|cannot assign to",
+        "One `=` gives a name a value, and what stands there is no name.",
+        "To compare write `==`; to give a value, begin the line with a single name.",
+    ),
+    Row(
+        "SyntaxError",
+        "unterminated|EOL while scanning|EOF while scanning",
+        "A text begins with a quotation mark, and does not end.",
+        "Put the same quotation mark at its end.",
+    ),
+    Row(
+        "SyntaxError",
+        "invalid (?:decimal|hexadecimal|octal|binary|imaginary) literal",
+        "A number and a name stand together without a sign between them.",
+        "Write the `*` between them.",
+    ),
+    Row(
+        "SyntaxError",
+        "invalid (?:non-printable )?character",
+        "There is a character that is not Python's, such as a long minus, `×` or a curly quotation mark.",
+        "Type that character anew.",
+    ),
+    Row(
+        "SyntaxError",
+        "Missing parentheses in call to '(?P<name>\\w+)'",
+        "`{name}` is a function, and is called with brackets.",
+        "Put brackets around what it is to show.",
+    ),
+    Row(
+        "SyntaxError",
+        "",
+        "Between `{one}` and `{two}` there is no sign, so Python cannot read the line.",
+        "Write what belongs between them: a `*`, or a comma.",
+        _multiplied,
+    ),
+    Row(
+        "SyntaxError",
+        "",
+        "Python cannot read the line: {message}.",
+        "Compare it with a line that works, sign by sign.",
+        lambda crash, groups: {"message": crash.message.partition(", in line")[0].partition(" (<")[0]},
+    ),
+)

@@ -1,0 +1,166 @@
+"""Where a student's code stopped with an error: the line, the part of it that raised, and what stood in that part."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from autograder.replay.form import dtype_name
+from autograder.replay.parsed import parse_tree
+
+MAX_CODE = 60
+"""Characters of a line that are told."""
+MOST_SEEN = 40
+"""Values that are told of a line."""
+
+PURE = frozenset({"t", "view", "reshape", "transpose", "flatten", "unsqueeze", "squeeze", "expand", "sum", "mean"})
+PURE |= frozenset(
+    {"exp", "log", "pow", "tanh", "float", "long", "double", "clone", "one_hot", "zeros_like", "ones_like", "size"}
+)
+"""Methods and functions that may be called once more to see what they give: they change nothing."""
+
+
+class Seen(NamedTuple):
+    """What a value is: its type, of a tensor its shape and dtype, and the number if it is a whole one."""
+
+    kind: str
+    shape: tuple[int, ...] | None = None
+    dtype: str = ""
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where code stopped. `line` counts from 1 in the cell, and `code` is that line.
+
+    `part` is the expression or statement that raised, as code, and empty where that is not known. `seen` says by their code
+    what its names and its direct parts stood for.
+    """
+
+    line: int
+    code: str
+    part: str = ""
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        """The stop as data that can be sent out of a room."""
+        return {**vars(self), "seen": {code: tuple(value) for code, value in self.seen.items()}}
+
+    @staticmethod
+    def of(data: object) -> Stop | None:
+        """The stop that data describes, which may be anything at all; None where it describes none."""
+        match data:
+            case {"line": int(line), "code": str(code), "part": str(part), "seen": dict(seen)}:
+                told = {str(name): value for name, item in seen.items() if (value := _seen_of(item))}
+                return Stop(line, code[:MAX_CODE], part, told)
+        return None
+
+
+def stop_of(error: BaseException | None, names: Mapping[str, Any], source: str | None = None) -> Stop | None:
+    """Where the code stopped whose global names are these; None where the error did not come up in it.
+
+    `source` is that of the cell, for code that Python does not find the source of.
+    """
+    if error is None:
+        return None
+    frames = [found for found in _frames(error.__traceback__) if found.tb_frame.f_globals is names]
+    if not frames:
+        return None
+    file = frames[0].tb_frame.f_code.co_filename
+    last = [found for found in frames if found.tb_frame.f_code.co_filename == file][-1]
+    text = "".join(linecache.getlines(file)) if source is None else source
+    line = last.tb_lineno
+    lines = text.splitlines()
+    code = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    node = _node(text, last)
+    part = ast.unparse(node) if node is not None else ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Stop(line, shortened(code), part, dict(_seen_in(node, last.tb_frame)) if node is not None else {})
+
+
+@contextmanager
+def noting(stops: list[Stop], names: Mapping[str, Any], source: str | None = None) -> Iterator[None]:
+    """Inside, an error is raised as ever, and where it came up is added to `stops`."""
+    try:
+        yield
+    except Exception as error:
+        if found := stop_of(error, names, source):
+            stops.append(found)
+        raise
+
+
+def shortened(code: str) -> str:
+    """A line of code, as much of it as is told, without quotes that would end it in a message."""
+    line = code.replace("`", "'")
+    return line if len(line) <= MAX_CODE else f"{line[: MAX_CODE - 1]}…"
+
+
+def described(value: object) -> Seen:
+    """What a value is, without its numbers but for a whole one."""
+    if isinstance(value, Tensor):
+        return Seen("Tensor", tuple(value.shape), dtype_name(value.dtype))
+    return Seen(type(value).__name__, number=value if type(value) is int else None)
+
+
+def _seen_of(item: object) -> Seen | None:
+    match item:
+        case (str(kind), shape, str(dtype), int() | None as number):
+            sizes = tuple(size for size in shape if type(size) is int) if isinstance(shape, list | tuple) else None
+            return Seen(kind, sizes, dtype, number)
+    return None
+
+
+def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _node(source: str, trace: TracebackType) -> ast.expr | ast.stmt | None:
+    """The smallest part of the code that the instruction which raised was made of."""
+    positions = [*trace.tb_frame.f_code.co_positions()]
+    start, end, first, last = positions[trace.tb_lasti // 2]
+    try:
+        nodes = [node for node in ast.walk(parse_tree(source)) if isinstance(node, ast.expr | ast.stmt)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    exact = [
+        node
+        for node in nodes
+        if (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == (start, end, first, last)
+    ]
+    around = [node for node in nodes if isinstance(node, ast.stmt) and node.lineno <= trace.tb_lineno <= (node.end_lineno or 0)]
+    return next(reversed(exact or around), None)  # the walk comes to inner nodes last
+
+
+def _seen_in(node: ast.AST, frame: FrameType) -> Iterator[tuple[str, Seen]]:
+    """What the names in a part of the code, and its direct parts, stand for in a frame."""
+    inside = [child for child in ast.walk(node) if isinstance(child, ast.Name)]
+    direct = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr) and _is_pure(child)]
+    direct += [child.value for child in direct if isinstance(child, ast.Attribute)]
+    for code in [*dict.fromkeys(ast.unparse(child) for child in [*direct, *inside])][:MOST_SEEN]:
+        try:
+            yield code, described(eval(code, frame.f_globals, {**frame.f_locals}))
+        except Exception:  # a name that is not there, which may be why it stopped
+            continue
+
+
+def _is_pure(node: ast.AST) -> bool:
+    """Whether an expression can be evaluated once more and changes nothing."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Call):
+            name = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
+            if name not in PURE:
+                return False
+        elif isinstance(child, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom | ast.Lambda | ast.comprehension):
+            return False
+    return True
