@@ -221,7 +221,8 @@ def _imported(crash: Crash, groups: Facts) -> Facts | None:
 
 
 def _near_name(crash: Crash, groups: Facts) -> Facts | None:
-    found = nearest(groups["name"], {*crash.names, *crash.gradients, *_made(crash.source)} - {crash.answer})
+    variable = groups["name"].removeprefix("d")  # who writes a gradient does not mean its variable
+    found = nearest(groups["name"], {*crash.names, *crash.gradients, *_made(crash.source)} - {crash.answer, variable})
     found = found or nearest(groups["name"], set(dir(builtins)))
     return {"near": found} if found else None
 

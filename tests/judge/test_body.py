@@ -124,31 +124,84 @@ STOPS = {
     "an unknown name": (
         "dh = dlogits @ W2.T",
         "dh = dlogits @ W3.T @ W4",
-        "It stops at `dh = dlogits @ W3.T @ W4`.",
+        "It stops at `dh = dlogits @ W3.T @ W4`. There is no `W3`, and no name that is near it.",
         M.STOPS,
     ),
     "a line of several lines": (
         "dh = dlogits @ W2.T",
         "for i in range(3):\n        dh = dlogits @ W3 @ W4\n",
-        "It stops at `dh = dlogits @ W3 @ W4`.",
+        "It stops at `dh = dlogits @ W3 @ W4`. There is no `W3`, and no name that is near it.",
         M.STOPS,
     ),
     "a helper": (
         "dh = dlogits @ W2.T",
         "def go(x):\n        return x @ W3 @ W4\n    dh = go(dlogits)",
-        "It stops at `dh = go(dlogits)`.",
+        "It stops at `dh = go(dlogits)`. There is no `W3`, and no name that is near it.",
         M.STOPS,
+    ),
+    "inside of a condition": (
+        "dh = dlogits @ W2.T",
+        "if True:\n        dh = dlogits @ W2",
+        "It stops at `dh = dlogits @ W2`. `W2` has to be transposed, or not to be.",
+        M.SHAPE,
+    ),
+    "a gradient that is not there, in a loop for another": (
+        "dC = torch.zeros_like(C).index_add_(0, Xb.flatten(), dembcat.view(-1, C.shape[1]))",
+        "dC = torch.zeros_like(C)\n    for k in range(n):\n        for j in range(3):\n"
+        "            dC[Xb[k, j]] += dembcats[k, j]",
+        "It stops at `dC[Xb[k, j]] += dembcats[k, j]`. There is no `dembcats`. The nearest name that there is: `dembcat`.",
+        M.STOPS,
+    ),
+    "a half-made gradient before an argument that is misspelt": (
+        "dlogits[range(n), Yb] -= 1",
+        "dlogits = dlogits - F.one_hot(Yb, num_clases=27)",
+        "It stops at `dlogits = dlogits - F.one_hot(Yb, num_clases=27)`. "
+        "`one_hot` knows no argument `num_clases`. Is `num_classes` meant?",
+        M.STOPS,
+    ),
+    "dots that were left in": (
+        "dlogits /= n",
+        "dlogits = dlogits / ...",
+        "It stops at `dlogits = dlogits / ...`. The three dots are still there: they stand for what you are to fill in.",
+        M.STOPS,
+    ),
+    "a power that is none": (
+        "(1.0 - h**2) * dh",
+        "(1.0 - h ^ 2) * dh",
+        "It stops at `dhpreact = (1.0 - h ^ 2) * dh`. `^` is no power in Python: it works on the bits of whole numbers.",
+        M.STOPS,
+    ),
+    "another return above it": (
+        "    dW2 = h.T @ dlogits",
+        "    if n == 0:\n        dC = 0 * C\n        return dC\n    dW2 = h @ dlogits",
+        "It stops at `dW2 = h @ dlogits`. `h` has to be transposed, or not to be.",
+        M.SHAPE,
     ),
 }
 
 
+@pytest.mark.parametrize("name", ["dC", "dW2", "db1"])
 @pytest.mark.parametrize(("old", "new", "told", "mistake"), STOPS.values(), ids=STOPS)
-def test_the_line_at_which_a_function_stops_is_named(judged: Judged, old: str, new: str, told: str, mistake: M | None) -> None:
-    verdict = judged(old, new)
+def test_the_line_at_which_a_function_stops_is_named(
+    judged: Judged, old: str, new: str, told: str, mistake: M | None, name: str
+) -> None:
+    verdict = judged(old, new, name)
     assert verdict.outcome is Outcome.COULD_NOT_TELL
     assert verdict.diagnosis.startswith(f"`backward` stops before it returns anything. {told}")
     assert mistake is None or (verdict.mistake, verdict.diagnosis[-len(told) :]) == (mistake, told)
     assert verdict.next_step and verdict.seen
+
+
+def test_nothing_is_said_of_the_rest_of_a_function(judged: Judged) -> None:
+    """That the rest is right is known of the lines of one gradient alone."""
+    verdict = judged("dh = dlogits @ W2.T", "dh = dlogits @ W2\n    dlogits = -dlogits")
+    assert verdict.next_step == "The rest of `dh` is right: look at this place alone."
+
+
+def test_a_gradient_that_nothing_makes_is_not_its_variable(judged: Judged) -> None:
+    verdict = judged("@ W1.T\n", "@ W1.T\n    emb = C[Xb]\n    dC = 0 * C\n    dC += demb\n")
+    assert verdict.diagnosis.endswith("It stops at `dC += demb`. There is no `demb`, and no name that is near it.")
+    assert verdict.next_step.startswith("Give `demb` a value above that line")
 
 
 def test_to_stop_is_no_way_to_mend_a_line(judged: Judged) -> None:
@@ -266,6 +319,37 @@ def test_what_fits_this_minibatch_only_is_said_first(
         verdict.diagnosis,
     )
     assert (verdict.next_step, verdict.mistake) == (step, M.BATCH)
+
+
+CHANGED = {
+    "a number": (
+        "n = 5",
+        N,
+        "",
+        "`n` is 5, from outside of `backward`. In the forward pass it was 32.",
+        "Begin `backward` with `n = Xb.shape[0]`.",
+    ),
+    "a tensor": (
+        "logits = logits[:, :3]",
+        "    logits = h @ W2 + b2\n",
+        "",
+        "`logits` is the notebook's own, from outside of `backward`. A cell has changed that since the forward pass.",
+        "Work out `logits` in `backward`, from what it is given.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "old", "new", "told", "step"), CHANGED.values(), ids=CHANGED)
+def test_what_was_overwritten_outside_is_said(
+    here: Lesson, judged: Judged, before: str, old: str, new: str, told: str, step: str
+) -> None:
+    kept = dict(here.shell.user_ns)
+    here.run(before)
+    try:
+        verdict = judged(old, new)
+    finally:
+        here.shell.user_ns.update(kept)
+    assert (verdict.outcome, verdict.diagnosis, verdict.next_step) == (Outcome.WRONG, told, step)
 
 
 @pytest.mark.parametrize("before", ["", "units = 32\n"])

@@ -21,6 +21,7 @@ from autograder.course.questions import Question
 from autograder.diagnosis.diagnose import mistaken_for
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
+from autograder.judge.crashes import explain
 from autograder.judge.judging import Attempt, Effort, missing
 from autograder.judge.kinds.gradient import Gradient, names_of, rounding, tape_for, units
 from autograder.judge.kinds.gradient_answer import GradientAnswer, compare, downstream
@@ -32,7 +33,7 @@ from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.replay.workspace import FunctionInfo, Workspace
 from autograder.tape.cases import Case, Reference, whole_cases, whole_references
 from autograder.tape.tape import State, Tape
-from autograder.verdict import Cause, Mistake, Outcome, Verdict
+from autograder.verdict import RERUN, Cause, Mistake, Outcome, Verdict
 
 ABOUT_VALUES = (RuntimeError, IndexError, ValueError)
 """Errors that a wrong value may be the reason of, such as one of another shape."""
@@ -122,11 +123,13 @@ class BackwardFunction:
 
     def stopped(self, attempt: Attempt[Case]) -> Verdict | None:
         name, case, replay = self.question.name, attempt.case, attempt.replay
-        if isinstance(replay.error, NotImplementedError) or (replay.answer is None and self.function.is_blank):
+        if (isinstance(replay.error, NotImplementedError) and not str(replay.error)) or (
+            replay.answer is None and self.function.is_blank
+        ):
             return replace(wording.not_attempted(self.by), name=name)
         if replay.error is not None:
             if cause := self._fixed(case):
-                return on_other_rows(self.question, cause, case, first_line(replay.error))
+                return depends(self.question, cause, case, first_line(replay.error))
             return stopped(self.question, replay.error, self._body(case, replay).cause_of_stop(replay), case, self.tape)
         if replay.answer is None:
             return returns_nothing(self.question)
@@ -147,7 +150,7 @@ class BackwardFunction:
 
     def wrong(self, attempt: Attempt[Case], difference: Difference) -> Verdict:
         if cause := self._fixed(attempt.case):
-            verdict = on_other_rows(self.question, cause, attempt.case)
+            verdict = depends(self.question, cause, attempt.case)
             seen = differs(self.question.name, difference, attempt.replay, "")
             return replace(seen, diagnosis=verdict.diagnosis, next_step=verdict.next_step, mistake=verdict.mistake)
         return wrong(self.question, difference, self._why_wrong(attempt), attempt.replay, attempt.case)
@@ -206,9 +209,7 @@ class BackwardFunction:
         return [node for node, kept in zip(nodes, is_kept, strict=True) if kept]
 
     def _fixed(self, case: Case) -> Cause | None:
-        """What in the function fits the notebook's own minibatch only, if the case has another one."""
-        if case.rows is None:
-            return None
+        """What in the function fits the notebook's own minibatch only, or is not any more what the forward pass had."""
         passed = {f"{PASSED}{number}": value for number, value in enumerate(self._arguments(case).values())}
         words = passed if self._passed.by_position else map("=".join, zip(self._passed.names, passed, strict=True))
         call = ast.parse(f"{RETURNED} = {self.by}({', '.join(words)})").body
@@ -225,7 +226,7 @@ class BackwardFunction:
                 lambda answer: compare(answer, truth) is None,
                 self._picked,
             )
-            return because_fixed(self.by, trial.fixed(), case, self._passed.own, next(iter(self.order), ""))
+            return because_fixed(self.by, trial.fixed(), case, self.tape, self._passed.own)
         return None
 
     def _body(self, case: Case, replay: Replay) -> Body:
@@ -284,36 +285,40 @@ class Body:
         cause = self._cause(culprit, answer if culprit == variable else self.local[f"d{culprit}"])
         sentence = "" if culprit == variable else f"In `{self.by}`, `d{culprit}` is the first that is wrong."
         if cause is not None:
-            return replace(cause, sentence=f"{sentence} {cause.sentence}".strip())
+            return replace(_within(cause, culprit), sentence=f"{sentence} {cause.sentence}".strip())
         if value := self._first_wrong_value():
             sentence = f"In `{self.by}`, `{value}` is not what the forward pass gives."
             return Cause(Mistake.EARLIER, sentence, f"Fix the line of `{value}` first: what comes after rests on it.")
         advice = f"Fix `d{culprit}`: what comes after rests on it."
         return Cause(Mistake.EARLIER, sentence, advice) if sentence else None
 
-    def cause_of_stop(self, replay: Replay) -> Cause | None:
-        """Why the function stopped: the first of its variables that is wrong, or what would fix the line, or just the line."""
+    def cause_of_stop(self, replay: Replay) -> Cause:
+        """Where the function stopped, and why: by what went into that line, or what would fix it, or what the error says."""
         node = self._stopping(replay.lines.get(self.by))
-        if node is None:
-            return None
-        stop = f"It stops at `{ast.unparse(node).partition(chr(10))[0]}`."
-        if not isinstance(replay.error, ABOUT_VALUES):
-            return Cause(Mistake.STOPS, stop, "Fix that line.")
+        stop = "" if node is None else f"It stops at `{ast.unparse(node).partition(chr(10))[0]}`."
+        names = {*self.local, *self.workspace.names}
+        cause = self._wrong_before(node) if node and type(replay.error) in ABOUT_VALUES else None
+        cause = cause or explain(replay.error or "", self.cell.source, replay.stop, names)
+        if cause is None:
+            return Cause(Mistake.STOPS, stop, f"Print what stands in that line, with its shape. {RERUN}")
+        return replace(cause, sentence=f"{stop} {cause.sentence}".strip())
+
+    def _wrong_before(self, node: ast.stmt) -> Cause | None:
+        """Why a statement stops that has values which do not fit: what went into it is wrong, or one change would fix it."""
         read, finished = mentioned(node), self._finished(node)
         gradients = [name[1:] for name in sorted(read & finished) if name[1:] in self.tape.variables and name[0] == "d"]
         culprit = next(filter(None, (self._first_wrong_gradient(name, finished) for name in gradients)), "")
         if culprit and (cause := self._cause(culprit, self.local[f"d{culprit}"])):
-            return replace(cause, sentence=f"{stop} `d{culprit}` is wrong before that. {cause.sentence}")
+            return replace(_within(cause, culprit), sentence=f"`d{culprit}` is wrong before that. {cause.sentence}")
         value = self._first_wrong_value()
         if value in finished and downstream(self.tape, {value}) & read:
-            sentence = f"{stop} `{value}` is wrong before that: it is not what the forward pass gives."
+            sentence = f"`{value}` is wrong before that: it is not what the forward pass gives."
             return Cause(Mistake.EARLIER, sentence, f"Fix the line of `{value}`.")
         if culprit:
-            return Cause(Mistake.EARLIER, f"{stop} `d{culprit}` is wrong before that.", f"Fix `d{culprit}` first.")
-        for name in touched(node):
-            if name[1:] in self.tape.variables and (cause := self._answer(name[1:]).repair(self._case(name[1:]))):
-                return replace(cause, sentence=f"{stop} {cause.sentence}")
-        return Cause(Mistake.STOPS, stop, "Print the shapes of what stands in that line.")
+            return Cause(Mistake.EARLIER, f"`d{culprit}` is wrong before that.", f"Fix `d{culprit}` first.")
+        found = [name[1:] for name in touched(node) if name[1:] in self.tape.variables and name[0] == "d"]
+        repairs = ((name, self._answer(name).repair(self._case(name))) for name in found)
+        return next((_within(cause, name) for name, cause in repairs if cause), None)
 
     def _stopping(self, line: int | None) -> ast.stmt | None:
         """The innermost statement of the function that has this line."""
@@ -375,6 +380,12 @@ class Body:
         return [node for function in functions for node in function.body if not isinstance(node, ast.Return)]
 
 
+def _within(cause: Cause, variable: str) -> Cause:
+    """A mistake in the lines of one gradient: nothing is known of the rest of the function."""
+    step = cause.next_step.replace("all the rest is right", f"the rest of `d{variable}` is right")
+    return replace(cause, next_step=step.replace("All the rest is right", f"The rest of `d{variable}` is right"))
+
+
 def _spans(node: ast.stmt, line: int | None) -> bool:
     """Whether a statement has this line."""
     return line is not None and node.lineno <= line <= (node.end_lineno or node.lineno)
@@ -423,68 +434,76 @@ def lacks(question: Question, lacking: Sequence[str], order: Sequence[str]) -> V
     return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, next_step=advice)
 
 
-def because_fixed(by: str, found: Sequence[Fixed], case: Case, own: Mapping[str, str], batch: str) -> Cause | None:
+def because_fixed(by: str, found: Sequence[Fixed], case: Case, tape: Tape, own: Mapping[str, str]) -> Cause | None:
     """The cause that something in a function fits the notebook's own minibatch only; None where nothing was found.
 
-    `own` is what the function calls the names of the tape that it is called with; `batch` has a row for each example.
+    `own` is what the function calls the names of the tape that it is called with.
     """
     if not found:
         return None
-    rows = f"{own[batch]}.shape[0]" if batch in own else f"the first argument of `{by}`"
-    if found[0].stands_for:
+    has_rows = (name for name in tape.batch if isinstance(tape.given[name], Tensor) and name in own)
+    count = next((f"`{own[name]}.shape[0]`" for name in has_rows), "")
+    outside = [each.place for each in found if not each.stands_for]
+    if not outside:
         belongs = found[0].stands_for.format("the number of rows")
         sentence = f"`{found[0].name}` is written into `{by}`, where {belongs} belongs."
-        return Cause(Mistake.BATCH, sentence, f"Work it out from the minibatch itself: `{rows}`.")
-    places = sorted((each.place for each in found), key=lambda place: not _is_rows(place[2], case))
-    code, value, true = places[0]
-    names = listed([f"`{each}`" for each, _, _ in places])
-    if len(places) == 1:
-        what = f"is {value:g}, from" if isinstance(value, int | float) else "is the notebook's own, from"
-    else:
-        what = "are the notebook's own, from"
-    sentence = f"{names} {what} outside of `{by}`."
+        return Cause(Mistake.BATCH, sentence, f"Work it out from the minibatch itself{count and f': {count}'}.")
+    lines = [step.name for step in tape.steps]
+    outside.sort(key=lambda place: lines.index(place[0]) if place[0] in lines else -1)
+    outside.sort(key=lambda place: not _is_count(place[2], case, tape))
+    code, value, true = outside[0]
+    names = listed([f"`{each}`" for each, _, _ in outside])
+    is_number = len(outside) == 1 and isinstance(value, int | float)
+    what = f"is {value:g}" if is_number else f"{'is' if len(outside) == 1 else 'are'} the notebook's own"
+    sentence = f"{names} {what}, from outside of `{by}`."
+    if case.rows is None:
+        sentence += (
+            f" In the forward pass it was {true:g}." if is_number else " A cell has changed that since the forward pass."
+        )
     known = next((name for name in own if case.state[name] is true), "")
-    if _is_rows(true, case) and code.isidentifier():
-        advice = f"Begin `{by}` with `{code} = {rows}`."
-    elif _is_rows(true, case):
-        advice = f"Use `{rows}` in the place of `{code}`."
+    if count and _is_count(true, case, tape):
+        step = f"Begin `{by}` with `{code} = {count[1:]}." if code.isidentifier() else f"Use {count} in the place of `{code}`."
     elif known:
-        advice = f"Use the parameter `{own[known]}` of `{by}` in the place of `{code}`."
+        step = f"Use the parameter `{own[known]}` of `{by}` in the place of `{code}`."
+    elif len([each for each, _, _ in outside if each in lines]) > 1:
+        step = f"Put these lines of the forward pass into `{by}`, before the gradients."
     else:
-        advice = f"Work out `{code}` in `{by}`, from what it is given."
-    return Cause(Mistake.BATCH, sentence, advice)
+        step = f"Work out `{code}` in `{by}`, from what it is given."
+    return Cause(Mistake.BATCH, sentence, step)
 
 
-def _is_rows(value: object, case: Case) -> bool:
-    return type(value) is int and value == case.rows
+def _is_count(value: object, case: Case, tape: Tape) -> bool:
+    """Whether a value is the number of rows of a case."""
+    return type(value) is int and value == (case.rows or tape.rows)
 
 
-def on_other_rows(question: Question, cause: Cause, case: Case, seen: str = "") -> Verdict:
-    """The function is right on the notebook's own minibatch, and not on a case with other rows, for this reason.
+def depends(question: Question, cause: Cause, case: Case, seen: str = "") -> Verdict:
+    """The function depends on something from outside, or on a number of rows that is written into it.
 
-    `seen` is the error, where it stops.
+    Mostly it is right on the notebook's own minibatch, and not on a case with other rows. `seen` is the error, where it stops.
     """
+    if case.rows is None:
+        return Verdict(question.name, Outcome.WRONG, cause.sentence, seen, next_step=cause.next_step, mistake=cause.mistake)
     but = "stops on" if seen else "is wrong on"
     diagnosis = f"{cause.sentence} So `{question.by}` works on this minibatch, but {but} another one of {case.rows} rows."
     return Verdict(question.name, Outcome.WRONG, diagnosis, seen, next_step=cause.next_step, mistake=cause.mistake)
 
 
-def stopped(question: Question, error: BaseException, cause: Cause | None, case: Case, tape: Tape) -> Verdict:
-    """The function raised an error on a case. `cause` says where it stopped."""
+def stopped(question: Question, error: BaseException, cause: Cause, case: Case, tape: Tape) -> Verdict:
+    """The function raised an error on a case. `cause` says where, and why."""
     if isinstance(error, AutogradOff):
         diagnosis = f"`{question.by}` asks autograd, which is switched off while an answer is judged."
         advice = "Derive the gradients by hand."
         return Verdict(question.name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
     if isinstance(error, ScriptOff):
         return wording.script(question.name, f"`{question.by}`")
-    where = f" {cause.sentence}" if cause else ""
+    seen, advice = first_line(error), cause.next_step
     if case.rows is None:
-        mistake, advice = (cause.mistake, cause.next_step) if cause else (Mistake.UNKNOWN, "Fix it and run its cell again.")
-        diagnosis = f"`{question.by}` stops before it returns anything.{where}"
-        return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, first_line(error), next_step=advice, mistake=mistake)
-    advice = cause.next_step if cause else _rows_advice(question.by)
-    diagnosis = f"`{question.by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows.{where}"
-    return Verdict(question.name, Outcome.WRONG, diagnosis, first_line(error), next_step=advice, mistake=Mistake.BATCH)
+        diagnosis = f"`{question.by}` stops before it returns anything. {cause.sentence}".strip()
+        return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, seen, next_step=advice, mistake=cause.mistake)
+    where = f"`{question.by}` works on this minibatch of {tape.rows} rows, but stops on one of {case.rows} rows."
+    diagnosis = f"{where} {cause.sentence}".strip()
+    return Verdict(question.name, Outcome.WRONG, diagnosis, seen, next_step=advice, mistake=Mistake.BATCH)
 
 
 def returns_none(question: Question, what: str) -> Verdict:
