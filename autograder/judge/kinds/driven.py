@@ -84,7 +84,7 @@ class Driven(Asked):
         if whole is None or judge(whole, PRACTICE).outcome is Outcome.RIGHT:
             return None
         diagnosis = f"It waits for `{whole.name}`, which is not right yet."
-        step = f'Mend the class first: `check("{whole.name}")` says what is wrong with it.'
+        step = f'Fix the class first: `check("{whole.name}")` says what is wrong with it.'
         return Verdict(self.name, Outcome.COULD_NOT_TELL, diagnosis, next_step=step)
 
     def stopped(self, attempt: Attempt[AskCase]) -> Verdict | None:
