@@ -187,7 +187,7 @@ class Trial:
 
     def _counts(self) -> list[tuple[float, float, str]]:
         """Numbers that are made of the number of rows: in the notebook, on the case, and how, with a blank for it."""
-        n, m = self.tape.rows or 0, self.case.rows or 0
+        n, m = self.tape.rows or 0, self.case.rows or 0  # none on the notebook's own minibatch, where they are the same
         counts: list[tuple[float, float, str]] = [(n, m, "{}"), (n - 1, m - 1, "{} less 1")]
         inverses = ((1 / k, 1 / j, f"1 / {words}") for k, j, words in counts if k > 1 and j)
         return [*counts, *inverses, (-1 / n, -1 / m, "-1 / {}")] if n > 1 and m else []

@@ -26,7 +26,7 @@ pytestmark = [linux, pytest.mark.timeout(600)]
 
 GRADIENTS = ("dW2", "db2", "dbngain", "dbnbias", "dW1", "db1", "dC")
 MODEL = model_answers()["4-train"]
-FEW = ("model", "another", "data", "entries", "scales-the-gradients", "returns")
+FEW = ("model", "another", "by-position", "starred", "data", "entries", "scales-the-gradients", "returns")
 """Right forms that `make test` has."""
 Answers = Mapping[str, str]
 
@@ -36,10 +36,17 @@ def descend(*lines: str) -> Answers:
     return {**MODEL, "descend": "\n    ".join(("def descend(parameters, gradients, lr):", *lines))}
 
 
+FIRST_LINE = "def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):\n"
+NAMES = "    Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias ="
+OTHER_LINE = f"def backward(x, y, c, w1, d1, w2, d2, gain, bias):\n{NAMES} x, y, c, w1, d1, w2, d2, gain, bias\n"
+STARRED_LINE = f"def backward(*given):\n{NAMES} given\n"
+assert FIRST_LINE in MODEL["backward"]
 EACH = "for p, gradient in zip(parameters, gradients):"
 HONEST: Mapping[str, Answers] = {
     "model": MODEL,
     "another": {"backward": ANOTHER_BACKWARD, "descend": ANOTHER_DESCEND},
+    "by-position": {**MODEL, "backward": MODEL["backward"].replace(FIRST_LINE, OTHER_LINE)},
+    "starred": {**MODEL, "backward": MODEL["backward"].replace(FIRST_LINE, STARRED_LINE)},
     "minus-equals": descend(EACH, "    p -= lr * gradient"),
     "data": descend(EACH, "    p.data -= lr * gradient"),
     "no-grad": descend("with torch.no_grad():", f"    {EACH}", "        p -= lr * gradient"),

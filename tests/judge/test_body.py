@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from textwrap import indent
 
 import pytest
 
+from autograder.course.cells import Role, is_forward, read_cells
 from autograder.course.questions import Question
 from autograder.judge.judging import EXAM, PRACTICE, Effort, judge
 from autograder.judge.kinds import claim
+from autograder.judge.kinds.backward_function import BackwardFunction
+from autograder.judge.session import of
 from autograder.verdict import Mistake, Outcome, Verdict
-from scripts.submissions import ANOTHER_BACKWARD
-from tests.support.lesson import Lesson
+from scripts.submissions import ANOTHER_BACKWARD, ROOT
+from tests.support.lesson import Lesson, fresh_shell
 
 M = Mistake
 BY = "backward"
@@ -358,6 +362,34 @@ def test_what_is_as_large_by_chance_is_no_cause(here: Lesson, judged: Judged, be
     here.run(before)
     verdict = judged("+ 1e-5) ** -0.5", "+ 0 * (units if 'units' in globals() else 32)) ** -0.5")
     assert verdict.diagnosis.endswith("In `backward`, `bnvar_inv` is not what the forward pass gives.")
+
+
+RELEASED = [
+    ("backprop/4-train", "dC", "backward"),
+    ("bigrams/3-train", "dW", "gradient"),
+    ("mlp/3-train", "dC", "backward"),
+    ("wavenet/3-train", "dembedding", "backward"),
+]
+
+
+@pytest.mark.parametrize(("notebook", "name", "by"), RELEASED)
+def test_the_order_of_the_call_is_that_of_the_released_first_line(
+    notebook: str, name: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By position a function is called in this order, which is read off the notebook and not off the student's cell."""
+    path = ROOT / "source" / f"{notebook}.ipynb"
+    monkeypatch.chdir(path.parent)
+    cells = read_cells(path)
+    last = next(number for number, cell in enumerate(cells) if is_forward(cell.source))
+    shell = fresh_shell()
+    for cell in cells[: last + 1]:
+        result = shell.run_cell(cell.source) if cell.role is Role.LOCKED or cell.solves else None
+        assert result is None or result.success
+    (solution,) = (cell for cell in cells if cell.id == by)
+    (function,) = (node for node in ast.parse(solution.source).body if isinstance(node, ast.FunctionDef))
+    kind = claim(of(shell), Question(name, by))
+    assert isinstance(kind, BackwardFunction)
+    assert kind.order == [argument.arg for argument in function.args.args]
 
 
 SIGNATURES = {

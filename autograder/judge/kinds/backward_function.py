@@ -157,7 +157,8 @@ class BackwardFunction:
 
     def right(self, agreed: Sequence[tuple[Attempt[Case], Reference]], with_remarks: bool) -> Verdict:
         replay = agreed[-1][0].replay if agreed else Replay(MISSING)
-        is_permuted = not self._passed.by_position and self._passed.names != tuple(self.order[: len(self._passed.names)])
+        names = self._passed.names
+        is_permuted = not self._passed.by_position and names != tuple(self.order) and {*names} >= {*self.order}
         return right(self.question, replay, rounding(units(agreed)), self.order if is_permuted else ())
 
     def hints(self) -> Sequence[str]:
