@@ -105,7 +105,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps(content, indent=1))
     elif checked:
         console.print(screen.total(checked))
-    sys.exit(2 if failures else 0 if all(each.is_right for each in checked) else 1)
+    sys.exit(2 if failures else 1 if any(history.behind(checked)) else 0)
 
 
 @click.command(short_help="The same, after every save.", epilog=DEFAULT)

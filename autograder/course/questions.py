@@ -22,6 +22,8 @@ APART = "# autograder: apart"
 """A line in a test of ordinary assertions that is to run where no student's code ever is, as tests do that call a verb."""
 IN_PLACE = "# autograder: in place"
 """A line in a test that runs there, and is to see what a student's function changes in what the test passes to it."""
+PRACTICE = "# autograder: practice"
+"""A line in a test that gives no points, and is not to: it hides nothing, and nobody has to hand its answer in."""
 
 
 @dataclass(frozen=True, order=True)

@@ -19,6 +19,7 @@ from nbgrader.api import BaseCell, Grade, Gradebook, Notebook, SubmittedAssignme
 from sqlalchemy import select
 
 from autograder.course.cells import Cell, Role, cell_of, grade_id, is_blank
+from autograder.course.questions import PRACTICE, has_line
 from autograder.grading.course import Course
 from autograder.grading.folders import is_text
 from autograder.grading.master import Master
@@ -41,9 +42,9 @@ AT_ONCE = 500
 class Standing:
     """How a submission stands. A person has to see to its `failures`; `notes` are for information.
 
-    `points`, of `most`, are those of the gradebook without the penalty, and `notebooks` has those of each. Of its `answers`
-    so many are `right` by their tests, and so many were `attempted`. `late` is in seconds. `by_hand` says which marks a person
-    changed, and `waiting` which cells wait for a person to grade them.
+    `points`, of `most`, are those of the gradebook without the penalty, and `notebooks` has those of each. Of its `answers`,
+    without those for practice, so many are `right` by their tests, and so many were `attempted`. `late` is in seconds.
+    `by_hand` says which marks a person changed, and `waiting` which cells wait for a person to grade them.
     """
 
     student: str
@@ -122,7 +123,7 @@ DUE = {State.NOT_GRADED: "Not graded yet", State.ANEW: "Handed in anew since it 
 
 
 def _add_notebook(standing: Standing, name: str, master: Master, record: Path, marks: _Marks) -> None:
-    tests = [cell for cell in master.originals.values() if cell.role is Role.TEST]
+    tests = [cell for cell in master.originals.values() if cell.role is Role.TEST and not has_line(cell.source, PRACTICE)]
     standing.most += sum(cell.points or 0 for cell in master.originals.values())
     standing.answers += len(tests)
     if not lexists(record):
@@ -145,7 +146,7 @@ def _add_notebook(standing: Standing, name: str, master: Master, record: Path, m
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         standing.failures.append(f"{name}: The record cannot be read ({error}). Grade it again with --force.")
         return
-    standing.attempted += len(right | attempted)
+    standing.attempted += len(right | attempted & {test.id for test in tests})
     failures = [*said.get(FAILURES, []), *([] if "flags" in said else [UNEXAMINED])]
     standing.failures += [f"{name}: {failure}" for failure in failures]
     notes = [*said.get("restored", []), *said.get("notes", [])]

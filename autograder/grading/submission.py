@@ -114,7 +114,8 @@ def read_submission(course: Course, student: str) -> Submission:
         files = [folder / name for name in names if name != STAMP and name not in course.own]
         failures.append(f"No notebook was handed in, but {_listed(files)}." if files else "Nothing was handed in.")
     if found:
-        notes += [f"`{name}.ipynb` was not handed in." for name in missing]
+        counting = [name for name in missing if any(cell.points for cell in course.masters[name].originals.values())]
+        notes += [f"`{name}.ipynb` was not handed in." for name in counting]
     timestamp = course.timestamp(folder)
     if timestamp is None and lexists(folder / STAMP):
         failures.append(NO_TIME)

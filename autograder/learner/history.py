@@ -185,5 +185,7 @@ def _folder(workbook: Workbook) -> Path:
 
 
 def behind(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Result]]:
-    """What is not right yet, in the order of the course."""
-    return ((each, result) for each in checked for result in each.results if result.state is not Status.RIGHT)
+    """What is not right yet, in the order of the course. Who has begun what gives points need not go back to practice."""
+    open_ones = [(each, result) for each in checked for result in each.results if result.state is not Status.RIGHT]
+    is_begun = any(result.points and each.is_begun(result) for each in checked for result in each.results)
+    return (found for found in open_ones if found[1].points or not is_begun)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autograder.course.cells import Cell
+from autograder.course.cells import Cell, does_nothing
 from autograder.course.questions import shown_in
 from autograder.examiner.exam import CellRecord, Hints, MapNode, is_stderr
 from autograder.learner.workbook import Workbook
 from autograder.notebook.box import Box, box
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, STATUSES, GradientMap, Node, Standing, Status
 from autograder.notebook.logbook import first_sentence
+from autograder.replay import parsed
 from autograder.verdict import WRITE, Outcome, Verdict
 
 INCONCLUSIVE = {"NotReady", "OutOfTime", "OutOfMemory", "Died", "Refused", "KeyboardInterrupt"}
@@ -159,8 +160,10 @@ def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[
     found = about(workbook, test)
     error = next((message["content"] for message in record.messages if message["msg_type"] == "error"), None)
     failed = next((verdict for verdict in record.verdicts if verdict.outcome is not Outcome.RIGHT), None)
-    if failed:
+    if failed and not _is_as_released(workbook, found):
         return replace(found, state=STATUSES[failed.outcome], verdict=failed)
+    if failed:
+        return found
     if error is None and test.id in workbook.plain and any(map(is_stderr, record.messages)):
         return replace(found, state=Status.WRONG, error=STDERR)
     if error is None:
@@ -172,3 +175,11 @@ def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[
     name, text = error["ename"], error["evalue"]
     words = text if text and name in {"AssertionError", *INCONCLUSIVE} else f"{name}: {text}".removesuffix(": ")
     return replace(found, state=Status.WAITING if name in INCONCLUSIVE else Status.WRONG, error=words)
+
+
+def _is_as_released(workbook: Workbook, found: Result) -> bool:
+    """Whether what was judged is code that the release has in the cell for the answer, such as a mistake to find."""
+    if found.answer not in workbook.blank or does_nothing(workbook.source(found.answer)):
+        return False
+    own = (task for task in workbook.tasks if task.id in workbook.written)
+    return not any(found.name in parsed.parse_cell(task.source).touches for task in own)

@@ -45,15 +45,16 @@ def console() -> Terminal:
 def headline(checked: Checked) -> Text:
     """Such as `1-every-gradient.ipynb  ████░░░░  19 of 26 right, 19 of 26 points`."""
     name = f"{checked.workbook.path.name:{NOTEBOOK_WIDTH}}"
-    text = Text.assemble((name, "bold"), "  ", bar(checked.points, checked.most), "  ")
+    how_far = (checked.points, checked.most) if checked.most else (checked.right, len(checked.results))
+    text = Text.assemble((name, "bold"), "  ", bar(*how_far), "  ")
     text.append(f"{checked.right} of {len(checked.results)} right")
-    if checked.most != len(checked.results):
+    if checked.most and checked.most != len(checked.results):
         text.append(f", {checked.points:g} of {checked.most:g} points")
     return text
 
 
 def bar(points: float, most: float) -> Text:
-    """A bar that is filled as far as there are points."""
+    """A bar that is filled as far as there are points, or answers where there are none."""
     full = int(BAR_WIDTH * points / most) if most else 0
     return Text.assemble(("█" * full, STATUS_COLOURS[Status.RIGHT]), ("░" * (BAR_WIDTH - full), "dim"))
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from autograder.course.lesson import Advice, advice
-from autograder.course.questions import Question
+from autograder.course.questions import Question, fingerprint
 from autograder.diagnosis.evidence import evidence_of
 from autograder.errors import ContentError
 from autograder.judge.comparison import compare
@@ -205,7 +205,8 @@ def report(names: list[str]) -> str:
     """What only the examiner of a solved notebook can say, as JSON: it is called there, by the last cell.
 
     `zeros` are the gradients that are zero whatever the numbers are, and `passing` those of `names` whose tests would accept
-    literal zeros. `rows`, `faults` and `formulas` are about the lesson; `weights` are tensors without gradients.
+    literal zeros. `rows`, `faults` and `formulas` are about the lesson; `weights` are tensors without gradients. `rowless` are
+    the forward passes of single numbers, by their fingerprints.
     """
     session = current_session()
     tapes = session.tapes.values()
@@ -219,6 +220,10 @@ def report(names: list[str]) -> str:
         found, formulas = [("", str(error))], []
     passing = [name for name in names if claim(session, Question(name)).accepts_zeros()]
     weights = [weight for tape in tapes for weight in tape.weights]
-    return json.dumps(
-        {"zeros": zeros, "passing": passing, "rows": known, "faults": found, "formulas": formulas, "weights": weights}
-    )
+    rowless = [
+        fingerprint(source)
+        for source, tape in session.tapes.items()
+        if not any(value.dim() for value in tape.state.values() if isinstance(value, Tensor))
+    ]
+    about_lesson = {"rows": known, "faults": found, "formulas": formulas}
+    return json.dumps({"zeros": zeros, "passing": passing, **about_lesson, "weights": weights, "rowless": rowless})

@@ -24,6 +24,7 @@ from autograder.course.cells import (
     SOLUTION,
     Cell,
     Role,
+    body,
     cell_of,
     cells_of,
     is_ask,
@@ -36,7 +37,18 @@ from autograder.course.cells import (
 from autograder.course.lesson import Advice, load_lesson
 from autograder.course.objectives import Asked, asked_in
 from autograder.course.order import LESSON_FILE
-from autograder.course.questions import APART, VERBS, Question, id_of, models_of, plain_tests, questions_in
+from autograder.course.questions import (
+    APART,
+    PRACTICE,
+    VERBS,
+    Question,
+    fingerprint,
+    has_line,
+    id_of,
+    models_of,
+    plain_tests,
+    questions_in,
+)
 from autograder.errors import ContentError
 from autograder.grading.course import converter_of
 from autograder.grading.examine import Examine
@@ -101,7 +113,7 @@ def _complaint(output: NotebookNode) -> str:
     return " ".join(message.split()).removesuffix(":")
 
 
-EMPTY_REPORT = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": [], "formulas": [], "weights": []})
+EMPTY_REPORT = json.dumps({"zeros": [], "passing": [], "rows": [], "faults": [], "formulas": [], "weights": [], "rowless": []})
 """The report of a notebook that stopped before its last cell, which makes the report."""
 
 REGENERATE = "run `nbgrader generate_assignment --force`."
@@ -167,7 +179,6 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         nb = _identified(written)
         findings += _written(path, written)
         unanswered[path.name] = {solution.id for solution in _solutions(nb) if not _has_answer(solution)}
-        remarks += _unbatched(path.name, nb)
         tests += _tests(nb)
         asked += asked_in(path.stem, cells_of(nb))
         points += sum(cell.points or 0 for cell in _marked(nb))
@@ -198,6 +209,7 @@ def lint(source: Path, release: Path, course: Path | None = None) -> LintReport:
         findings += (failing for failing in _failing(path.name, run) if failing.cell not in missing)
         remarks += [Finding(path.name, "", note) for note in _said(run, "notes")]
         reports.append(content_report := json.loads(printed(run) or EMPTY_REPORT))
+        remarks += _unbatched(path.name, run, content_report)
         remarks += _unworded(source / LESSON_FILE, path.name, run, content_report)
         unasked = "has no gradient in the forward pass, since it stands inside of an object: give it a name of its own."
         remarks += [Finding(path.name, "", f"`{weight}` {unasked}") for weight in content_report["weights"]]
@@ -342,10 +354,11 @@ def _written(path: Path, written: NotebookNode) -> Iterator[Finding]:
     yield from _pairs(path.name, nb)
 
 
-def _unbatched(name: str, nb: NotebookNode) -> Iterator[Finding]:
-    """Forward passes that do not say what the minibatch is: no case can have another number of rows."""
+def _unbatched(name: str, nb: NotebookNode, content_report: Mapping[str, Any]) -> Iterator[Finding]:
+    """Forward passes with rows that do not say what the minibatch is: no case can have another number of rows."""
     for cell in cells_of(nb):
-        if is_forward(cell.source) and "--batch" not in cell.source.partition("\n")[0]:
+        is_named = "--batch" in cell.source.partition("\n")[0]
+        if is_forward(cell.source) and not is_named and fingerprint(body(cell.source)) not in content_report["rowless"]:
             yield Finding(
                 name, cell.id, "without `--batch` answers are accepted that have the number of rows written into them."
             )
@@ -366,12 +379,23 @@ def _pairs(name: str, nb: NotebookNode) -> Iterator[Finding]:
     cells, solutions, tests = list(cells_of(nb)), _solutions(nb), _tests(nb)
     judged = {test.id: _questions(test.source) for test in tests}
     counts = Counter(question for asked in judged.values() for question in {*asked["check"], *asked["grade"]})
-    yield from (Finding(name, cell.id, "it gives no points.") for cell in _marked(nb) if not cell.points)
+    practice = {cell.id for cell in tests if has_line(cell.source, PRACTICE)}
+    yield from (
+        Finding(name, cell.id, "it gives no points.") for cell in _marked(nb) if not (cell.points or cell.id in practice)
+    )
+    yield from (
+        Finding(name, cell.id, f"it gives points: leave the line `{PRACTICE}` out.")
+        for cell in tests
+        if cell.points and cell.id in practice
+    )
     for test in tests:
         asked = judged[test.id]
         if not any(asked.values()):
             continue
-        if not all(marker in test.source for marker in HIDDEN):
+        if test.id in practice:
+            if asked["grade"]:
+                yield Finding(name, test.id, f"it hides nothing: leave `grade` out, or the line `{PRACTICE}`.")
+        elif not all(marker in test.source for marker in HIDDEN):
             yield Finding(name, test.id, f"its hidden tests should stand between `{HIDDEN[0]}` and `{HIDDEN[1]}`.")
         elif asked["check"] != asked["grade"]:
             yield Finding(name, test.id, "`check` before and `grade` in the hidden tests should be called with the same names.")

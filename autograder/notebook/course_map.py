@@ -87,7 +87,9 @@ class AssignmentMap:
         """What to do here; nothing where all is right. Code stands in backticks."""
         if self.command:
             return f"Not begun. To begin: `{self.command}`"
-        todo = next((asked for asked, state in self.answers.items() if state is not Status.RIGHT), None)
+        is_past_practice = any(asked.points for asked, state in self.answers.items() if state is not Status.NOT_ATTEMPTED)
+        left = (asked for asked, state in self.answers.items() if state is not Status.RIGHT)
+        todo = next((asked for asked in left if asked.points or not is_past_practice), None)
         if todo is None:
             return ""
         where = f"{self.folder}/{todo.notebook}.ipynb".removeprefix("./")

@@ -21,7 +21,7 @@ from scripts.submissions import NOTEBOOKS, ROOT
 from tests.support.learner import MODEL, Learner, autograder, lines, runtime, staying
 from tests.support.rooms import linux
 
-FIRST = NOTEBOOKS[0]
+FIRST = NOTEBOOKS[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,19 +42,22 @@ class TestCheck:
         result = autograder("check")
         assert result.exit_code == 1
         assert lines(result) == [
+            "0-warm-up.ipynb         ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 5 right",
+            "  not begun",
+            "",
             "1-every-gradient.ipynb  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 26 right",
             "  not begun",
             "",
             "2-cross-entropy.ipynb   ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 1 right, 0 of 4 points",
             "  not begun",
             "",
-            "3-batchnorm.ipynb       ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 1 right, 0 of 6 points",
+            "3-batchnorm.ipynb       ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 5 right, 0 of 6 points",
             "  not begun",
             "",
             "4-train.ipynb           ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 8 right",
             "  not begun",
             "",
-            "0 of 44 points. Next: dlogprobs, in the cell `dlogprobs` of my-backprop/1-every-gradient.ipynb",
+            "0 of 44 points. Next: dout, in the cell `dout` of my-backprop/0-warm-up.ipynb",
         ]
 
     def test_the_map_is_a_tree_and_the_first_culprit_is_told(self, learner: Learner) -> None:
@@ -192,7 +195,7 @@ class TestCheck:
     def test_other_notebooks_of_a_folder_are_left_alone(self, learner: Learner) -> None:
         learner.solves("2-cross-entropy")
         (learner.folder / "Untitled.ipynb").write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4}))
-        for stem in (NOTEBOOKS[0], *NOTEBOOKS[2:]):
+        for stem in (*NOTEBOOKS[:2], *NOTEBOOKS[3:]):
             learner.notebook(stem).unlink()
         assert autograder("check").exit_code == 0
 
@@ -228,7 +231,7 @@ class TestCheck:
         monkeypatch.chdir(tmp_path)
         learner.solves("3-batchnorm")
         autograder("check")
-        assert "3-batchnorm.ipynb       ████████████████████████  1 of 1 right, 6 of 6 points" in lines(autograder("progress"))
+        assert "3-batchnorm.ipynb       ████████████████████████  5 of 5 right, 6 of 6 points" in lines(autograder("progress"))
         assert lines(autograder("check"))[-1].startswith("6 of 44 points. Next: dlogprobs")
         assert (
             "was not made from a released notebook"
@@ -456,7 +459,7 @@ def test_from_a_clone_to_44_of_44(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "counts_sum_inv" in autograder("solution", "dcounts").output
 
     # Cross-entropy and BatchNorm each in one go, and then it trains on nothing but my own formulas.
-    for stem in NOTEBOOKS[1:]:
+    for stem in NOTEBOOKS[2:]:
         me.solves(stem)
     done = autograder("check")
     assert done.exit_code == 0 and lines(done)[-1] == "44 of 44 points. All right!"

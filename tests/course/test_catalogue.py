@@ -77,7 +77,7 @@ class TestOrigin:
     def test_nothing_that_was_released_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(ContentError, match=r"there are no released notebooks in .*/release. In a checkout, `make release`"):
             _ = Catalogue([tmp_path]).assignments
-        path = shutil.copy(RELEASE / f"{NOTEBOOKS[0]}.ipynb", tmp_path)
+        path = shutil.copy(RELEASE / f"{NOTEBOOKS[1]}.ipynb", tmp_path)
         assert assignment_of(Path(path), Catalogue([tmp_path])) == ""
 
     @pytest.mark.parametrize("name", ALL)
@@ -168,9 +168,9 @@ class TestCourse:
     def test_check_shows_it_by_assignments(self, mine: Path) -> None:
         shutil.rmtree(mine / "backprop")
         catalogue.copy(mine / "backprop", name="backprop")
-        for stem in NOTEBOOKS[2:]:
+        for stem in (NOTEBOOKS[0], *NOTEBOOKS[3:]):
             (mine / f"backprop/{stem}.ipynb").unlink()
-        (mine / "backprop" / f"{NOTEBOOKS[0]}.ipynb").unlink()
+        (mine / "backprop" / f"{NOTEBOOKS[1]}.ipynb").unlink()
         fill_in(mine / "backprop/2-cross-entropy.ipynb", MODEL["2-cross-entropy"])
         fill_in(mine / "small/1-every-gradient.ipynb", {**ANSWERS["1-every-gradient"], "dh": "dh = dlogits @ W2.T / n"})
         fill_in(mine / "small/2-cross-entropy.ipynb", MODEL["2-cross-entropy"])
@@ -192,7 +192,7 @@ class TestCourse:
         ]
         assert (found["points"], found["of"]) == (7, 13)
         standing = lines(autograder("progress", mine))
-        assert standing[0].startswith("backprop  ██░░░") and standing[0].endswith("1 of 36 right, 4 of 44 points")
+        assert standing[0].startswith("backprop  ██░░░") and standing[0].endswith("1 of 45 right, 4 of 44 points")
         small = next(at for at, line in enumerate(standing) if line.startswith("small     ████"))
         assert standing[small].endswith("1 of 3 right, 2 wrong, 3 of 9 points")
         assert standing[small + 1 : small + 3] == ["  Next: dh, in the cell dh of mine/small/1-every-gradient.ipynb", ""]
@@ -201,24 +201,24 @@ class TestCourse:
         fill_in(mine / "small/2-cross-entropy.ipynb", ANSWERS["2-cross-entropy"])
         autograder("check", mine / "small/2-cross-entropy.ipynb")
         expected = [
-            "backprop  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 36 right, 0 of 44 points",
+            "backprop  ░░░░░░░░░░░░░░░░░░░░░░░░  0 of 45 right, 0 of 44 points",
             "  · Softmax and cross-entropy go back line by line",
             "small     ████████░░░░░░░░░░░░░░░░  1 of 3 right, 3 of 9 points",
             "  Next: dlogits, in the cell dlogits of {}1-every-gradient.ipynb",
-            "1 of 39 right, 3 of 53 points, 0 of 8 objectives",
+            "1 of 48 right, 3 of 53 points, 0 of 10 objectives",
         ]
         assert {*(line.format("mine/small/") for line in expected)} <= {*lines(autograder("progress", mine))}
         for place, inside in ((mine, "small/"), (Path("small"), ""), (Path("../backprop"), "../small/")):
             monkeypatch.chdir(place)
             told = lines(autograder("progress", "--course"))
             assert {*(line.format(inside) for line in expected)} <= {*told} and told[-1] == expected[-1]
-        assert lines(autograder("progress"))[-1].startswith("0 of 44 points. Next: dlogprobs")  # of one: its notebooks
+        assert lines(autograder("progress"))[-1].startswith("0 of 44 points. Next: dout")  # of one: its notebooks
         shutil.rmtree("../small")
         assert "  Not begun. To begin: autograder new ../small --assignment small" in lines(autograder("progress", "--course"))
 
     def test_a_folder_of_all_is_found_from_above(self, series: Catalogue) -> None:
         assert autograder("new", "my-course", "--assignment", "all").exit_code == 0
-        assert lines(autograder("progress"))[-1] == "0 of 39 right, 0 of 53 points, 0 of 8 objectives"
+        assert lines(autograder("progress"))[-1] == "0 of 48 right, 0 of 53 points, 0 of 10 objectives"
 
     def test_hints_are_those_of_the_assignment(self, mine: Path) -> None:
         told = [autograder("hint", "dh", mine / "small").output for _ in range(6)]
@@ -265,7 +265,7 @@ class TestCourse:
             assert all(f"= ({factor})" in str(each) for each in found)
 
     def test_who_watches_sees_the_assignment(self, mine: Path) -> None:
-        for stem in (NOTEBOOKS[0], *NOTEBOOKS[2:]):
+        for stem in (*NOTEBOOKS[:2], *NOTEBOOKS[3:]):
             (mine / f"backprop/{stem}.ipynb").unlink()
         screen = io.StringIO()
         with Checker() as tutor:
@@ -287,14 +287,14 @@ class TestLint:
     def test_all_assignments_are_checked_where_none_is_named(self, course: Path, tmp_path: Path) -> None:
         folder = Path(shutil.copytree(course, tmp_path / "course"))
         for part in ("source", "release"):
-            for stem in NOTEBOOKS[2:]:
+            for stem in (NOTEBOOKS[0], *NOTEBOOKS[3:]):
                 (folder / part / f"backprop/{stem}.ipynb").unlink()
-            (folder / part / f"backprop/{NOTEBOOKS[0]}.ipynb").unlink()
+            (folder / part / f"backprop/{NOTEBOOKS[1]}.ipynb").unlink()
             (folder / part / "backprop/lesson.toml").unlink()
         result = autograder("lint", "--course", folder)
         assert lines(result) == [
             "backprop:",
-            f"1 notebook, 1 test, {MOST[1]} points: 0 to fix",
+            f"1 notebook, 1 test, {MOST[2]} points: 0 to fix",
             "small:",
             "2 notebooks, 3 tests, 9 points: 0 to fix",
         ]

@@ -20,14 +20,14 @@ def test_the_exchange_works_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
     desk.mkdir()
     shutil.copy(ROOT / "nbgrader_config.py", desk)
     monkeypatch.setenv("NBGRADER_EXCHANGE", str(course / "exchange"))
-    for name in ("1-every-gradient", "4-train"):
+    for name in ("0-warm-up", "1-every-gradient", "4-train"):
         (course / "source" / "backprop" / f"{name}.ipynb").unlink()
     demo.nbgrader(course, "generate_assignment", "backprop")
     demo.nbgrader(course, "release_assignment", "backprop")
     demo.nbgrader(desk, "fetch_assignment", "backprop")
-    assert sorted(path.name for path in (desk / "backprop").glob("*.ipynb")) == [f"{name}.ipynb" for name in NOTEBOOKS[1:3]]
+    assert sorted(path.name for path in (desk / "backprop").glob("*.ipynb")) == [f"{name}.ipynb" for name in NOTEBOOKS[2:4]]
     hand_in(desk / "filled", model_answers())
-    for name in NOTEBOOKS[1:3]:
+    for name in NOTEBOOKS[2:4]:
         shutil.copy(desk / "filled" / f"{name}.ipynb", desk / "backprop")
     demo.nbgrader(desk, "submit", "backprop")
     demo.nbgrader(course, "collect", "backprop")

@@ -114,7 +114,7 @@ class TestMessages:
         [
             ([1.0], "list", "Start from `torch.zeros_like` of the variable, or join its tensors with `torch.stack`."),
             ((TRUE,), "tuple", "Is there a comma at the end of the line? It makes a tuple."),
-            (1, "int", "There is a number for every entry of the variable, not one for all."),
+            (1, "int", "A gradient is a tensor: work it out from the variables and from what comes in."),
             (TRUE.numpy(), "ndarray", "Use torch where you use numpy, or `torch.from_numpy` at the end."),
             (TRUE.sum, "builtin_function_or_method", "Call it: are the parentheses missing?"),
             ("x", "str", "Write an expression of torch tensors, and look at what it gives."),

@@ -57,7 +57,7 @@ def learner(tmp_path: Path) -> Learner:
     return Learner(tmp_path / "mine")
 
 
-def checked(teacher: Checker, learner: Learner, stem: str = NOTEBOOKS[0]) -> Checked:
+def checked(teacher: Checker, learner: Learner, stem: str = NOTEBOOKS[1]) -> Checked:
     return teacher.check(workbook.open_workbook(learner.notebook(stem)))
 
 

@@ -75,7 +75,7 @@ def test_a_save_is_judged_at_once(terminal: Terminal, learner: Learner) -> None:
 
 
 def test_it_never_moves_on_by_itself(terminal: Terminal, learner: Learner) -> None:
-    learner.writes({"dlogprobs": MODEL[NOTEBOOKS[0]]["dlogprobs"]})
+    learner.writes({"dlogprobs": MODEL[NOTEBOOKS[1]]["dlogprobs"]})
     shown = terminal.until("dlogprobs: right")
     line = "`loss = -logprobs[range(n), Yb].mean()`"
     asked = f"to think about: {line} picks some entries. What do all others get, and where do you see that in your answer?"
@@ -90,7 +90,7 @@ def test_a_key_gives_a_hint_and_then_more(terminal: Terminal) -> None:
 
 
 def test_what_depends_on_a_change_is_judged_again(terminal: Terminal, learner: Learner) -> None:
-    answers = MODEL[NOTEBOOKS[0]]
+    answers = MODEL[NOTEBOOKS[1]]
     first = {name: answers[name] for name in ("dprobs", "dcounts_sum_inv")}
     learner.writes({**first, "dcounts_sum": "dcounts_sum = -squared(counts_sum_inv) * dcounts_sum_inv"})
     terminal.until("dcounts_sum: could not tell")
@@ -169,14 +169,14 @@ def test_q_ends_it(terminal: Terminal) -> None:
 def test_what_cannot_be_read_at_the_start_is_said_and_checked_when_it_is_mended(tmp_path: Path) -> None:
     learner = Learner(tmp_path / "mine")
     text = learner.notebook("3-batchnorm").read_text(encoding="utf-8")
-    for stem in (NOTEBOOKS[0], NOTEBOOKS[1], NOTEBOOKS[3]):
+    for stem in (*NOTEBOOKS[:3], *NOTEBOOKS[4:]):
         learner.notebook(stem).unlink()
     learner.notebook("3-batchnorm").write_text("{", encoding="utf-8")
     terminal = Terminal(learner.folder)
     try:
         assert "All right" not in terminal.until("is not a notebook")
         learner.notebook("3-batchnorm").write_text(text, encoding="utf-8")
-        terminal.until("0 of 1 right, 0 of 6 points")
+        terminal.until("0 of 5 right, 0 of 6 points")
     finally:
         terminal.close()
 

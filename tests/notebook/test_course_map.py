@@ -99,11 +99,11 @@ class TestAtHand:
     def test_a_verdict_counts_while_its_answer_stands(self, tmp_path: Path) -> None:
         hand_in(tmp_path / "backprop", {"3-batchnorm": {"dhprebn": "dhprebn = 1"}})
         path = tmp_path / "backprop/3-batchnorm.ipynb"
-        (specification,) = (body(cell.source) for cell in read_cells(path) if is_forward(cell.source))
+        specification, _ = (body(cell.source) for cell in read_cells(path) if is_forward(cell.source))
 
         def state() -> Status:
             found = read_standings([tmp_path / "backprop"])["backprop"].answers
-            return next(state for asked, state in found.items() if asked.notebook == "3-batchnorm")
+            return next(state for asked, state in found.items() if (asked.notebook, asked.name) == ("3-batchnorm", "dhprebn"))
 
         assert state() is Status.WAITING  # written, and not checked yet
         for outcome, expected in ((Outcome.RIGHT, Status.RIGHT), (Outcome.WRONG, Status.WRONG)):
@@ -194,10 +194,10 @@ class TestInANotebook:
 
     def test_what_ran_is_judged_and_remembered(self, folder: Path) -> None:
         lesson = self.opened("3-batchnorm")
-        assert "backprop   0 of 36 right, 0 of 44 points" in self.shown(lesson)
+        assert "backprop   0 of 45 right, 0 of 44 points" in self.shown(lesson)
         lesson.run(model_answers()["3-batchnorm"]["dhprebn"], "dhprebn")  # the file has not been saved yet
         said = self.shown(lesson).split("\n")
-        assert "backprop   1 of 36 right, 6 of 44 points" in said
+        assert "backprop   1 of 45 right, 6 of 44 points" in said
         assert "  ✓ BatchNorm in one go: less its mean, less its part along the output" in said
         assert "  Next: `dlogprobs`, in the cell `dlogprobs` of `1-every-gradient.ipynb`" in said
         assert "  Not begun. To begin: `autograder new ../bigrams --assignment bigrams`" in said
@@ -209,12 +209,12 @@ class TestInANotebook:
         first = self.opened("3-batchnorm")
         first.run(answers["3-batchnorm"]["dhprebn"], "dhprebn")
         self.shown(first)
-        assert "backprop   1 of 36 right, 6 of 44 points" in self.shown(self.opened("2-cross-entropy"))
+        assert "backprop   1 of 45 right, 6 of 44 points" in self.shown(self.opened("2-cross-entropy"))
 
     def test_it_needs_no_forward_pass(self, folder: Path) -> None:
         lesson = self.opened("3-batchnorm")
         lesson.session.tapes.clear()
-        assert "backprop   0 of 36 right" in self.shown(lesson)
+        assert "backprop   0 of 45 right" in self.shown(lesson)
 
     def test_another_word_is_refused_with_those_that_are_known(self, folder: Path) -> None:
         result, _ = self.opened("3-batchnorm").run('progress("all")')

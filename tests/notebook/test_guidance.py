@@ -253,8 +253,8 @@ def test_every_gradient_has_four_rungs_that_are_shown_uncut(
     assert [said for _, said, _ in told] == of.session.told[name]
 
 
-def test_there_are_35_gradients_with_hints() -> None:
-    assert [len(every(notebook)) for notebook in NOTEBOOKS] == [26, 1, 1, 7]
+def test_there_are_44_gradients_with_hints() -> None:
+    assert [len(every(notebook)) for notebook in NOTEBOOKS] == [5, 26, 1, 5, 7]
 
 
 def test_where_progress_cannot_be_kept_the_first_check_says_so(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,7 @@ def test_the_map_of_the_course_can_be_read_in_both_themes(tmp_path: Path) -> Non
         lesson.run("all-rows")
         chart = lesson.output("all-rows").locator(".jp-RenderedHTML > div")
         for said in (
-            "backprop: 1 of 36 right, 4 of 44 points",
+            "backprop: 1 of 45 right, 4 of 44 points",
             "✓\N{NO-BREAK SPACE} Cross-entropy in one go: the probabilities, less 1 at the label",
             "·\N{NO-BREAK SPACE} BatchNorm in one go",
             "Next: dlogprobs, in the cell dlogprobs of 1-every-gradient.ipynb",

@@ -38,29 +38,29 @@ class Learner:
         if not folder.exists():
             catalogue.copy(folder, name=assignment)
 
-    def notebook(self, stem: str = NOTEBOOKS[0]) -> Path:
+    def notebook(self, stem: str = NOTEBOOKS[1]) -> Path:
         return self.folder / f"{stem}.ipynb"
 
-    def writes(self, answers: Mapping[str, str], stem: str = NOTEBOOKS[0]) -> None:
+    def writes(self, answers: Mapping[str, str], stem: str = NOTEBOOKS[1]) -> None:
         """Fills in cells by id and saves the notebook."""
         content = self.read(stem)
         for cell in content["cells"]:
             cell["source"] = answers.get(cell.get("id"), cell["source"])
         self.saves(content, stem)
 
-    def solves(self, stem: str = NOTEBOOKS[0]) -> None:
+    def solves(self, stem: str = NOTEBOOKS[1]) -> None:
         self.writes(self.model[stem], stem)
 
-    def read(self, stem: str = NOTEBOOKS[0]) -> Any:
+    def read(self, stem: str = NOTEBOOKS[1]) -> Any:
         return json.loads(self.notebook(stem).read_text(encoding="utf-8"))
 
-    def saves(self, content: object, stem: str = NOTEBOOKS[0]) -> None:
+    def saves(self, content: object, stem: str = NOTEBOOKS[1]) -> None:
         """As JupyterLab does: another file is written first, and then takes the place."""
         aside = self.folder / f".~{stem}.ipynb"
         aside.write_text(json.dumps(content), encoding="utf-8")
         os.replace(aside, self.notebook(stem))
 
-    def source(self, id: str, stem: str = NOTEBOOKS[0]) -> str:
+    def source(self, id: str, stem: str = NOTEBOOKS[1]) -> str:
         return next("".join(cell["source"]) for cell in self.read(stem)["cells"] if cell.get("id") == id)
 
 

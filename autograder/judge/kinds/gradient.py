@@ -175,8 +175,10 @@ def right(answer: GradientAnswer, replay: Replay, rounded: str, culprit: str = "
 
     `culprit` is the variable whose gradient in the notebook is off: the step is right, and what came into it was not.
     """
-    others = f"with other numbers in {listed(answer.incoming)} too" if answer.incoming else "on other minibatches too"
-    praise = f"It holds {others}, and has the shape of `{answer.variable}`, {answer.shape}."
+    others = "on other minibatches" if answer.tape.batch else ""
+    if answer.incoming:
+        others = f"with other numbers in {listed(answer.incoming)}"
+    praise = f"It {f'holds {others} too, and ' if others else ''}has the shape of `{answer.variable}`, {answer.shape}."
     remarks = notes(answer.name, replay)
     if answer.error and not remarks:
         remarks = (f"In the notebook the cell stopped with {answer.error}. Fix what it needs, then run it again.",)

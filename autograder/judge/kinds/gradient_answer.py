@@ -298,7 +298,7 @@ OTHER_TYPES = {
     "ndarray": "Use torch where you use numpy, or `torch.from_numpy` at the end.",
     "list": "Start from `torch.zeros_like` of the variable, or join its tensors with `torch.stack`.",
     "tuple": "Is there a comma at the end of the line? It makes a tuple.",
-    **dict.fromkeys(("int", "float", "bool"), "There is a number for every entry of the variable, not one for all."),
+    **dict.fromkeys(("int", "float", "bool"), "A gradient is a tensor: work it out from the variables and from what comes in."),
     **dict.fromkeys(("function", "builtin_function_or_method", "method"), "Call it: are the parentheses missing?"),
 }
 """What to do about an answer of the wrong type, by the name of the type."""
