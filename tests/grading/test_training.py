@@ -20,6 +20,7 @@ from scripts import demo
 from scripts.submissions import ANOTHER_BACKWARD, ANOTHER_DESCEND, ROOT, model_answers
 from tests.examiner.test_examiner import examined
 from tests.support.classes import ASSIGNMENT, hand_in
+from tests.support.lesson import Lesson
 from tests.support.rooms import linux
 
 pytestmark = [linux, pytest.mark.timeout(600)]
@@ -283,6 +284,102 @@ def test_one_mistake_costs_one_point(name: str, right: str, wrong: str, taken: T
     assert [each for each, error in found.items() if error] == [name]
 
 
+BUT = f"AssertionError: {STEP}, but"
+MISTAKES: Mapping[str, tuple[Answers, str]] = {
+    "uphill": (
+        descend(EACH, "    p += lr * gradient"),
+        "it goes uphill: it adds the gradient. Put a minus in front of `lr`",
+    ),
+    "no-rate": (
+        descend(EACH, "    p -= gradient"),
+        "it leaves `lr` out: it takes off all of the gradient. Multiply that by `lr` first",
+    ),
+    "uphill-without-rate": (
+        descend(EACH, "    p += gradient"),
+        "it goes uphill, and leaves `lr` out. Multiply the gradient by `-lr`",
+    ),
+    "the-step-alone": (
+        descend(EACH, "    p[...] = -lr * gradient"),
+        "it forgets where the parameter was: it only has the step now. Add that, with `+=`",
+    ),
+    "divides": (descend(EACH, "    p -= gradient / lr"), "it divides by `lr`. Multiply the gradient by it"),
+    "first-row": (
+        descend(EACH, "    p -= lr * gradient[0]"),
+        "it uses the first row of each gradient for all rows. Use the whole gradient, without `[0]`",
+    ),
+    "new-tensors": (
+        descend(EACH, "    p = p - lr * gradient"),
+        "it changes nothing yet. `p = …` makes a new tensor, and `p += …` changes p: use the second",
+    ),
+    "nothing": (
+        descend("pass"),
+        "it changes nothing yet. `p = …` makes a new tensor, and `p += …` changes p: use the second",
+    ),
+    "returns-new-ones": (
+        descend("return [p - lr * gradient for p, gradient in zip(parameters, gradients)]"),
+        "it returns something, and changes nothing. Change the parameters in place: `p += …`, where `p = …` stands now",
+    ),
+    "returns-in-the-loop": (
+        descend(EACH, "    p -= lr * gradient", "    return parameters"),
+        "it moves `C`, and leaves `W1` and the rest as they were. Let the loop go on to the end",
+    ),
+    "another-s-gradient": (
+        descend(
+            "*rest, dbngain, dbnbias = gradients", "for p, d in zip(parameters, [*rest, dbnbias, dbngain]):", "    p -= lr * d"
+        ),
+        "`bngain` moves by the gradient of `bnbias`. Take both from the same place of their lists",
+    ),
+    "another-shape": (
+        descend("for i in range(7):", "    parameters[i] = parameters[i] - lr * gradients[i].mean(0, keepdim=True)[None]"),
+        "some have another shape now, or are gone. Change the tensors in the list by `+=`, and leave the list as it is",
+    ),
+    "fewer": (
+        descend("parameters.pop()"),
+        "some have another shape now, or are gone. Change the tensors in the list by `+=`, and leave the list as it is",
+    ),
+    "half-a-step": (
+        descend(EACH, "    p -= 0.5 * lr * gradient"),
+        "`C` is elsewhere. Work one step of it out on paper, and compare",
+    ),
+}
+"""Steps that are often written, and what is said of each."""
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_wrong_step_is_named(mistake: str, taken: Taken) -> None:
+    answers, says = MISTAKES[mistake]
+    found = taken(answers)
+    assert found == {**dict.fromkeys(GRADIENTS, ""), "training": f"{BUT} {says}"}
+
+
+LAST_LINE = "return dC, dW1, db1, dW2, db2, dbngain, dbnbias"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("pass", "`backward` returns nothing yet. Let its last line return the seven gradients"),
+        (
+            "return dC, dW1, db1, dW2, db2, dbngain",
+            "`backward` returns 6 gradients. Return all seven, in the order of the parameters: "
+            "dC, dW1, db1, dW2, db2, dbngain, dbnbias",
+        ),
+    ],
+)
+def test_what_backward_does_not_return_is_said(line: str, says: str, taken: Taken) -> None:
+    assert LAST_LINE in MODEL["backward"]
+    found = taken({**MODEL, "backward": MODEL["backward"].replace(LAST_LINE, line)})
+    assert found["training"] == f"AssertionError: {says}"
+
+
+def test_gradients_that_do_not_train_are_looked_for_where_they_are_checked(taken: Taken) -> None:
+    found = taken({**MODEL, "backward": MODEL["backward"].replace("dlogits /= n", "dlogits *= -1")})
+    said = (
+        "; with right gradients it is below 2.75. `descend` does its part: look at the checks of the gradients above, and fix"
+    )
+    assert said in found["training"] and found["training"].startswith("AssertionError: the dev loss is ")
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_without_a_step_of_one_s_own_there_is_no_point_for_training(attack: str, taken: Taken) -> None:
     answers, says = ATTACKS[attack]
@@ -325,3 +422,16 @@ def test_stock_nbgrader_gives_right_forms_the_same(tmp_path: Path) -> None:
     with Gradebook(f"sqlite:///{course}/gradebook.db", course_id="backprop-ninja") as gradebook:
         scores = {each.student.id: each.score for each in gradebook.assignment_submissions(ASSIGNMENT)}
     assert scores == dict.fromkeys(forms, 8)
+
+
+def test_long_training_says_how_far_it_is_and_short_training_nothing() -> None:
+    lesson = Lesson("4-train")
+    short, long = (
+        lesson.run(f"_, losses = train({steps}, batch_size=2, data=(Xtr[:40], Ytr[:40]))")[1].stdout for steps in (100, 2000)
+    )
+    assert short == ""
+    first, last = (lesson.shell.user_ns["losses"][start : start + 1000] for start in (0, 1000))
+    assert long == "".join(
+        f"\rstep {step} of 2,000: loss {sum(losses) / 1000:.3f}{end}"
+        for step, losses, end in (("1,000", first, ""), ("2,000", last, "\n"))
+    )

@@ -89,6 +89,23 @@ def test_what_was_not_written_is_not_attempted(teacher: Checker, learner: Learne
     assert states == {Status.NOT_ATTEMPTED}
 
 
+def test_a_mistake_that_was_handed_out_is_not_attempted(teacher: Checker, learner: Learner) -> None:
+    def states() -> dict[str, Status]:
+        return {result.name: result.state for result in checked(teacher, learner, "0-warm-up").results}
+
+    untouched = dict.fromkeys(["dout", "dproduct", "da", "dbias", "dt"], Status.NOT_ATTEMPTED)
+    assert states() == untouched
+    released = learner.source("dt", "0-warm-up")
+    learner.writes({"dt": f"{released}\n\n"}, "0-warm-up")
+    assert states() == untouched
+    learner.writes({"dt": released.replace("2 * t", "3 * t")}, "0-warm-up")
+    assert states() == {**untouched, "dt": Status.WRONG}
+    learner.writes({"dt": released, "nudge-twice": "dt = 2 * t * dsquare + 3 * dtriple"}, "0-warm-up")
+    assert states() == {**untouched, "dt": Status.WRONG}  # there is an answer, and the cell `dt` runs after it
+    learner.solves("0-warm-up")
+    assert states() == dict.fromkeys(untouched, Status.RIGHT)
+
+
 def test_what_stops_is_waiting_and_says_why(teacher: Checker, learner: Learner) -> None:
     learner.writes({"dprobs": "dprobs = dlogprops / probs"})
     result = next(result for result in checked(teacher, learner).results if result.name == "dprobs")

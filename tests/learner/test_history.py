@@ -14,6 +14,7 @@ from autograder.notebook import logbook
 from autograder.notebook.gradient_map import OUTCOMES, Status
 from autograder.notebook.overview import survey_of_asks
 from autograder.verdict import Outcome, Verdict
+from scripts.submissions import NOTEBOOKS
 from tests.support.asked import in_session
 from tests.support.learner import Learner
 
@@ -122,3 +123,18 @@ def test_a_check_reads_and_writes_the_logbook_once(learner: Learner, monkeypatch
     history.write_results(Checked(read, tuple(results), {}))
     assert done == ["read", "write"]
     assert history.standing(read).right == len(results) == 26
+
+
+def test_who_has_begun_what_gives_points_need_not_go_back_to_practice(learner: Learner) -> None:
+    def todo() -> list[str]:
+        checked = [history.standing(workbook.open_workbook(learner.notebook(stem))) for stem in NOTEBOOKS]
+        return [f"{each.workbook.path.stem}/{result.name}" for each, result in history.behind(checked)]
+
+    practice = {f"0-warm-up/{name}" for name in ("dout", "dproduct", "da", "dbias", "dt")}
+    practice |= {f"3-batchnorm/{name}" for name in ("dxhat", "dvar", "dmu", "dx")}
+    everything = todo()
+    assert everything[0] == "0-warm-up/dout" and practice < {*everything} and len(everything) == 45
+    learner.writes({"dout": "dout = 2 * out"}, "0-warm-up")
+    assert todo() == everything
+    learner.writes({"dlogits": "dlogits = 1"}, "2-cross-entropy")
+    assert todo() == [name for name in everything if name not in practice]

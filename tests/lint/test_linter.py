@@ -140,6 +140,19 @@ def give_no_points(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "test-dlogits").metadata.nbgrader.points = 0
 
 
+def call_it_practice(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").source = f"# autograder: practice\n{cell(source, 'test-dlogits').source}"
+
+
+def forget_grade_in_practice(source: NotebookNode, release: NotebookNode) -> None:
+    cell(source, "test-dlogits").source = '# autograder: practice\ncheck("dlogits")'
+
+
+def hide_practice(source: NotebookNode, release: NotebookNode) -> None:
+    call_it_practice(source, release)
+    give_no_points(source, release)
+
+
 def change_the_points(source: NotebookNode, release: NotebookNode) -> None:
     cell(source, "test-dlogits").metadata.nbgrader.points = 5
 
@@ -231,6 +244,11 @@ PLANTED: list[tuple[Callable[[NotebookNode, NotebookNode], None], str]] = [
         "cell `test-dlogits`: its hidden tests should stand between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.",
     ),
     (give_no_points, "cell `test-dlogits`: it gives no points."),
+    (forget_grade_in_practice, "cell `test-dlogits`: it gives points: leave the line `# autograder: practice` out."),
+    (
+        hide_practice,
+        "cell `test-dlogits`: it hides nothing: leave `grade` out, or the line `# autograder: practice`.",
+    ),
     (unlock_the_names, "cell `names`: it binds `vocab_size`, which a locked cell or a test reads: lock it."),
     (change_the_points, "cell `test-dlogits`: source and release differ: run `nbgrader generate_assignment --force`."),
     (change_a_number, "cell `names`: source and release differ: run `nbgrader generate_assignment --force`."),
@@ -315,6 +333,17 @@ def test_a_forward_pass_without_a_batch_is_remarked(course: tuple[Path, Path], m
     notebooks.write(source, course[0] / NAME)
     (remark,) = lint(*course).remarks
     assert remark.problem == "without `--batch` answers are accepted that have the number of rows written into them."
+
+
+def test_practice_needs_no_points_and_no_hidden_part(course: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.lint.linter.run_all", lambda notebooks, folder, examine, models: notebooks)
+    source = notebooks.read(course[0] / NAME)
+    forget_grade_in_practice(source, source)
+    give_no_points(source, source)
+    notebooks.write(source, course[0] / NAME)
+    stale = "source and release differ: run `nbgrader generate_assignment --force`."
+    found = [finding for finding in lint(*course).findings if finding.cell == "test-dlogits" and finding.problem != stale]
+    assert [str(finding) for finding in found] == [f"{NAME}, cell `test-dlogits`: an untouched notebook passes this test."]
 
 
 def test_a_folder_without_notebooks_is_an_error(tmp_path: Path) -> None:
