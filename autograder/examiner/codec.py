@@ -213,13 +213,13 @@ class _Writer:
 
     def node(self, value: Any, where: tuple[Any, ...]) -> Any:
         self.count(1)
+        if len(where) > MAX_DEPTH:
+            self.refuse(f"what is nested more than {MAX_DEPTH} deep", where)
         kind = type(value)
         if value is None or kind is bool or (kind is float and math.isfinite(value)):
             return value
         if id(value) in self.known:
             return self.known[id(value)]
-        if len(where) > MAX_DEPTH:
-            self.refuse(f"what is nested more than {MAX_DEPTH} deep", where)
         if kind in LISTED or kind in MAPPED:
             return self.container(value, where)
         node: Any = None
@@ -361,13 +361,15 @@ class _Reader:
         self.parts += 1
         if self.parts > MAX_VALUES:
             self.count(0)
+        if depth > MAX_DEPTH:
+            raise ValueError("it is too deep")
         kind = type(node)
         if node is None or kind is bool or (kind is str and (node.isascii() or node.encode() is not None)):
             return node
         if (kind is int and node.bit_length() <= MAX_INTEGER_BITS) or (kind is float and math.isfinite(node)):
             return node
-        if kind is not list or depth > MAX_DEPTH:
-            raise ValueError(f"a {kind.__name__} that is too large, too deep or no part of a message")
+        if kind is not list:
+            raise ValueError(f"a {kind.__name__} that is too large or no part of a message")
         return READERS[node[0]](self, node, depth)
 
     def hurry(self) -> None:

@@ -316,6 +316,23 @@ def test_what_has_no_end_is_not_sent(value: Any, what: str) -> None:
         through(value, opaque=lambda _: {})
 
 
+@pytest.mark.parametrize("innermost", ["1", "null", "0.5", '"a"', '["list"]', '["complex",0.0,1.0]'])
+def test_what_is_read_is_never_deeper_than_what_is_sent(innermost: str) -> None:
+    """What came has to be fit to be sent on: the first message that was not, was found by `make fuzz`."""
+
+    def arrives(depth: int) -> bool:
+        text = '["dict","a",' + '["list",' * depth + innermost + "]" * (depth + 1)
+        try:
+            message = decode(text.encode(), b"")
+        except Malformed:
+            return False
+        encode(message, 2**20, None)
+        return True
+
+    assert [arrives(depth) for depth in (61, 65)] == [True, False]
+    assert not any(arrives(depth) for depth in range(62, 70) if not arrives(depth - 1))
+
+
 @pytest.mark.parametrize(
     "value",
     [
