@@ -3,8 +3,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The address of an index that PyTorch alone is taken from; without it, it comes from where all else does
+TORCH_INDEX ?=
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or \
 	sys.exit("Python 3.11 or newer is needed, this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])
+
+define WHAT_COMES
+@echo "This downloads some $(1), PyTorch about half of it, and may take minutes. pip shows how far it is."
+$(if $(TORCH_INDEX),,@sh scripts/torch.sh "make $(2)")
+endef
+PIP_INSTALL = $(BIN)/python -m pip install --constraint constraints.txt
+TORCH_FIRST = $(if $(TORCH_INDEX),$(PIP_INSTALL) --index-url "$(TORCH_INDEX)" torch)
 
 .PHONY: help learn install demo check test test-fast test-long lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train clean
 
@@ -38,14 +47,18 @@ learn: $(VENV)/learner
 
 $(VENV)/learner: pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(NEW_ENOUGH)'
+	$(call WHAT_COMES,300 MB,learn)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(TORCH_FIRST)
+	$(PIP_INSTALL) --editable .
 	@touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(NEW_ENOUGH)'
+	$(call WHAT_COMES,400 MB,install)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(TORCH_FIRST)
+	$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@
 
 demo: install

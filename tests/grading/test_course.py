@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from autograder.grading.summary import Summary
 from scripts import demo
 from scripts.submissions import MARKS, MOST, NOTEBOOKS, RELEASE, STUDENTS
 
@@ -19,14 +21,25 @@ def untouched() -> Mapping[str, Mapping[str, str]]:
     return {}
 
 
-POINTS = {**MARKS, "untouched": (0, 0, 0, 0, 0)}
+POINTS = {**MARKS, "untouched": (0, 0, 0, 0, 0), "older": MOST}
+
+
+def make_older(folder: Path) -> None:
+    """Takes out of a submission what gives no points, as if it had been fetched before that was there."""
+    (folder / "0-warm-up.ipynb").unlink()
+    path = folder / "3-batchnorm.ipynb"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    ids = [cell["id"] for cell in content["cells"]]
+    del content["cells"][ids.index("in-steps") : ids.index("about-dhprebn")]
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's course, with one more student, graded."""
     folder = tmp_path_factory.mktemp("graded") / "course"
-    demo.make_course(folder, {**STUDENTS, "untouched": untouched})
+    demo.make_course(folder, {**STUDENTS, "untouched": untouched, "older": STUDENTS["perfect"]})
+    make_older(folder / "submitted/older/backprop")
     demo.grade(folder, quiet=True, pages="*-[lm]*")
     return folder
 
@@ -36,6 +49,15 @@ def test_marks(course: Path) -> None:
     assert marks.keys() == POINTS.keys()
     for student, points in POINTS.items():
         assert marks[student] == {name: (got, most) for name, got, most in zip(NOTEBOOKS, points, MOST, strict=True)}, student
+
+
+def test_practice_that_is_not_there_costs_nothing(course: Path) -> None:
+    with chdir(course):
+        found = {each.student: each for each in Summary("backprop").standings}
+    perfect, older = found["perfect"], found["older"]
+    assert (older.points, older.most, older.right, older.attempted, older.answers) == (44, 44, 36, 36, 36)
+    assert (perfect.points, perfect.most, perfect.right, perfect.attempted, perfect.answers) == (44, 44, 36, 36, 36)
+    assert not older.failures and not any("0-warm-up" in note for note in older.notes), older
 
 
 def test_what_ran_out_of_time_is_known(course: Path) -> None:
