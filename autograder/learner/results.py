@@ -50,7 +50,9 @@ class Result:
             return ""
         if self.verdict is None:
             return self.error
-        return (self.state is Status.WAITING and self.verdict.seen) or first_sentence(self.verdict.diagnosis)
+        seen = self.verdict.seen if self.state is Status.WAITING else ""
+        name, _, words = seen.partition(": ")
+        return (f"stopped: {words}" if words and name in INCONCLUSIVE else seen) or first_sentence(self.verdict.diagnosis)
 
     def asking(self, hints: Mapping[str, Hints]) -> Result:
         """The result with the question about its answer, if it is right and there is one."""
@@ -171,7 +173,7 @@ def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[
     if found.answer in workbook.blank:
         return found
     if found.answer in stopped:
-        return replace(found, state=Status.WRONG, error=f"the cell `{found.answer}` stopped with {stopped[found.answer]}")
+        return replace(found, state=Status.WRONG, error=f"the cell `{found.answer}` stopped{_reason(stopped[found.answer])}")
     name, text = error["ename"], error["evalue"]
     words = text if text and name in {"AssertionError", *INCONCLUSIVE} else f"{name}: {text}".removesuffix(": ")
     return replace(found, state=Status.WAITING if name in INCONCLUSIVE else Status.WRONG, error=words)
@@ -183,3 +185,9 @@ def _is_as_released(workbook: Workbook, found: Result) -> bool:
         return False
     own = (task for task in workbook.tasks if task.id in workbook.written)
     return not any(found.name in parsed.parse_cell(task.source).touches for task in own)
+
+
+def _reason(error: str) -> str:
+    """Why a cell stopped, as the end of a sentence: the error, or where its name is one of ours its words alone."""
+    name, _, words = error.partition(": ")
+    return f": {words}" if words and name in INCONCLUSIVE else f" with {error}"
