@@ -164,6 +164,16 @@ ROWS: dict[str, Row] = {
     "a function without one of its parameters": Row(
         BACKWARD.replace("X, W", "W"), "The parameter `X` is missing from the first line of `backward`."
     ),
+    "a wrong function by position": Row(
+        "def backward(*args):\n    X, W = args\n    z = (X @ W).tanh()\n    dz = -torch.ones_like(z) / z.numel()\n"
+        "    dy = dz * (1 - z**2)\n    return {'W': X.T @ dy}",
+        "In `backward`, `dz` is the first that is wrong. It has the wrong sign.",
+    ),
+    "a function that stops": Row(
+        BACKWARD.replace("return", "if True:\n        return").replace("numel", "numl"),
+        "It stops at `return {'W': X.T @ ((1 - h ** 2) / h.numl())}`. A tensor has no `.numl`. "
+        "The nearest that it has: `.numel`.",
+    ),
     "the rows from another cell": Row("dy = dz * (1 - z**2) * n / rows", "`rows` is 4 there too, from another cell."),
     "a function that logs": Row(
         BACKWARD.replace("    h =", "    logging.warning('called')\n    print('called', file=kept)\n    h =")

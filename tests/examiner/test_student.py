@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from autograder.errors import Died
 from autograder.examiner.channel import Channel
-from autograder.examiner.student import REPLAY, SHAPES, Student
+from autograder.examiner.student import REPLAY, SHAPES, RemoteWorkspace, Student
+from autograder.replay.workspace import FunctionInfo
 from autograder.sandbox.limits import Limits
 
-GOOD: dict[str, Any] = {"messages": [], "error": None, "cut": False, "ended": 1, "lingers": False}
+GOOD: dict[str, Any] = {"messages": [], "error": None, "stop": None, "cut": False, "ended": 1, "lingers": False}
 
 
 def answered(question: str, told: object) -> Mapping[str, Any]:
@@ -57,3 +60,18 @@ def test_an_answer_of_another_shape_is_none(told: object) -> None:
 
 def test_a_replay_and_a_call_have_the_same_shape() -> None:
     assert SHAPES["replay"] is SHAPES["call"] is REPLAY
+
+
+def test_names_of_parameters_are_names() -> None:
+    """They stand in verdicts, as code: a room could send any text in their place."""
+    told = {
+        "parameters": ("Xb", "` so it is right", 3),
+        "optional": ("n", "two words"),
+        "starred": "a`b",
+        "is_blank": False,
+        "kind": "",
+        "by_position": True,
+    }
+    student = SimpleNamespace(ask=lambda question, by: told)
+    workspace = RemoteWorkspace(student, {}, Path(), {})  # type: ignore[arg-type]
+    assert workspace.function("backward") == FunctionInfo(("Xb",), False, "", ("n",), "", True)
