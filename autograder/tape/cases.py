@@ -102,14 +102,17 @@ def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> tupl
 
     The only incoming gradient is that of the loss, which is one. So what varies is the state: leaves are moved by about their
     own size, which changes every intermediate. In the last case they are small, so that a small constant in the forward pass,
-    such as the one beside a variance, matters; its rows are those of the minibatch, twice.
+    such as the one beside a variance, matters. It has twice as many rows: those of the minibatch, and those of its first half
+    twice more. With each of them just twice a mean would be that of the minibatch, and a function that reads the minibatch from
+    outside would be right.
     """
     generator = generator_of(seed, tape.loss)
     cases = [Case(tape.state, {}) for _ in range(own)]
     if tape.rows is None:
         return tuple(cases)
     sizes = [1.0] * (resampled - 1) + [SMALL_SCALE]
-    for rows, size in zip([*_fewer_rows(tape, resampled - 1, generator), 2 * list(range(tape.rows))], sizes, strict=True):
+    more = [*range(tape.rows), *(row // 2 for row in range(tape.rows))]
+    for rows, size in zip([*_fewer_rows(tape, resampled - 1, generator), more], sizes, strict=True):
         batch = tape.resampled(rows)
         leaves = {name: size * _moved(batch[name], generator) for name in tape.leaves}
         cases.append(Case(tape.forward({name: batch[name] for name in tape.given} | leaves), {}, len(rows)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import indent
 
 import pytest
@@ -390,6 +391,25 @@ def test_the_order_of_the_call_is_that_of_the_released_first_line(
     kind = claim(of(shell), Question(name, by))
     assert isinstance(kind, BackwardFunction)
     assert kind.order == [argument.arg for argument in function.args.args]
+
+
+def test_a_minibatch_from_outside_is_found_where_nothing_else_depends_on_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each row has the same share, a mean over the rows twice is that over the rows."""
+    monkeypatch.chdir(ROOT / "source" / "bigrams")
+    shell = fresh_shell()
+    for cell in read_cells(Path("3-train.ipynb")):
+        if cell.role is Role.LOCKED and cell.id in {"setup", "names", "forward"}:
+            assert shell.run_cell(cell.source).success
+    shell.run_cell(
+        "def gradient(x, y, W):\n    dlogits = F.softmax(W[xs], 1) - F.one_hot(ys, W.shape[1])\n"
+        "    return torch.zeros_like(W).index_add_(0, xs, dlogits / len(xs))"
+    )
+    verdict = judge(claim(of(shell), Question("dW", "gradient")), PRACTICE)
+    assert verdict.diagnosis == (
+        "`xs` and `ys` are the notebook's own, from outside of `gradient`. "
+        "So `gradient` works on this minibatch, but is wrong on another one of 64 rows."
+    )
+    assert verdict.next_step == "Use the parameter `x` of `gradient` in the place of `xs`."
 
 
 SIGNATURES = {

@@ -216,6 +216,12 @@ class TestWholePasses:
         found = [case.rows for case in whole_cases(tape, "seed", own=0, resampled=resampled)]
         assert [count if count == 20 else None for count in found] == rows
 
+    def test_the_rows_of_the_last_do_not_have_the_mean_of_the_minibatch(self) -> None:
+        """A function that reads the minibatch from outside would be right on them."""
+        tape = record("y = x * b\nloss = y.sum() / n", {"x": torch.arange(8), "b": torch.ones(1), "n": 8}, ["n", "x"])
+        (twice,) = whole_cases(tape, "seed", own=0, resampled=1)
+        assert twice.state["x"].bincount().tolist() == [3, 3, 3, 3, 1, 1, 1, 1]
+
     def test_leaves_of_zeros_are_moved_too(self) -> None:
         tape = record("y = x * b\nloss = y.sum() / n", {"x": torch.arange(8), "b": torch.zeros(1), "n": 8}, ["n", "x"])
         _, *others = whole_cases(tape, "seed")

@@ -132,7 +132,7 @@ class BackwardFunction:
                 return depends(self.question, cause, case, first_line(replay.error))
             return stopped(self.question, replay.error, self._body(case, replay).cause_of_stop(replay), case, self.tape)
         if replay.answer is None:
-            return returns_nothing(self.question)
+            return returns_nothing(self.question, self.leaves)
         if attempt.answer is None or attempt.answer is Ellipsis:
             return returns_none(self.question, "None" if attempt.answer is None else "`...`")
         if attempt.answer is not MISSING:
@@ -513,10 +513,14 @@ def returns_none(question: Question, what: str) -> Verdict:
     return Verdict(question.name, Outcome.NOT_ATTEMPTED, f"`{question.by}` returns {what} for it.", next_step=advice)
 
 
-def returns_nothing(question: Question) -> Verdict:
+def returns_nothing(question: Question, leaves: Sequence[str]) -> Verdict:
     """The function returns None in the place of all gradients."""
-    advice = "Is the `return` missing? Without one a function returns None."
+    advice = f"Without a `return` a function returns None. {_ending(question.by, leaves)}"
     return Verdict(question.name, Outcome.WRONG, f"`{question.by}` returns nothing.", "None", next_step=advice)
+
+
+def _ending(by: str, leaves: Sequence[str]) -> str:
+    return f"End `{by}` with `return {', '.join(f'd{leaf}' for leaf in leaves)}`."
 
 
 def incomplete(question: Question, answer: object, leaves: Sequence[str]) -> Verdict:
@@ -529,7 +533,7 @@ def incomplete(question: Question, answer: object, leaves: Sequence[str]) -> Ver
     elif isinstance(answer, Mapping):
         size = f" with the keys {', '.join(map(str, list(answer)[:FEW]))}"
     expected = f"{len(leaves)} gradients, of {', '.join(leaves)}, in this order"
-    advice = f"End `{question.by}` with `return {', '.join(f'd{leaf}' for leaf in leaves)}`."
+    advice = _ending(question.by, leaves)
     return Verdict(question.name, Outcome.WRONG, diagnosis, f"type `{type(answer).__name__}`{size}", expected, advice)
 
 
