@@ -357,6 +357,16 @@ def test_what_was_overwritten_outside_is_said(
     assert (verdict.outcome, verdict.diagnosis, verdict.next_step) == (Outcome.WRONG, told, step)
 
 
+def test_a_factor_of_our_own_numbers_of_rows_is_no_cause(here: Lesson, judged: Judged) -> None:
+    judged("dlogits /= n", "dlogits /= int('3' + '2')")
+    verdict = judge(claim(here.session, Question("dW2", BY)), PRACTICE)
+    assert verdict.diagnosis == (
+        "Right on this minibatch, but not on another one of 64 rows with other parameters. "
+        "In `backward`, `dlogits` is the first that is wrong."
+    )
+    assert verdict.next_step == "Does `dlogits` use the number of rows? Take that from the minibatch itself."
+
+
 @pytest.mark.parametrize("before", ["", "units = 32\n"])
 def test_what_is_as_large_by_chance_is_no_cause(here: Lesson, judged: Judged, before: str) -> None:
     """The eps is what is wrong: that the function reads a 32 besides, or has one written into it, makes no difference."""

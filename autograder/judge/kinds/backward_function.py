@@ -32,7 +32,7 @@ from autograder.replay.parsed import ParsedCell, from_tree, mentioned, parse_tre
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.replay.workspace import FunctionInfo, Workspace
 from autograder.tape.cases import Case, Reference, whole_cases, whole_references
-from autograder.tape.tape import State, Tape
+from autograder.tape.tape import Tape
 from autograder.verdict import RERUN, Cause, Mistake, Outcome, Verdict
 
 ABOUT_VALUES = (RuntimeError, IndexError, ValueError)
@@ -235,7 +235,7 @@ class BackwardFunction:
         workspace, arguments, local = self.session.workspace, self._arguments(case), dict[str, Any]()
         with suppress(Exception):  # the function is run again alone, and may fail without what is around it
             local = workspace.locals_of(self._cell, self.by, arguments, replay, self._passed.by_position)
-        return Body(self.by, self.tape, case.state, self._cell, workspace, local, whole_references(self.tape, case))
+        return Body(self.by, self.tape, case, self._cell, workspace, local, whole_references(self.tape, case))
 
 
 PASSED, RETURNED = "_passed_", "_returned"
@@ -267,14 +267,14 @@ def passed_to(function: FunctionInfo, order: Sequence[str], tape: Tape) -> Passe
 
 @dataclass(frozen=True)
 class Body:
-    """A function that was called on a forward state, and what its names stood for when it ended.
+    """A function that was called on a case, and what its names stood for when it ended.
 
     `cell` is the one that defines it; `truth` are the gradients of all variables.
     """
 
     by: str
     tape: Tape
-    state: State
+    case: Case
     cell: ParsedCell
     workspace: Workspace
     local: Mapping[str, Any]
@@ -291,6 +291,8 @@ class Body:
             sentence = f"In `{self.by}`, `{value}` is not what the forward pass gives."
             return Cause(Mistake.EARLIER, sentence, f"Fix the line of `{value}` first: what comes after rests on it.")
         advice = f"Fix `d{culprit}`: what comes after rests on it."
+        if self.case.rows is not None:
+            advice = f"Does `d{culprit}` use the number of rows? Take that from the minibatch itself."
         return Cause(Mistake.EARLIER, sentence, advice) if sentence else None
 
     def cause_of_stop(self, replay: Replay) -> Cause:
@@ -334,7 +336,7 @@ class Body:
     def _first_wrong_value(self) -> str:
         """The first line of the forward pass that has another value in the function, whatever its shape."""
         for step in self.tape.steps:
-            value, true = self.local.get(step.name), self.state[step.name]
+            value, true = self.local.get(step.name), self.case.state[step.name]
             if isinstance(value, Tensor) and isinstance(true, Tensor):
                 reference = Reference(true.double().flatten(), true.flatten())
                 if compare(value.flatten(), reference) is not None:
@@ -358,7 +360,9 @@ class Body:
         """The mistake in the statements that work out one gradient, taken as a cell of its own."""
         if not isinstance(answer, Tensor):
             return None
-        return self._answer(variable).cause(answer, self._case(variable))
+        cause = self._answer(variable).cause(answer, self._case(variable))
+        # what is right on the notebook's own rows has no constant factor: one on others is that of the two numbers of rows
+        return None if cause and cause.mistake is Mistake.CONSTANT and self.case.rows is not None else cause
 
     def _answer(self, variable: str) -> GradientAnswer:
         name = f"d{variable}"
@@ -369,7 +373,7 @@ class Body:
         return GradientAnswer(name, self.tape, cell, self.workspace.beside(self.local))
 
     def _case(self, variable: str) -> Case:
-        return Case(self.state, {consumer: self.truth[consumer].rounded for consumer in self.tape.consumers(variable)})
+        return Case(self.case.state, {consumer: self.truth[consumer].rounded for consumer in self.tape.consumers(variable)})
 
     def _body(self) -> list[ast.stmt]:
         """The statements of the function but for what it returns; none if its code is not known."""
