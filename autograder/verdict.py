@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -70,18 +71,17 @@ WRITE = "Write it in its answer cell, run that cell, then this one."
 RERUN = "Then run the cell again."
 """The end of a next step after which a notebook's cell has to run."""
 
+WRITTEN = "Write it in its answer cell, and save the notebook."
+"""The same in a terminal."""
+
 SAVED = {
-    WRITE: "Write it in its answer cell, and save the notebook.",
-    RERUN: "Then save the notebook.",
+    re.escape(WRITE): WRITTEN,
+    re.escape(RERUN): "Then save the notebook.",
+    r", then run the `%%forward` cell again: it puts .+? back\.": ", and save the notebook.",
+    r", then run the cells from `\w+` down to this one\.": " first.",
+    r", then run it again\.": ", then save the notebook.",
 }
-"""What is said in a terminal in the place of what is to be run in a notebook: there a save is enough."""
-
-
-def when_saved(step: str) -> str:
-    """A next step as it is said in a terminal."""
-    for in_notebook, in_terminal in SAVED.items():
-        step = step.replace(in_notebook, in_terminal)
-    return step
+"""What is said in a terminal in the place of what is to be run in a notebook: there all cells run anew after each save."""
 
 
 class Outcome(StrEnum):
@@ -129,6 +129,17 @@ class Verdict:
         kept = {**fields, "outcome": Outcome(fields["outcome"]), "mistake": Mistake(fields["mistake"])}
         return Verdict(**{**kept, "notes": tuple(fields["notes"]), "heat": tuple(fields["heat"])})
 
+    def when_saved(self) -> Verdict:
+        """The verdict as it is said in a terminal, where the learner saves and runs nothing."""
+        step, *notes = map(_when_saved, (self.next_step, *self.notes))
+        return replace(self, next_step=step, notes=tuple(notes))
+
     def as_dict(self) -> dict[str, object]:
         """The verdict in types that JSON knows."""
         return asdict(self)
+
+
+def _when_saved(text: str) -> str:
+    for in_notebook, in_terminal in SAVED.items():
+        text = re.sub(in_notebook, in_terminal, text)
+    return text

@@ -201,7 +201,7 @@ class Agent:
         try:
             with self._running():
                 done = self.shell.run(source, id, count, largest, statements)
-                place = stop_of(done[1], self.shell.names)
+                place = stop_of(done[1], self.shell.names, source)
         except MemoryError:
             raise
         except BaseException as stop:  # an interrupt, or an error of a handler of signals, that came after the cell

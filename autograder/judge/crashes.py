@@ -27,7 +27,7 @@ Facts = Mapping[str, str]
 NOWHERE = Stop(0, "")
 """The place of an error of which nothing more is known."""
 
-MAX_PART = 40
+MAX_PART = 32
 """Characters of a piece of code in a sentence."""
 
 IMPORTS = {
@@ -193,7 +193,7 @@ def nearest(name: str, names: Collection[str]) -> str:
     """The one of these names that is meant by a misspelt one, most likely; or nothing."""
     others = sorted({each for each in names if each != name and not each.startswith("_")})
     same = [each for each in others if each.lower().replace("_", "") == name.lower().replace("_", "")]
-    close = same or get_close_matches(name, others, n=1, cutoff=0.75 if len(name) > 3 else 0.66)
+    close = same or get_close_matches(name, others, n=1, cutoff=0.75 if len(name) > 3 else 0.8)
     return next(iter(close), "")
 
 
@@ -222,18 +222,22 @@ def _imported(crash: Crash, groups: Facts) -> Facts | None:
 
 def _near_name(crash: Crash, groups: Facts) -> Facts | None:
     variable = groups["name"].removeprefix("d")  # who writes a gradient does not mean its variable
-    found = nearest(groups["name"], {*crash.names, *crash.gradients, *_made(crash.source)} - {crash.answer, variable})
+    found = nearest(groups["name"], {*crash.names, *crash.gradients, *_made(crash.source)} - {variable})
     found = found or nearest(groups["name"], set(dir(builtins)))
     return {"near": found} if found else None
 
 
 def _made(source: str) -> set[str]:
-    """The names that code gives a value."""
+    """The names that code gives a value, with the parameters of its functions."""
     try:
         nodes = ast.walk(parse_tree(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return {
+        node.arg if isinstance(node, ast.arg) else node.id
+        for node in nodes
+        if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    }
 
 
 def _near_method(crash: Crash, groups: Facts) -> Facts | None:
@@ -306,8 +310,8 @@ def _one_hot(crash: Crash, groups: Facts) -> Facts | None:
     """A call of `one_hot` that does not say how many classes there are."""
     calls = [call for call in crash.calls if ast.unparse(call.func).rpartition(".")[2] == "one_hot" and len(call.args) == 1]
     call = next((ast.unparse(call) for call in calls if not call.keywords), "")
-    sides = (crash.seen(code) for code in (crash.sides or ("", "", ""))[1:])
-    is_there = "one_hot" in crash.stop.part or any(seen and seen.dtype == "int64" for seen in sides)
+    bound = {name for line in crash.source.splitlines() if call in line for name in _made(line.strip())}
+    is_there = call in crash.stop.part or any(re.search(rf"\b{name}\b", crash.stop.part) for name in bound)
     return {"call": shortly(call)} if call and is_there else None
 
 
@@ -377,7 +381,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
-        "The line works on `{name}` before anything has given it a value: no cell can go on from another one.",
+        "The cell changes or reads `{name}` before it has given it a value.",
         "Work out all of `{name}` in this cell: begin with a line `{name} = …`.",
         _own,
         Mistake.FOREIGN,
@@ -406,14 +410,14 @@ TABLE: tuple[Row, ...] = (
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
-        "There is no `{name}`. The nearest name that there is: `{near}`.",
+        "There is no `{name}` here. The closest name is `{near}`.",
         "Write `{near}`, if that is what you mean.",
         _near_name,
     ),
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
-        "There is no `{name}`, and no name that is near it.",
+        "There is no `{name}` here, and no name like it.",
         "Give `{name}` a value above that line, or use another name.",
     ),
     Row(
@@ -444,14 +448,14 @@ TABLE: tuple[Row, ...] = (
     Row(
         "AttributeError",
         "module '(?P<module>torch[.\\w]*)' has no attribute '(?P<name>.+?)'",
-        "`{module}` has no `{name}`. The nearest that it has: `{near}`.",
+        "`{module}` has no `{name}`. The closest that it has is `{near}`.",
         "Write `{near}`, if that is what you mean.",
         _near_of_module,
     ),
     Row(
         "AttributeError",
         "'(?:Tensor|Parameter)' object has no attribute '(?P<name>.+?)'",
-        "A tensor has no `.{name}`. The nearest that it has: `.{near}`.",
+        "A tensor has no `.{name}`. The closest that it has is `.{near}`.",
         "Write `.{near}`, if that is what you mean.",
         _near_method,
     ),
@@ -492,7 +496,7 @@ TABLE: tuple[Row, ...] = (
         "TypeError",
         "(?P<function>[\\w.]+)\\(\\) got an unexpected keyword argument '(?P<name>.+?)'",
         "`{function}` knows no argument `{name}`.",
-        "See which it takes: `help` tells you, as in `help({function})`.",
+        "Take it out, or look up what `{function}` takes.",
     ),
     Row(
         "TypeError",
@@ -502,7 +506,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "TypeError",
-        "(?P<function>[\\w.]+)\\(\\) takes .*?(?:argument|arguments).*(?:given)",
+        "(?:_?TensorBase\\.)?(?P<function>[\\w.]+)\\(\\) takes .*?arguments?.*given",
         "`{function}` was called with more than it takes.",
         "Take out what is too many, or close a bracket earlier.",
     ),
@@ -599,11 +603,12 @@ TABLE: tuple[Row, ...] = (
         "`{call}` has only so many columns as its largest label here needs.",
         "Say how many there are: `num_classes=`, with a size from the variables' shapes.",
         _one_hot,
+        Mistake.BATCH,
     ),
     Row(
         "RuntimeError",
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?|mat2 must be a matrix|expected batch2",
-        "`{left}` is {one} and `{right}` is {other}: the last size of the left one must be the first of the right one. {whole}",
+        "`{left}` is {one} and `{right}` is {other}: the inner sizes have to be equal. {whole}",
         "Which of them has to be transposed, by `.T`, or do they change places?",
         _product,
         Mistake.SHAPE,
@@ -611,16 +616,16 @@ TABLE: tuple[Row, ...] = (
     Row(
         "RuntimeError",
         "size of tensor a .* must match",
-        "`*` goes entry by entry, and `{left}` is {one}, `{right}` {other}. {whole}",
-        "Is it a matrix product? Write it with `@`, and mind which one is transposed.",
+        "`*` goes entry by entry, and `{left}` is {one}, `{right}` is {other}. {whole}",
+        "Is it a matrix product, `@`? Then mind which one is transposed.",
         _matrices,
         Mistake.SHAPE,
     ),
     Row(
         "RuntimeError",
         "size of tensor a .* must match",
-        "`{operator}` goes entry by entry, and `{left}` is {one}, `{right}` {other}: these do not fit. {whole}",
-        "Bring both to the shape that is wanted: which axis has to be summed, or moved?",
+        "`{left}` is {one} and `{right}` is {other}: entry by entry these do not fit. {whole}",
+        "Which axis has to be summed, or moved?",
         _sides,
         Mistake.SHAPE,
     ),
@@ -732,8 +737,8 @@ TABLE: tuple[Row, ...] = (
     Row(
         "RuntimeError",
         "Class values must be smaller than num_classes",
-        "A label is as large as `num_classes`, or larger: it counts all letters, from 0 on.",
-        "Take it from the variable that has a column for each letter, by `.shape[1]`.",
+        "A label is as large as `num_classes`, or larger: the classes are counted from 0.",
+        "Take it from the variable that has a column for each class, by `.shape[1]`.",
     ),
     Row(
         "RuntimeError",
@@ -750,10 +755,16 @@ TABLE: tuple[Row, ...] = (
         _subscript,
     ),
     Row(
-        "IndexError",
+        "IndexError|RuntimeError",
         "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
         "Axis {axis} has {size} entries, and index {index} is asked for.",
         "Print the shapes in that line, and which of its axes the index goes along.",
+    ),
+    Row(
+        "IndexError",
+        "index out of range in self",
+        "An index there is larger than the axis that it goes along.",
+        "Print the largest index, and the shape of what it picks from.",
     ),
     Row(
         "IndexError",
@@ -920,12 +931,6 @@ TABLE: tuple[Row, ...] = (
         "'(?P<bracket>.)' was never closed",
         "The bracket `{bracket}` is opened there, and never closed.",
         "Close it where the expression ends.",
-    ),
-    Row(
-        "SyntaxError|_IncompleteInputError",
-        "incomplete input|unexpected EOF",
-        "The code ends before it is complete: a bracket is open, or a block is empty.",
-        "Close what is open in the last line.",
     ),
     Row(
         "SyntaxError",

@@ -13,9 +13,13 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from autograder.course.questions import Question
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
-from autograder.judge.session import Session
+from autograder.judge.crashes import explain
+from autograder.judge.session import Run, Session
+from autograder.replay.parsed import ParsedCell, overwriting_line
 from autograder.replay.run import MISSING, Replay
-from autograder.verdict import Verdict
+from autograder.replay.stop import Stop, described, stop_of_syntax
+from autograder.tape.tape import Tape
+from autograder.verdict import RERUN, Cause, Mistake, Verdict
 
 
 @dataclass(frozen=True)
@@ -140,9 +144,48 @@ def _missing(session: Session, answer: str, known: Set[str], is_replayed: bool) 
     value = session.workspace.names.get(answer, MISSING if run and is_replayed else None)
     if value is not None and value is not Ellipsis and not session.dropped(answer):
         return None
-    failure = session.failure(answer)
-    if failure and not failure.startswith("NotImplementedError"):
-        return wording.failed(answer, failure)
+    about = session.about(answer)
+    if about and about.error and not wording.is_stub(about.error):
+        return wording.failed(answer, about.error, *why_failed(session, answer, about))
     if run:
         return wording.blank(answer, run.cell)
     return wording.not_attempted(answer, session.misspelt(answer, known), session.has_run(answer))
+
+
+def why_failed(session: Session, answer: str, run: Run) -> tuple[Cause | None, Stop | None]:
+    """Why a cell stopped in the notebook, and where."""
+    if broken := stop_of_syntax(run.cell.source):
+        return why_stopped(session, answer, run.cell, *broken), broken[1]
+    return why_stopped(session, answer, run.cell, run.error, run.stop), run.stop
+
+
+def why_stopped(session: Session, answer: str, cell: ParsedCell, error: BaseException | str, stop: Stop | None) -> Cause | None:
+    """Why the code of an answer stopped with this error."""
+    tape = session.tape(answer[1:])
+    if tape is None:
+        return explain(error, cell.source, stop, session.workspace.names, answer=answer)
+    if stop and (cause := _overwritten(session, tape, cell, stop)):
+        return cause
+    gradients = [f"d{name}" for name in reversed(tape.variables[:-1])]
+    names = {*session.workspace.names, *tape.state}
+    return explain(error, cell.source, stop, names, gradients, answer, tuple(tape.state[answer[1:]].shape))
+
+
+def _overwritten(session: Session, tape: Tape, cell: ParsedCell, stop: Stop) -> Cause | None:
+    """That a value of the forward pass stood for something else where the code stopped, and what overwrote it."""
+    for name, seen in stop.seen.items():
+        was = described(tape.state[name]) if name in tape.state else seen
+        if (was.kind, was.shape, was.number) == (seen.kind, seen.shape, seen.number):
+            continue
+        line = overwriting_line(cell.source, name, stop.line)
+        if name in cell.touches and line is None:
+            continue  # a loop over it, in which it is meant
+        change = f"`{name}` is {seen.told} there, and was {was.told} in the forward pass"
+        if line is not None:
+            return Cause(Mistake.STOPS, f"{change}: line {line} overwrites it.", f"Use another name in line {line}. {RERUN}")
+        found = [each for each in session.overwritten(session.specification(tape)) if each.name == name]
+        if found:
+            gradients = {f"d{variable}" for variable in tape.variables}
+            sentence, _, step = wording.lost(found, None, gradients).partition(". ")
+            return Cause(Mistake.STOPS, f"{change}. {sentence}.", step)
+    return None

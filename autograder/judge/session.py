@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
+from torch import Tensor
+
 from autograder.asks.ask import Ask, parse_ask
 from autograder.course.questions import Exercise, Question
-from autograder.errors import NotReady
+from autograder.errors import ForwardError, NotReady
 from autograder.replay import parsed
+from autograder.replay.run import MISSING
 from autograder.replay.stop import Stop, stop_of
 from autograder.replay.workspace import NotebookWorkspace, Workspace
 from autograder.tape.tape import Tape, private, record
@@ -34,6 +38,15 @@ class Run:
     error: str = ""
     current: bool = True
     stop: Stop | None = None
+
+
+@dataclass(frozen=True)
+class Overwritten:
+    """A name of a forward pass that stands for something else now, or for nothing, and the run that did it."""
+
+    name: str
+    run: Run
+    is_gone: bool
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,8 @@ class Session:
         self.models: Mapping[str, str] = {}
         """The code of the instructor's answers to asks, from an examiner that has them. It is empty in a notebook."""
         self.runs: list[Run] = []
+        self.recorded: dict[str, int] = {}
+        """How many cells had run when a forward pass was recorded, by its source."""
         self.judged: dict[Question, Judged] = {}
         """What `check` said last of each question, the newest at the end."""
         self.concluded: list[Verdict] = []
@@ -98,13 +113,52 @@ class Session:
         return names
 
     def forward(self, source: str, batch: list[str]) -> Tape:
-        """Records a forward pass, as the newest, and binds its values in the notebook."""
-        tape = record(source, self.namespace, batch)
+        """Records a forward pass, as the newest, and binds its values in the notebook.
+
+        What it starts from is first put back where the cell of an answer overwrote it, and if it cannot be recorded as things
+        are, then whatever cell did.
+        """
+        lost = self.overwritten(source)
+        self._put_back(source, [each for each in lost if self._is_of_an_answer(each.run)])
+        try:
+            tape = record(source, self.namespace, batch)
+        except ForwardError:
+            if not self._put_back(source, lost):
+                raise
+            tape = record(source, self.namespace, batch)
         self.tapes.pop(source, None)
         self.tapes[source] = tape
+        self.recorded[source] = len(self.runs)
         values = tape.forward({name: private(value) for name, value in tape.given.items()})
         self.namespace.update({step.name: values[step.name] for step in tape.steps})
         return tape
+
+    def specification(self, tape: Tape) -> str:
+        """The lines that a forward pass was recorded from."""
+        return next(source for source, each in self.tapes.items() if each is tape)
+
+    def overwritten(self, source: str) -> list[Overwritten]:
+        """The values of a forward pass that cells which ran after it have overwritten or deleted."""
+        state = self.tapes[source].state if source in self.tapes else {}
+        since = self.runs[self.recorded.get(source, len(self.runs)) :]
+        found = []
+        for name, value in state.items():
+            run = next((run for run in reversed(since) if name in run.cell.touches | run.cell.deletes), None)
+            if run and not _same(now := self.workspace.names.get(name, MISSING), value):
+                found.append(Overwritten(name, run, now is MISSING))
+        return found
+
+    def _put_back(self, source: str, lost: Iterable[Overwritten]) -> bool:
+        """Binds names that a forward pass starts from to the values that it recorded; whether there were any."""
+        given = self.tapes[source].given if source in self.tapes else {}
+        values = {each.name: private(given[each.name]) for each in lost if each.name in given}
+        self.namespace.update(values)
+        return bool(values)
+
+    def _is_of_an_answer(self, run: Run) -> bool:
+        """Whether a cell works out a gradient, so that what else it binds was not meant to change the forward pass."""
+        gradients = {f"d{name}" for tape in self.tapes.values() for name in tape.variables}
+        return run.id in gradients or bool(run.cell.touches & gradients)
 
     def ask(self, source: str) -> None:
         """Takes note of an ask, in place of an earlier one of its name. Raises AskError."""
@@ -128,7 +182,7 @@ class Session:
         run = result.info and next((run for run in reversed(self.runs) if run.cell.source == result.info.raw_cell), None)
         if run and error is not None:
             run.error = in_words(error)
-            run.stop = stop_of(error, self.namespace)
+            run.stop = stop_of(error, self.namespace, run.cell.source)
 
     def tape(self, variable: str) -> Tape | None:
         """The newest forward pass that has this variable."""
@@ -168,19 +222,35 @@ class Session:
         return self.answering(name) is None and any(name in run.cell.touches for run in self.runs)
 
     def failure(self, name: str) -> str:
-        """The error of the last cell that is about `name`, or nothing. If it is not Python, the starts of its lines count."""
+        """The error of the last cell that is about `name`, or nothing."""
+        run = self.about(name)
+        return run.error if run else ""
+
+    def about(self, name: str) -> Run | None:
+        """The run of the last cell that is about `name`. If it is not Python, the starts of its lines count."""
         target = re.compile(rf"^\s*(def\s+)?{re.escape(name)}\b", re.MULTILINE)
 
         def is_about(run: Run) -> bool:
             broken = not run.cell.statements and target.search(run.cell.source)
             return run.id == name or name in run.cell.touches or bool(broken)
 
-        return next((run.error for run in reversed(self.runs) if run.current and is_about(run)), "")
+        return next((run for run in reversed(self.runs) if run.current and is_about(run)), None)
 
     def misspelt(self, name: str, known: Set[str]) -> str:
         """A name that a cell made, that is none of the `known` ones, and that is nearly `name`; or nothing."""
         made = {made for run in self.runs if run.current for made in run.cell.touches}
-        return next(iter(get_close_matches(name, sorted(made - known), n=1, cutoff=0.8)), "")
+        others = sorted(made - known)
+        near = [each for each in others if each.lower() == name.lower()] or get_close_matches(name, others, n=1, cutoff=0.8)
+        return next(iter(near), "")
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are the same numbers. Of objects that are neither tensors nor numbers nothing is claimed."""
+    if isinstance(other, Tensor):
+        return isinstance(one, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    return (
+        one == other if isinstance(other, int | float) and isinstance(one, int | float) else not isinstance(other, int | float)
+    )
 
 
 def in_words(error: BaseException, text: Callable[[object], str] = str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from autograder.errors import Died
 from autograder.judge.comparison import Difference, heat_of, whereabouts
+from autograder.judge.session import Overwritten, Run
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import Replay
-from autograder.verdict import WRITE, Cause, Outcome, Verdict
+from autograder.replay.stop import Stop, shortened
+from autograder.verdict import RERUN, WRITE, Cause, Mistake, Outcome, Verdict
 
 GRAD = re.compile(r"\.grad\b")
 """Where code reads what autograd would have left."""
@@ -33,13 +35,25 @@ def blank(name: str, cell: ParsedCell) -> Verdict:
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{name}` has no value yet.", next_step=advice)
 
 
-def failed(name: str, error: str, cause: Cause | None = None) -> Verdict:
-    """The answer's cell stopped in the notebook. `cause` is what would fix it."""
-    diagnosis = f"The cell for `{name}` stopped before it had an answer."
+def failed(name: str, error: str, cause: Cause | None = None, stop: Stop | None = None) -> Verdict:
+    """The answer's cell stopped before its answer was finished. `cause` is what is said of it, and `stop` where it was."""
+    diagnosis = f"The cell for `{name}` stopped{place(stop) or ' before it had an answer'}."
     if cause is None:
-        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step="Fix that cell and run it again.")
-    diagnosis = f"{diagnosis} {cause.sentence}"
-    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step=cause.next_step, mistake=cause.mistake)
+        advice = f"Read the error from its last line up, and fix the line that it names. {RERUN}"
+        return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step=advice)
+    outcome = Outcome.WRONG if cause.mistake is Mistake.AUTOGRAD else Outcome.COULD_NOT_TELL
+    return Verdict(name, outcome, f"{diagnosis} {cause.sentence}", error, next_step=cause.next_step, mistake=cause.mistake)
+
+
+def is_stub(error: BaseException | str | None) -> bool:
+    """Whether an error, or its type and message as text, is that of the line in a released cell; torch raises this type too."""
+    text = first_line(error) if isinstance(error, BaseException) else error or ""
+    return text.startswith("NotImplementedError") and "not implemented for" not in text
+
+
+def place(stop: Stop | None) -> str:
+    """Where code stopped, in words that follow on a verb; nothing where that is not known."""
+    return f" in line {stop.line}, `{stop.code}`" if stop and stop.code else ""
 
 
 def unseen(name: str) -> Verdict:
@@ -74,12 +88,37 @@ def notes(name: str, replay: Replay) -> tuple[str, ...]:
 
 def _notes(name: str, replay: Replay) -> Iterator[str]:
     for changed in replay.changed:
-        remedy = "Change a `.clone()` of it, and run the cell that makes it again."
-        yield f"Your code changes `{changed}` in place, and other cells that use it now see that. {remedy}"
-    if isinstance(replay.error, NotImplementedError):
+        remedy = f"Work on `{changed}.clone()` instead, then run the cell that makes `{changed}` again."
+        yield f"Your code changes `{changed}` in place, so other cells that use it see the change. {remedy}"
+    if is_stub(replay.error):
         yield "Your cell still has the line `raise NotImplementedError()`: delete it."
     elif replay.error is not None:
         yield f"Your cell works out `{name}`, and stops after that with {first_line(replay.error)}."
+
+
+def lost(found: Sequence[Overwritten], own: Run | None, gradients: Collection[str]) -> str:
+    """That a cell overwrote values of the forward pass, and what to do; `own` is the run of the answer that is judged."""
+    run = found[0].run
+    these = [each for each in found if each.run is run]
+    names = listed([f"`{each.name}`" for each in these])
+    who = (
+        "This cell"
+        if run is own
+        else f"The cell `{run.id}`"
+        if run.id in gradients
+        else f"The cell with `{_line_of(these[0])}`"
+    )
+    is_gone = all(each.is_gone for each in these)
+    what = "a value of the forward pass" if len(these) == 1 else "values of the forward pass"
+    first = "Take the `del` out, then run" if is_gone else f"Use another name {'here' if run is own else 'there'}, then run"
+    remedy = f"{first if run.current else 'Run'} the `%%forward` cell again: it puts {names} back."
+    return f"{who} {'deleted' if is_gone else 'overwrote'} {names}, {what}. {remedy}"
+
+
+def _line_of(found: Overwritten) -> str:
+    """The line of a cell that overwrote or deleted a name."""
+    lines = [line.strip() for line in found.run.cell.source.splitlines()]
+    return shortened(next((line for line in lines if re.search(rf"\b{re.escape(found.name)}\b", line)), lines[0]))
 
 
 def differs(name: str, difference: Difference, replay: Replay, advice: str) -> Verdict:

@@ -14,7 +14,7 @@ from autograder.notebook.box import Box, box
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, STATUSES, GradientMap, Node, Standing, Status
 from autograder.notebook.logbook import first_sentence
 from autograder.replay import parsed
-from autograder.verdict import WRITE, Outcome, Verdict
+from autograder.verdict import WRITTEN, Outcome, Verdict
 
 INCONCLUSIVE = {"NotReady", "OutOfTime", "OutOfMemory", "Died", "Refused", "KeyboardInterrupt"}
 """Errors of a test that say nothing about the answer."""
@@ -68,7 +68,7 @@ class Result:
     @property
     def box(self) -> Box:
         """All that is known of it."""
-        if self.state is Status.NOT_ATTEMPTED and (self.verdict is None or self.verdict.next_step == WRITE):
+        if self.state is Status.NOT_ATTEMPTED and (self.verdict is None or self.verdict.next_step == WRITTEN):
             step = f"Write it in the cell `{self.answer}`, and save the notebook."
             return Box(STATUS_SIGNS[self.state], self.name, self.state, "", [("next", step)], STATUS_COLOURS[self.state])
         if self.verdict:
@@ -163,13 +163,13 @@ def result(workbook: Workbook, test: Cell, record: CellRecord, stopped: Mapping[
     error = next((message["content"] for message in record.messages if message["msg_type"] == "error"), None)
     failed = next((verdict for verdict in record.verdicts if verdict.outcome is not Outcome.RIGHT), None)
     if failed and not _is_as_released(workbook, found):
-        return replace(found, state=STATUSES[failed.outcome], verdict=failed)
+        return replace(found, state=STATUSES[failed.outcome], verdict=failed.when_saved())
     if failed:
         return found
     if error is None and test.id in workbook.plain and any(map(is_stderr, record.messages)):
         return replace(found, state=Status.WRONG, error=STDERR)
     if error is None:
-        return replace(found, state=Status.RIGHT, verdict=next(iter(record.verdicts), None))
+        return replace(found, state=Status.RIGHT, verdict=next((verdict.when_saved() for verdict in record.verdicts), None))
     if found.answer in workbook.blank:
         return found
     if found.answer in stopped:

@@ -56,6 +56,15 @@ class ParsedCell:
         return [ast.unparse(node.value) for node in nodes if isinstance(node, ast.Expr) and _is_lost(node.value)]
 
     @cached_property
+    def deletes(self) -> frozenset[str]:
+        """The names that it deletes."""
+        try:
+            nodes = ast.walk(parse_tree(self.source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return frozenset()
+        return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del))
+
+    @cached_property
     def touches(self) -> frozenset[str]:
         """The names that its statements bind or change."""
         return frozenset().union(*(statement.touches for statement in self.statements))
@@ -148,6 +157,22 @@ def made(node: ast.stmt) -> set[str]:
 def touched(node: ast.stmt) -> frozenset[str]:
     """The names that a statement, also in a function, binds, stores into, passes as `out`, or calls an in-place method of."""
     return frozenset(name for child in _own(node) for name in _touched(child))
+
+
+def overwriting_line(source: str, name: str, before: int) -> int | None:
+    """The line of a cell that gives a name a value before the line `before`, the last of them; None where there is none.
+
+    None too where the line `before` is inside of a loop over the name.
+    """
+    try:
+        nodes = list(ast.walk(parse_tree(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    loops = [node for node in nodes if isinstance(node, ast.For) and name in mentioned(node.target)]
+    if any(loop.lineno <= before <= (loop.end_lineno or 0) for loop in loops):
+        return None
+    stored = [node for node in nodes if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)]
+    return max((node.lineno for node in stored if node.lineno < before), default=None)
 
 
 def going_on(tree: ast.AST) -> frozenset[str]:

@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from autograder.replay.form import dtype_name
-from autograder.replay.parsed import parse_tree
+from autograder.replay.parsed import from_tree, parse_tree
 
-MAX_CODE = 60
+MAX_CODE = 48
 """Characters of a line that are told."""
 MOST_SEEN = 40
 """Values that are told of a line."""
+
+TIMED = "<timed"
+"""How the names of files begin under which `%%time` runs a cell."""
 
 PURE = frozenset({"t", "view", "reshape", "transpose", "flatten", "unsqueeze", "squeeze", "expand", "sum", "mean"})
 PURE |= frozenset(
@@ -35,6 +38,13 @@ class Seen(NamedTuple):
     shape: tuple[int, ...] | None = None
     dtype: str = ""
     number: int | None = None
+
+    @property
+    def told(self) -> str:
+        """It in words: the number, the shape, or the type."""
+        if self.number is not None:
+            return str(self.number)
+        return f"`{self.kind}`" if self.shape is None else f"of shape {self.shape}"
 
 
 @dataclass(frozen=True)
@@ -67,24 +77,41 @@ class Stop:
 def stop_of(error: BaseException | None, names: Mapping[str, Any], source: str | None = None) -> Stop | None:
     """Where the code stopped whose global names are these; None where the error did not come up in it.
 
-    `source` is that of the cell, for code that Python does not find the source of.
+    `source` is that of the cell; without it, it is what Python finds under the name of the file. None too for a cell under a
+    magic that runs it as a file of its own: its lines are counted otherwise.
     """
     if error is None:
         return None
     frames = [found for found in _frames(error.__traceback__) if found.tb_frame.f_globals is names]
-    if not frames:
+    files = [found.tb_frame.f_code.co_filename for found in frames]
+    if not frames or any(file.startswith(TIMED) for file in files):
         return None
-    file = frames[0].tb_frame.f_code.co_filename
-    last = [found for found in frames if found.tb_frame.f_code.co_filename == file][-1]
-    text = "".join(linecache.getlines(file)) if source is None else source
-    line = last.tb_lineno
-    lines = text.splitlines()
-    code = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    last = [found for found, file in zip(frames, files, strict=True) if file == files[0]][-1]
+    text = "".join(linecache.getlines(files[0])) if source is None else source
     node = _node(text, last)
     part = ast.unparse(node) if node is not None else ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Stop(line, shortened(code), part, dict(_seen_in(node, last.tb_frame)) if node is not None else {})
+        seen = dict(_seen_in(node, last.tb_frame)) if node is not None else {}
+    return Stop(*_line(text, last.tb_lineno), part, seen)
+
+
+def stop_of_syntax(source: str) -> tuple[SyntaxError, Stop] | None:
+    """Why a cell is not Python, and the line at which that shows; None where it is."""
+    try:
+        from_tree(source, parse_tree(source))
+    except SyntaxError as error:
+        return error, Stop(*_line(source, error.lineno or 0))
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return None
+
+
+def _line(source: str, number: int) -> tuple[int, str]:
+    """The number of a line in the notebook's cell, and that line. IPython counts without the blank lines above."""
+    lines = source.splitlines()
+    number += next((place for place, line in enumerate(lines) if line.strip()), 0)
+    return number, shortened(lines[number - 1].strip()) if 0 < number <= len(lines) else ""
 
 
 @contextmanager

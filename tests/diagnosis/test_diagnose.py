@@ -628,7 +628,7 @@ class TestInTheNotebook:
         name, planted = mistake
         verdict = here.answer(name, dict(WRONG[name])[planted])
         assert verdict.outcome is Outcome.WRONG
-        hardly = " The numbers are right for this batch, where that hardly shows."
+        hardly = " On this batch it makes almost no difference, so your numbers look right."
         assert verdict.diagnosis.removesuffix(hardly) == sentence
         assert verdict.next_step
         assert verdict.mistake is not M.UNKNOWN

@@ -129,19 +129,19 @@ STOPS = {
     "an unknown name": (
         "dh = dlogits @ W2.T",
         "dh = dlogits @ W3.T @ W4",
-        "It stops at `dh = dlogits @ W3.T @ W4`. There is no `W3`, and no name that is near it.",
+        "It stops at `dh = dlogits @ W3.T @ W4`. There is no `W3` here, and no name like it.",
         M.STOPS,
     ),
     "a line of several lines": (
         "dh = dlogits @ W2.T",
         "for i in range(3):\n        dh = dlogits @ W3 @ W4\n",
-        "It stops at `dh = dlogits @ W3 @ W4`. There is no `W3`, and no name that is near it.",
+        "It stops at `dh = dlogits @ W3 @ W4`. There is no `W3` here, and no name like it.",
         M.STOPS,
     ),
     "a helper": (
         "dh = dlogits @ W2.T",
         "def go(x):\n        return x @ W3 @ W4\n    dh = go(dlogits)",
-        "It stops at `dh = go(dlogits)`. There is no `W3`, and no name that is near it.",
+        "It stops at `dh = go(dlogits)`. There is no `W3` here, and no name like it.",
         M.STOPS,
     ),
     "inside of a condition": (
@@ -154,7 +154,7 @@ STOPS = {
         "dC = torch.zeros_like(C).index_add_(0, Xb.flatten(), dembcat.view(-1, C.shape[1]))",
         "dC = torch.zeros_like(C)\n    for k in range(n):\n        for j in range(3):\n"
         "            dC[Xb[k, j]] += dembcats[k, j]",
-        "It stops at `dC[Xb[k, j]] += dembcats[k, j]`. There is no `dembcats`. The nearest name that there is: `dembcat`.",
+        "It stops at `dC[Xb[k, j]] += dembcats[k, j]`. There is no `dembcats` here. The closest name is `dembcat`.",
         M.STOPS,
     ),
     "a half-made gradient before an argument that is misspelt": (
@@ -205,7 +205,7 @@ def test_nothing_is_said_of_the_rest_of_a_function(judged: Judged) -> None:
 
 def test_a_gradient_that_nothing_makes_is_not_its_variable(judged: Judged) -> None:
     verdict = judged("@ W1.T\n", "@ W1.T\n    emb = C[Xb]\n    dC = 0 * C\n    dC += demb\n")
-    assert verdict.diagnosis.endswith("It stops at `dC += demb`. There is no `demb`, and no name that is near it.")
+    assert verdict.diagnosis.endswith("It stops at `dC += demb`. There is no `demb` here, and no name like it.")
     assert verdict.next_step.startswith("Give `demb` a value above that line")
 
 

@@ -51,7 +51,7 @@ def test_the_culprit_is_named_and_not_its_victims() -> None:
         assert verdict.outcome is Outcome.RIGHT
         assert remarks(verdict) == (
             f"The numbers of `{name}` in the notebook are off all the same, because `dcounts` is. "
-            "Check that one, run its cell again, then this one.",
+            "Check that one, then run the cells from `dcounts` down to this one.",
         )
 
 
@@ -201,8 +201,8 @@ def test_a_cell_that_changes_another_gradient_in_place_is_told_so() -> None:
     verdict = Lesson(STEPS).answer("dhprebn", "dhprebn = dbndiff\ndhprebn += dbnmeani / n")
     assert verdict.outcome is Outcome.RIGHT
     assert remarks(verdict) == (
-        "Your code changes `dbndiff` in place, and other cells that use it now see that. "
-        "Change a `.clone()` of it, and run the cell that makes it again.",
+        "Your code changes `dbndiff` in place, so other cells that use it see the change. "
+        "Work on `dbndiff.clone()` instead, then run the cell that makes `dbndiff` again.",
     )
 
 
@@ -222,14 +222,14 @@ TOLD = {
     "zeros where zero is true": (
         "db1",
         "db1 = torch.zeros_like(b1)",
-        "It is zero everywhere, whatever comes in. The numbers are right for this batch, where that hardly shows.",
+        "It is zero everywhere, whatever comes in. On this batch it makes almost no difference, so your numbers look right.",
         "Work it out: here the numbers that come in are not zero.",
     ),
     "a part that is almost zero here": (
         "dlogits",
         "dlogits = dnorm_logits - F.one_hot(logits.max(1).indices, 27) * dlogit_maxes",
         "The part through `logit_maxes` has the wrong sign, and the rest is right. "
-        "The numbers are right for this batch, where that hardly shows.",
+        "On this batch it makes almost no difference, so your numbers look right.",
         "Look for a minus that is missing, or one too many.",
     ),
     "a part that is missing": (
@@ -259,8 +259,8 @@ TOLD = {
     "two cells for one gradient": (
         "dcounts",
         "dcounts += dcounts_sum",
-        "The cell goes on from a `dcounts` of an earlier run or of another cell, and has to stand alone.",
-        "Work out all of `dcounts` in one cell, which begins with `dcounts = …`.",
+        "The cell changes a `dcounts` that it has not made: one of an earlier run, or of another cell.",
+        "Work out all of `dcounts` in this cell: begin with a line `dcounts = …`.",
     ),
 }
 
@@ -352,23 +352,25 @@ def test_an_answer_that_was_never_written_is_not_attempted() -> None:
     assert verdict.diagnosis == "There is no `dprobs` yet."
 
 
+NO_PROBZ = "There is no `probz` here. The closest name is `probs`."
 STOPPED = {
-    "dprobs = 1 / probz": "NameError: name 'probz' is not defined",
-    "dprobs = 1 / / probs": "SyntaxError: invalid syntax, in line 1",
-    "inverse = 1 / probz": "NameError: name 'probz' is not defined",
+    "dprobs = 1 / probz": ("NameError: name 'probz' is not defined", NO_PROBZ),
+    "dprobs = 1 / / probs": ("SyntaxError: invalid syntax, in line 1", "Python cannot read the line: invalid syntax."),
+    "inverse = 1 / probz": ("NameError: name 'probz' is not defined", NO_PROBZ),
 }
 
 
 @pytest.mark.parametrize("before", ["", "dprobs = dlogprobs / probs"], ids=["first", "after a right answer"])
-@pytest.mark.parametrize(("source", "error"), STOPPED.items(), ids=["name", "syntax", "unfinished"])
-def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str, error: str, before: str) -> None:
+@pytest.mark.parametrize(("source", "told"), STOPPED.items(), ids=["name", "syntax", "unfinished"])
+def test_a_cell_that_stopped_in_the_notebook_could_not_be_told(source: str, told: tuple[str, str], before: str) -> None:
+    error, cause = told
     here = Lesson(STEPS, solved=False)
     here.run("dlogprobs = torch.ones_like(logprobs)")
     here.run(before, id="dprobs")
     here.run(source, id="dprobs")
     verdict = here.verdict("dprobs")
     assert verdict.outcome is Outcome.COULD_NOT_TELL
-    assert verdict.diagnosis == "The cell for `dprobs` stopped before it had an answer."
+    assert verdict.diagnosis == f"The cell for `dprobs` stopped in line 1, `{source}`. {cause}"
     assert verdict.seen.startswith(error)
 
 

@@ -100,7 +100,7 @@ def test_the_mistake_is_told(notebook: Notebooks, title: str, name: str, consume
     )
     told = {
         MISSING: f"The entries that the line of `{consumer}` switches off should get nothing, but what comes in there gets "
-        "through; the rest is right. The numbers are right for this batch, where that hardly shows.",
+        "through; the rest is right. On this batch it makes almost no difference, so your numbers look right.",
         INVERTED: f"It takes only what comes in at entries that the line of `{consumer}` switches off, which should get "
         "nothing: the mask is the wrong way round.",
     }

@@ -93,8 +93,10 @@ def test_a_cell_that_stops_is_waiting_with_its_diagnosis(folder: Path) -> None:
     lesson = opened()
     solve(lesson, folder, {"dprobs": "dprobs = dlogprobs / nonsense", "dlogprobs": "dlogprobs = ("})
     found = standings(lesson)
-    assert found["dprobs"] == Standing(Status.WAITING, "The cell for `dprobs` stopped before it had an answer.")
-    assert found["dlogprobs"] == Standing(Status.WAITING, "The cell for `dlogprobs` stopped before it had an answer.")
+    assert found["dprobs"] == Standing(
+        Status.WAITING, "The cell for `dprobs` stopped in line 1, `dprobs = dlogprobs / nonsense`."
+    )
+    assert found["dlogprobs"] == Standing(Status.WAITING, "The cell for `dlogprobs` stopped in line 1, `dlogprobs = (`.")
 
 
 def test_a_right_notebook_is_all_right(folder: Path) -> None:

@@ -99,9 +99,14 @@ RIGHT: dict[str, list[str]] = {
 }
 """Right answers by the gradient that they give."""
 
+
+def stopped(line: str) -> str:
+    """What is said first of a cell with this line alone, at which it stops."""
+    return f"The cell for `{line.partition(' ')[0]}` stopped in line 1, `{line}`. "
+
+
 T_OF_THREE = "There are three axes in `{}`: `.T` turns all of them around, and `.mT` the last two alone."
 LAST_TWO = "`{}` has more than two axes: the last two have to be transposed, or not to be, and no others."
-NO_ANSWER = "The cell for `{}` stopped before it had an answer. "
 STRETCHED = "`{}` was stretched along axis 0, over `n` rows and axis 1, over {} columns, in the line of `{}`."
 TIMES = "The part through `{}` is `{}` times what it should be, and the rest is right."
 VARIANCE = "lin2.var((0, 1), keepdim=True)"
@@ -109,19 +114,21 @@ SIMPLE, SHORT = RIGHT["dlin2"]
 
 WRONG: dict[str, dict[str, str]] = {
     "dW2": {
-        "dW2 = flat2.T @ dlin2": NO_ANSWER.format("dW2") + T_OF_THREE.format("flat2.T @ dlin2"),
-        "dW2 = (flat2.T @ dlin2).sum(0)": NO_ANSWER.format("dW2") + LAST_TWO.format("flat2.T"),
-        "dW2 = (flat2 @ dlin2).sum(0)": NO_ANSWER.format("dW2") + LAST_TWO.format("flat2"),
-        "dW2 = torch.matmul(flat2.T, dlin2)": NO_ANSWER.format("dW2") + T_OF_THREE.format("torch.matmul(flat2.T, dlin2)"),
-        "dW2 = flat2.t() @ dlin2": NO_ANSWER.format("dW2") + T_OF_THREE.format("flat2.t() @ dlin2"),
-        "dW2 = flat2.transpose(0, 1) @ dlin2": NO_ANSWER.format("dW2") + T_OF_THREE.format("flat2.transpose(0, 1) @ dlin2"),
+        "dW2 = flat2.T @ dlin2": stopped("dW2 = flat2.T @ dlin2") + T_OF_THREE.format("flat2.T @ dlin2"),
+        "dW2 = (flat2.T @ dlin2).sum(0)": stopped("dW2 = (flat2.T @ dlin2).sum(0)") + LAST_TWO.format("flat2.T"),
+        "dW2 = (flat2 @ dlin2).sum(0)": stopped("dW2 = (flat2 @ dlin2).sum(0)") + LAST_TWO.format("flat2"),
+        "dW2 = torch.matmul(flat2.T, dlin2)": stopped("dW2 = torch.matmul(flat2.T, dlin2)")
+        + T_OF_THREE.format("torch.matmul(flat2.T, dlin2)"),
+        "dW2 = flat2.t() @ dlin2": stopped("dW2 = flat2.t() @ dlin2") + T_OF_THREE.format("flat2.t() @ dlin2"),
+        "dW2 = flat2.transpose(0, 1) @ dlin2": stopped("dW2 = flat2.transpose(0, 1) @ dlin2")
+        + T_OF_THREE.format("flat2.transpose(0, 1) @ dlin2"),
         "dW2 = flat2.mT @ dlin2": "The shape is wrong: a gradient has the shape of its variable.",
         "dW2 = (flat2.mT @ dlin2).mean(0)": "It is `1 / n` times what it should be: a mean where a sum belongs.",
     },
-    "dW1": {"dW1 = flat1.T @ dlin1": NO_ANSWER.format("dW1") + T_OF_THREE.format("flat1.T @ dlin1")},
+    "dW1": {"dW1 = flat1.T @ dlin1": stopped("dW1 = flat1.T @ dlin1") + T_OF_THREE.format("flat1.T @ dlin1")},
     "dflat2": {
-        "dflat2 = dlin2 @ W2": NO_ANSWER.format("dflat2") + "`W2` has to be transposed, or not to be.",
-        "dflat2 = dlin2.T @ W2.T": NO_ANSWER.format("dflat2") + "`dlin2.T` has to be transposed, or not to be.",
+        "dflat2 = dlin2 @ W2": stopped("dflat2 = dlin2 @ W2") + "`W2` has to be transposed, or not to be.",
+        "dflat2 = dlin2.T @ W2.T": stopped("dflat2 = dlin2.T @ W2.T") + "`dlin2.T` has to be transposed, or not to be.",
     },
     "dlin2": {
         SIMPLE.replace("m = lin2.shape[0] * lin2.shape[1]", "m = n"): "`n` lacks a factor.",

@@ -26,7 +26,7 @@ from autograder.course.questions import Question
 from autograder.errors import AskError, ContentError, NotReady
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
-from autograder.judge.judging import Attempt, Effort, missing
+from autograder.judge.judging import Attempt, Effort, missing, why_failed, why_stopped
 from autograder.judge.session import Session
 from autograder.judge.slips import SLIPS, slips
 from autograder.judge.values import agrees, distance, first_place, observed_difference
@@ -34,7 +34,7 @@ from autograder.judge.wording import first_line
 from autograder.replay.answer import SwitchedOff
 from autograder.replay.parsed import ParsedCell, numbers_in
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff, TooSlow
-from autograder.verdict import Mistake, Outcome, Verdict
+from autograder.verdict import Cause, Mistake, Outcome, Verdict
 
 BY_HAND = "Work out by hand what comes for the smallest inputs that you can think of."
 READ_AGAIN = "Read again what is asked for."
@@ -149,7 +149,7 @@ class Asked:
 
     def _stopped(self, replay: Replay, case: AskCase) -> Verdict:
         error = replay.error
-        if isinstance(error, NotImplementedError):
+        if wording.is_stub(error):
             return wording.not_attempted(self.name)
         seen = "no error, and no value either" if error is None else first_line(error)
         run = self.session.answering(self.ask.answer)
@@ -166,7 +166,7 @@ class Asked:
         elif planted := self._agreeing():
             return self._named(planted, case, None, MISSING)
         elif run and run.error and not self.ask.is_function and not self.ask.drill:
-            return wording.failed(self.name, run.error)
+            return wording.failed(self.name, run.error, *why_failed(self.session, self.ask.answer, run))
         elif written := self._written_size():
             diagnosis, step, kept = written, BY_SIZE, Mistake.BATCH
         else:
@@ -175,10 +175,18 @@ class Asked:
 
     def _stop_in_words(self, replay: Replay, case: AskCase, seen: str) -> tuple[str, str]:
         """What to say of an answer that stops with an error that has no name, and the next step."""
-        if self.ask.is_function:
-            return f"It stops with {seen}.", "Call it yourself, with these inputs, and look at the line that stops."
-        step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
-        return "It stops on other inputs than the notebook's.", step
+        where = wording.place(replay.stop)
+        if not self.ask.is_function:
+            step = "Use the inputs and their sizes, and no numbers that fit this notebook only."
+            return f"It stops on other inputs than the notebook's{where and ','}{where}.", step
+        if cause := self._cause_of_stop(replay):
+            return f"It stops{where}. {cause.sentence}", cause.next_step
+        return f"It stops with {seen}.", "Call it yourself, with these inputs, and look at the line that stops."
+
+    def _cause_of_stop(self, replay: Replay) -> Cause | None:
+        if replay.error is None:
+            return None
+        return why_stopped(self.session, self.ask.answer, self.cell, replay.error, replay.stop)
 
     def reference(self, case: AskCase) -> tuple[Mode, Any]:
         return case.mode, self._right(case)
@@ -269,7 +277,7 @@ class Asked:
     def _outcome(self, case: AskCase) -> Any:
         """What the answer comes to on a case, as it is recorded of mistakes."""
         attempt = self.run(case)
-        if attempt.answer is not MISSING:
+        if attempt.answer is not MISSING and not attempt.replay.unfinished:
             return attempt.answer
         return ENDLESS if isinstance(attempt.replay.error, TooSlow) else STOPS
 

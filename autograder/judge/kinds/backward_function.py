@@ -123,9 +123,7 @@ class BackwardFunction:
 
     def stopped(self, attempt: Attempt[Case]) -> Verdict | None:
         name, case, replay = self.question.name, attempt.case, attempt.replay
-        if (isinstance(replay.error, NotImplementedError) and not str(replay.error)) or (
-            replay.answer is None and self.function.is_blank
-        ):
+        if wording.is_stub(replay.error) or (replay.answer is None and self.function.is_blank):
             return replace(wording.not_attempted(self.by), name=name)
         if replay.error is not None:
             if cause := self._fixed(case):

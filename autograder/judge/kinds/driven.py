@@ -105,6 +105,8 @@ class Driven(Asked):
         known = replay.answer if isinstance(replay.answer, dict) else {}
         label = next((label for label in self._right(case) if label not in known), "")
         where = f", before the drill has {label}" if label else ""
+        if cause := self._cause_of_stop(replay):
+            return f"It stops with {seen}{where}. {cause.sentence}", cause.next_step
         return f"It stops with {seen}{where}.", "Do by hand what the drill does up to there, and look at the line that stops."
 
     def wrong(self, attempt: Attempt[AskCase], difference: Difference) -> Verdict:

@@ -18,13 +18,14 @@ from autograder.course.questions import Question
 from autograder.errors import NotReady
 from autograder.judge import wording
 from autograder.judge.comparison import Difference, units_off
-from autograder.judge.judging import EXAM, Attempt, Effort, missing
+from autograder.judge.judging import EXAM, Attempt, Effort, missing, why_failed, why_stopped
 from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, compare, lesson
 from autograder.judge.kinds.gradient_hints import generic_hints, question
-from autograder.judge.session import Session
+from autograder.judge.session import Run, Session
 from autograder.judge.wording import differs, first_line, listed, notes
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
+from autograder.replay.stop import Stop
 from autograder.tape.cases import Case, Reference, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
 from autograder.verdict import FUSED, Cause, Mistake, Outcome, Verdict
@@ -61,7 +62,7 @@ class Gradient:
     @property
     def specification(self) -> str:
         """The lines of the forward pass."""
-        return next(source for source, tape in self.session.tapes.items() if tape is self.tape)
+        return self.session.specification(self.tape)
 
     @cached_property
     def answer(self) -> GradientAnswer:
@@ -85,9 +86,36 @@ class Gradient:
         case, replay = attempt.case, attempt.replay
         if replay.answer is not MISSING and not replay.unfinished:
             return None
-        if self.answer.error and case.rows is None and not isinstance(replay.error, AutogradOff | ScriptOff):
-            return wording.failed(self.question.name, self.answer.error, self.answer.repair(case))
-        return stopped(self.answer, self.answer.why_stopped(replay, case), replay, case)
+        is_plain = isinstance(replay.error, AutogradOff | ScriptOff) or self.answer.goes_on(replay)
+        run = self.session.answering(self.question.answer)
+        if run and run.error and case.rows is None and not is_plain:
+            return self._failed(run, replay, case)
+        cause = (
+            why_stopped(self.session, self.question.answer, self.answer.cell, replay.error, replay.stop)
+            if replay.error
+            else None
+        )
+        finding = Explanation(cause) if cause else self.answer.why_stopped(replay, case)
+        if case.rows is not None and not self.answer.goes_on(replay):
+            finding = Explanation(self.answer.on_fewer_rows(case, cause))
+        return stopped(self.answer, finding, replay, case)
+
+    def _lost(self) -> str:
+        """What to say of values of the forward pass that this cell overwrote, or that it reads and another cell overwrote."""
+        own = self.session.answering(self.question.answer)
+        found = self.session.overwritten(self.specification)
+        found = [each for each in found if each.run is own] or [each for each in found if each.name in self.answer.cell.reads]
+        return wording.lost(found, own, {f"d{name}" for name in self.tape.variables}) if found else ""
+
+    def _failed(self, run: Run, replay: Replay, case: Case) -> Verdict:
+        """The verdict where the cell stopped in the notebook too, before its answer was finished."""
+        cause, stop = why_failed(self.session, self.question.answer, run)
+        if replay.error and first_line(replay.error) == run.error.partition("\n")[0] and not (stop and stop.code):
+            stop = replay.stop  # as in a cell under a magic, of which Python does not know the source
+            cause = why_stopped(self.session, self.question.answer, run.cell, replay.error, stop)
+        if cause is None or (cause.mistake is Mistake.SHAPE and _has_three_axes(stop)):  # shapes alone would not say which
+            cause = self.answer.repair(case) or cause
+        return wording.failed(self.question.name, run.error, cause, stop)
 
     def reference(self, case: Case) -> Reference:
         return step_reference(self.tape, self.variable, case)
@@ -97,13 +125,14 @@ class Gradient:
 
     def wrong(self, attempt: Attempt[Case], difference: Difference) -> Verdict:
         case, replay = attempt.case, attempt.replay
-        return wrong(self.answer, self.answer.why_wrong(difference, replay, case), difference, replay, case)
+        verdict = wrong(self.answer, self.answer.why_wrong(difference, replay, case), difference, replay, case)
+        return replace(verdict, notes=(*verdict.notes, *filter(None, [self._lost()])))
 
     def right(self, agreed: Sequence[tuple[Attempt[Case], Reference]], with_remarks: bool) -> Verdict:
         replay = agreed[-1][0].replay if agreed else Replay(MISSING)
         has_stopped = self.answer.error and not notes(self.question.name, replay)  # what it needed may be no gradient at all
         culprit = self.answer.culprit() if with_remarks and not has_stopped else ""
-        return right(self.answer, replay, rounding(units(agreed)), culprit)
+        return right(self.answer, replay, rounding(units(agreed)), culprit, self._lost() if with_remarks else "")
 
     def hints(self) -> Sequence[str]:
         words = lesson(self.session.workspace, self.tape, self.variable).hints
@@ -115,6 +144,11 @@ class Gradient:
     def accepts_zeros(self) -> bool:
         references = map(self.reference, self.cases(EXAM))
         return any(compare(torch.zeros_like(reference.rounded), reference) is None for reference in references)
+
+
+def _has_three_axes(stop: Stop | None) -> bool:
+    """Whether a tensor with three axes or more stood in the part that raised."""
+    return any(len(seen.shape or ()) > 2 for seen in (stop.seen.values() if stop else ()))
 
 
 def units(agreed: Iterable[tuple[Attempt[Case], Reference]]) -> int | None:
@@ -170,10 +204,11 @@ def rounding(units: int | None) -> str:
     return f"{ROUNDED}at most {units} ULP (units in the last place of the largest entry) from autograd's."
 
 
-def right(answer: GradientAnswer, replay: Replay, rounded: str, culprit: str = "") -> Verdict:
+def right(answer: GradientAnswer, replay: Replay, rounded: str, culprit: str = "", lost: str = "") -> Verdict:
     """The answer is right on all cases. `rounded` says how it is rounded.
 
-    `culprit` is the variable whose gradient in the notebook is off: the step is right, and what came into it was not.
+    `culprit` is the variable whose gradient in the notebook is off: the step is right, and what came into it was not. `lost`
+    is what is said of values that a cell overwrote.
     """
     others = "on other minibatches" if answer.tape.batch else ""
     if answer.incoming:
@@ -181,12 +216,17 @@ def right(answer: GradientAnswer, replay: Replay, rounded: str, culprit: str = "
     praise = f"It {f'holds {others} too, and ' if others else ''}has the shape of `{answer.variable}`, {answer.shape}."
     remarks = notes(answer.name, replay)
     if answer.error and not remarks:
-        remarks = (f"In the notebook the cell stopped with {answer.error}. Fix what it needs, then run it again.",)
+        error = answer.error.partition("\n")[0]
+        remarks = (f"In the notebook the cell stopped with {error}. Fix what it needs, then run it again.",)
+        remarks = (f"In the notebook the cell stopped with {error.partition(':')[0]}. {lost}",) if lost else remarks
     elif culprit and f"d{culprit}" not in replay.changed:
-        other = f"because `d{culprit}` is. Check that one, run its cell again, then this one."
-        itself = "because something else was changed since. Run the cells again from the top."
-        reason = itself if culprit == answer.variable else other
-        remarks += (f"The numbers of `{answer.name}` in the notebook are off all the same, {reason}",)
+        off = f"The numbers of `{answer.name}` in the notebook are off all the same"
+        because = f"because `d{culprit}` is. Check that one, then run the cells from `d{culprit}` down to this one."
+        if culprit == answer.variable:
+            because = "because something else was changed since. Run the cells again from the top."
+        remarks += (f"{off}. {lost}" if lost and culprit == answer.variable else f"{off}, {because}",)
+    if lost and not any(lost in remark for remark in remarks):
+        remarks += (lost,)
     return Verdict(answer.name, Outcome.RIGHT, praise, notes=(rounded, *remarks))
 
 
@@ -195,8 +235,8 @@ def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: 
     name, error = answer.name, replay.error
     seen = "no error, but no answer either" if error is None else first_line(error)
     if answer.goes_on(replay):
-        diagnosis = f"The cell goes on from a `{name}` of an earlier run or of another cell, and has to stand alone."
-        advice = f"Work out all of `{name}` in one cell, which begins with `{name} = …`."
+        diagnosis = f"The cell changes a `{name}` that it has not made: one of an earlier run, or of another cell."
+        advice = f"Work out all of `{name}` in this cell: begin with a line `{name} = …`."
         return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.FOREIGN)
     if case.rows is not None and (cause := finding.cause):
         diagnosis = f"The cell works on this minibatch of {answer.tape.rows} rows, but stops on a batch of {case.rows} of them."
@@ -207,7 +247,7 @@ def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: 
         return _autograd(answer)
     if isinstance(error, ScriptOff):
         return wording.script(answer.name, "The cell")
-    diagnosis = "The cell stops when it is run again with other gradients coming in."
+    diagnosis = f"The cell stops{wording.place(replay.stop)}, when it is run again with other gradients coming in."
     advice, mistake = f"Use only {_sources(answer)} in it.", Mistake.UNKNOWN
     if cause := finding.cause:
         diagnosis, advice, mistake = f"{diagnosis} {cause.sentence}", cause.next_step, cause.mistake
@@ -244,7 +284,7 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
     """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
     ignored = finding.ignored
     if cause := finding.cause:
-        remark = " The numbers are right for this batch, where that hardly shows." if finding.right_here else ""
+        remark = " On this batch it makes almost no difference, so your numbers look right." if finding.right_here else ""
         return _because(difference, cause, cause.sentence + remark)
     advice = f"Work it out from {_sources(answer)} alone, whatever comes in."
     if finding.right_here:

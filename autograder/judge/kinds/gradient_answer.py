@@ -85,8 +85,6 @@ class GradientAnswer:
 
     def why_stopped(self, replay: Replay, case: Case) -> Explanation:
         """Why the cell gave no answer to a case."""
-        if case.rows is not None and not self.goes_on(replay):
-            return Explanation(self.on_fewer_rows(case))
         is_plain = isinstance(replay.error, AutogradOff) or self.reads_grad() or self.goes_on(replay)
         return Explanation() if is_plain else Explanation(self.repair(case))
 
@@ -217,8 +215,8 @@ class GradientAnswer:
         others = sorted(self.cell.touches - {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)})
         return get_close_matches(self.name, others, n=1, cutoff=0.85)
 
-    def on_fewer_rows(self, case: Case) -> Cause:
-        """What in the cell fits the notebook's own number of rows only, and what to do about it."""
+    def on_fewer_rows(self, case: Case, stop: Cause | None = None) -> Cause:
+        """What in the cell fits the notebook's own number of rows only, and what to do about it. `stop` is why it stopped."""
         found = self._fixed(case)
         outside = {each.name: each.place for each in found if not each.stands_for}
         if others := [f"`{name}`" for name, (_, value, _) in outside.items() if not isinstance(value, int | float)]:
@@ -230,6 +228,8 @@ class GradientAnswer:
         for number in found:
             sentence = f"`{number.name}` is written into the cell, where {number.stands_for.format(self.count)} belongs."
             return Cause(Mistake.BATCH, sentence, f"Write {self.count}, or take sizes from the variables' shapes.")
+        if stop and stop.mistake is Mistake.BATCH:
+            return stop
         suspicion = f"Is {self.tape.rows} written into it, a number made from it, or a size read off the data?"
         return Cause(Mistake.BATCH, "", f"{suspicion} Use {self.count} and the variables' shapes.")
 
