@@ -37,12 +37,14 @@ def blank(name: str, cell: ParsedCell) -> Verdict:
 
 def failed(name: str, error: str, cause: Cause | None = None, stop: Stop | None = None) -> Verdict:
     """The answer's cell stopped before its answer was finished. `cause` is what is said of it, and `stop` where it was."""
+    if cause and cause.mistake is Mistake.AUTOGRAD:
+        return Verdict(name, Outcome.WRONG, cause.sentence, next_step=cause.next_step, mistake=cause.mistake)
     diagnosis = f"The cell for `{name}` stopped{place(stop) or ' before it had an answer'}."
     if cause is None:
         advice = f"Read the error from its last line up, and fix the line that it names. {RERUN}"
         return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step=advice)
-    outcome = Outcome.WRONG if cause.mistake is Mistake.AUTOGRAD else Outcome.COULD_NOT_TELL
-    return Verdict(name, outcome, f"{diagnosis} {cause.sentence}", error, next_step=cause.next_step, mistake=cause.mistake)
+    diagnosis = f"{diagnosis} {cause.sentence}"
+    return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, error, next_step=cause.next_step, mistake=cause.mistake)
 
 
 def is_stub(error: BaseException | str | None) -> bool:

@@ -20,6 +20,8 @@ MAX_CODE = 48
 """Characters of a line that are told."""
 MOST_SEEN = 40
 """Values that are told of a line."""
+MAX_PART, MAX_KIND, LARGEST = 2000, 100, 2**63
+"""Characters of the part that raised and of the name of a type, and a number beyond all that are told."""
 
 TIMED = "<timed"
 """How the names of files begin under which `%%time` runs a cell."""
@@ -69,8 +71,9 @@ class Stop:
         """The stop that data describes, which may be anything at all; None where it describes none."""
         match data:
             case {"line": int(line), "code": str(code), "part": str(part), "seen": dict(seen)}:
-                told = {str(name): value for name, item in seen.items() if (value := _seen_of(item))}
-                return Stop(line, code[:MAX_CODE], part, told)
+                some = [*seen.items()][:MOST_SEEN]
+                told = {name[:MAX_PART]: value for name, item in some if type(name) is str and (value := _seen_of(item))}
+                return Stop(_whole(line) or 0, code[:MAX_CODE], part[:MAX_PART], told)
         return None
 
 
@@ -135,15 +138,20 @@ def described(value: object) -> Seen:
     """What a value is, without its numbers but for a whole one."""
     if isinstance(value, Tensor):
         return Seen("Tensor", tuple(value.shape), dtype_name(value.dtype))
-    return Seen(type(value).__name__, number=value if type(value) is int else None)
+    return Seen(type(value).__name__[:MAX_KIND], number=_whole(value))
 
 
 def _seen_of(item: object) -> Seen | None:
     match item:
-        case (str(kind), shape, str(dtype), int() | None as number):
-            sizes = tuple(size for size in shape if type(size) is int) if isinstance(shape, list | tuple) else None
-            return Seen(kind, sizes, dtype, number)
+        case (str(kind), shape, str(dtype), number):
+            sizes = tuple(_whole(size) or 0 for size in shape) if isinstance(shape, list | tuple) else None
+            return Seen(kind[:MAX_KIND], sizes, dtype[:MAX_KIND], _whole(number))
     return None
+
+
+def _whole(value: object) -> int | None:
+    """A whole number of a size that can be told, and None of anything else: what comes from a room may be anything."""
+    return value if type(value) is int and abs(value) < LARGEST else None
 
 
 def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:

@@ -41,6 +41,16 @@ def test_an_answer_is_held_against_it(tmp_path: Path) -> None:
     assert check(tmp_path, "double = 3 * x").outcome is Outcome.WRONG
 
 
+def test_a_half_made_answer_is_not_judged(tmp_path: Path) -> None:
+    record(tmp_path)
+    verdict = check(tmp_path, "double = torch.zeros_like(x)\ntwice = 2 * xx\nfor k in range(len(x)):\n    double[k] = twice[k]")
+    assert (
+        verdict.diagnosis
+        == "The cell for `double` stopped before it had an answer. There is no `xx` here, and no name like it."
+    )
+    assert verdict.seen == "NameError: name 'xx' is not defined"
+
+
 @pytest.mark.parametrize("spoil", ["of another ask", "gone", "broken"])
 def test_what_does_not_fit_judges_nothing_and_says_what_to_do(spoil: str, tmp_path: Path) -> None:
     """`double(x: real[n])` has as many cases as `double(x: real[n, c])`, and other inputs."""

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from autograder.course.cells import read_cells
 from autograder.course.questions import Question
 from autograder.errors import NotReady
 from autograder.judge.kinds import claim
 from autograder.verdict import FUSED, Mistake, Outcome, Verdict
-from scripts.submissions import ANOTHER_BACKWARD, model_answers
+from scripts.submissions import ANOTHER_BACKWARD, SOURCE, model_answers
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 from tests.support.lesson import Lesson
 
@@ -203,6 +204,71 @@ def test_a_cell_that_changes_another_gradient_in_place_is_told_so() -> None:
     assert remarks(verdict) == (
         "Your code changes `dbndiff` in place, so other cells that use it see the change. "
         "Work on `dbndiff.clone()` instead, then run the cell that makes `dbndiff` again.",
+    )
+
+
+INDEX_ADD = "dC = torch.zeros_like(C).index_add_(0, Xb.view(-1), demb.view(-1, C.shape[1]))"
+LOOP = "dC = torch.zeros_like(C)\nfor k in range(Xb.shape[0]):\n    for n in range(3):\n        dC[Xb[k, n]] += demb[k, n]"
+OVERWRITTEN = {
+    "a loop variable": (LOOP, "n", "overwrote", "Use another name {}"),
+    "a deletion": (f"{INDEX_ADD}\ndel n", "n", "deleted", "Take the `del` out"),
+    "an intermediate": (f"{INDEX_ADD}\nprobs = torch.ones(3)", "probs", "overwrote", "Use another name {}"),
+    "the batch": (f"{INDEX_ADD}\nXb = X[:32]", "Xb", "overwrote", "Use another name {}"),
+}
+
+
+@pytest.mark.parametrize(("source", "name", "did", "first"), OVERWRITTEN.values(), ids=OVERWRITTEN)
+def test_a_cell_that_overwrites_the_forward_pass_is_told_so_and_the_remedy_works(
+    source: str, name: str, did: str, first: str
+) -> None:
+    here = Lesson(STEPS, solved=False)
+    for each, answer in here.solutions.items():
+        here.run(source if each == "dC" else answer, id=each)
+    before = here.session.tape("C")
+    assert before is not None
+    remedy = f"{first}, then run the `%%forward` cell again: it puts `{name}` back."
+    verdict = here.verdict("dC")
+    assert verdict.outcome is Outcome.RIGHT
+    assert remarks(verdict) == (f"This cell {did} `{name}`, a value of the forward pass. {remedy.format('here')}",)
+    reader = {"n": "dlogprobs", "probs": "dprobs", "Xb": "dC"}[name]
+    if reader != "dC":
+        here.run(here.solutions[reader], id=reader)
+        said = f"The cell `dC` {did} `{name}`, a value of the forward pass. {remedy.format('there')}"
+        assert remarks(here.verdict(reader))[0].endswith(said)
+    here.run(INDEX_ADD, id="dC")
+    assert here.run(forward_cell())[0].success
+    assert here.session.tape("C") is not before, "it was recorded again"
+    for each, answer in here.solutions.items():
+        assert here.run(answer, id=each)[0].success
+    for each in (reader, "dC", "dlogprobs"):
+        assert remarks(here.verdict(each)) == ()
+
+
+def forward_cell() -> str:
+    """The locked cell with the forward pass of notebook 1."""
+    return next(cell.source for cell in read_cells(SOURCE / f"{STEPS}.ipynb") if cell.source.startswith("%%forward"))
+
+
+def test_running_the_forward_pass_again_takes_what_was_meant_to_change() -> None:
+    here = Lesson(STEPS, solved=False)
+    here.run("n = 20\nXb, Yb = X[:20], Y[:20]")
+    assert here.run(forward_cell())[0].success
+    tape = here.session.tape("C")
+    assert tape is not None and (tape.rows, here.session.namespace["n"]) == (20, 20)
+
+
+def test_an_answer_stopped_by_what_another_cell_overwrote_is_told_which() -> None:
+    here = Lesson(STEPS, solved=False)
+    here.run(here.solutions["dlogprobs"], id="dlogprobs")
+    here.run("for n in range(3):\n    print(n)")
+    here.run("dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / nn", id="dlogprobs")
+    here.run("dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / n", id="dlogprobs")
+    verdict = here.verdict("dlogprobs")
+    assert verdict.outcome is Outcome.RIGHT
+    assert remarks(verdict) == (
+        "In the notebook the cell stopped with IndexError. "
+        "The cell with `for n in range(3):` overwrote `n`, a value of the forward pass. "
+        "Use another name there, then run the `%%forward` cell again: it puts `n` back.",
     )
 
 

@@ -109,7 +109,23 @@ def test_a_mistake_that_was_handed_out_is_not_attempted(teacher: Checker, learne
 def test_what_stops_is_waiting_and_says_why(teacher: Checker, learner: Learner) -> None:
     learner.writes({"dprobs": "dprobs = dlogprops / probs"})
     result = next(result for result in checked(teacher, learner).results if result.name == "dprobs")
-    assert result.state is Status.WAITING and "dlogprops" in result.box.as_text()
+    assert result.state is Status.WAITING
+    assert result.verdict is not None
+    assert result.verdict.diagnosis == (
+        "The cell for `dprobs` stopped in line 1, `dprobs = dlogprops / probs`. "
+        "There is no `dlogprops` here. The closest name is `dlogprobs`."
+    )
+    assert result.verdict.next_step == "Write `dlogprobs`, if that is what you mean. Then save the notebook."
+
+
+def test_the_shapes_at_a_stop_come_out_of_the_room(teacher: Checker, learner: Learner) -> None:
+    learner.writes({"dprobs": "wide = dlogprobs * 1\ndprobs = wide @ probs", "dlogprobs": "dlogprobs = logprobs * 1"})
+    result = next(result for result in checked(teacher, learner).results if result.name == "dprobs")
+    assert result.verdict is not None
+    assert result.verdict.diagnosis == (
+        "The cell for `dprobs` stopped in line 2, `dprobs = wide @ probs`. "
+        "`wide` is (32, 27) and `probs` is (32, 27): the inner sizes have to be equal. `dprobs` has to be (32, 27)."
+    )
 
 
 def test_a_test_without_a_verdict_says_what_it_expected(teacher: Checker, learner: Learner) -> None:

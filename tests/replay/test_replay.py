@@ -252,6 +252,13 @@ class TestErrors:
         replayed("da = dc.view(1, 3) @ (dc.view(1, 3) * count())", "da", case, namespace)
         assert namespace["calls"] == [1]
 
+    def test_a_stop_that_a_room_made_up_is_cut(self) -> None:
+        seen = {f"{place}": ("x" * 999, (10**5000, "a", 3), "y" * 999, 10**5000) for place in range(999)}
+        stop = Stop.of({"line": 10**5000, "code": "c" * 999, "part": "p" * 9999, "seen": {**seen, 7: ("int", None, "", 1)}})
+        assert stop is not None
+        assert (stop.line, len(stop.code), len(stop.part), len(stop.seen)) == (0, 48, 2000, 40)
+        assert stop.seen["0"] == Seen("x" * 100, (0, 0, 3), "y" * 100, None)
+
     @pytest.mark.parametrize("data", [None, {}, {"line": "1"}, {"line": 1, "code": "", "part": "", "seen": []}, [1]])
     def test_what_is_no_stop_is_none(self, data: object) -> None:
         assert Stop.of(data) is None
