@@ -113,8 +113,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 def watch(paths: tuple[Path, ...]) -> None:
     """Waits for you to save a notebook, and says at once whether what you wrote is right.
 
-    Only what you changed, and what depends on it, is judged again. Keys: h a hint, l a list, c the course,
-    n the next gradient, r the cell as it was released, q the end. A cell may take 10 seconds here.
+    Only what you changed, and what depends on it, is judged again. Keys: h a hint, l a list, in which a number or a name picks
+    one, c the course, n the next gradient, r the cell as it was released, q the end. A cell may take 10 seconds here.
 
     Example: autograder watch my-backprop
     """
