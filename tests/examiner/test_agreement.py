@@ -172,7 +172,7 @@ ROWS: dict[str, Row] = {
     "a function that stops": Row(
         BACKWARD.replace("return", "if True:\n        return").replace("numel", "numl"),
         "It stops at `return {'W': X.T @ ((1 - h ** 2) / h.numl())}`. A tensor has no `.numl`. "
-        "The nearest that it has: `.numel`.",
+        "The closest that it has is `.numel`.",
     ),
     "the rows from another cell": Row("dy = dz * (1 - z**2) * n / rows", "`rows` is 4 there too, from another cell."),
     "a function that logs": Row(
