@@ -22,8 +22,10 @@ STEPS = "1-every-gradient"
 
 @pytest.fixture(scope="module")
 def here() -> Lesson:
-    """Notebook 1, solved."""
-    return Lesson(STEPS)
+    """Notebook 1, solved. IPython takes many seconds to draw the frames of a function that calls itself without an end."""
+    lesson = Lesson(STEPS)
+    lesson.shell.InteractiveTB.set_mode("Minimal")
+    return lesson
 
 
 def crashed(here: Lesson, source: str, answer: str = "dW2") -> Cause:
