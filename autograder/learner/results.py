@@ -100,10 +100,6 @@ class Checked:
         return sum(result.state is Status.RIGHT for result in self.results)
 
     @property
-    def is_right(self) -> bool:
-        return self.right == len(self.results)
-
-    @property
     def points(self) -> float:
         return sum(result.points for result in self.results if result.state is Status.RIGHT)
 

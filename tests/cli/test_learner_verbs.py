@@ -111,7 +111,8 @@ class TestCheck:
         (found,) = first["results"]
         assert (found["name"], found["state"], found["points"], found["cell"]) == ("dlogits", "waiting", 4, "dlogits")
         assert found["verdict"]["seen"] == "NameError: name 'probs' is not defined"
-        assert second["results"][0]["state"] == "not attempted" and second["results"][0]["verdict"]["name"] == "dhprebn"
+        *_, last = second["results"]
+        assert last["state"] == "not attempted" and last["verdict"]["name"] == "dhprebn"
 
     def test_a_bad_notebook_does_not_stop_the_others(self, learner: Learner) -> None:
         learner.notebook().write_text("{")
@@ -427,6 +428,12 @@ def test_from_a_clone_to_44_of_44(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     me.folder, me.model = Path("my-backprop"), MODEL
 
     # How far am I? Not far. It says where to begin.
+    assert lines(autograder("progress"))[-1].startswith("0 of 44 points. Next: dout, in the cell `dout`")
+
+    # The warm-up takes ten minutes, and has a mistake in it that I find.
+    me.solves("0-warm-up")
+    told = autograder("check", me.notebook("0-warm-up"))
+    assert told.exit_code == 0 and "0-warm-up.ipynb         ████████████████████████  5 of 5 right" in told.output
     assert lines(autograder("progress"))[-1].startswith("0 of 44 points. Next: dlogprobs, in the cell `dlogprobs`")
 
     # The first one is easy: the loss is minus the mean of 32 numbers.

@@ -40,7 +40,7 @@ def test_the_gradients_of_notebook_1_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("2-cross-entropy", {"dlogits"}), ("3-batchnorm", {"dxhat", "dvar", "dmu", "dx", "dhprebn"})]
+    ("name", "asked"), [("2-cross-entropy", {"dlogits"}), ("3-batchnorm", {"dxhat", "dsigma", "dmu", "dx", "dhprebn"})]
 )
 def test_the_few_gradients_of_a_notebook(name: str, asked: set[str]) -> None:
     exercise = beside(RELEASE, forward_of(name))

@@ -133,7 +133,10 @@ def test_a_test_without_a_verdict_says_what_it_expected(teacher: Checker, learne
     learner.writes({"descend": "def descend(parameters, gradients, lr):\n    for p in parameters:\n        p -= lr"}, "4-train")
     found = checked(teacher, learner, "4-train")
     assert found.points == 7 and found.culprit and found.culprit.name == "training"
-    assert found.culprit.error == "`descend` should move every parameter by -lr times its own gradient"
+    assert found.culprit.error == (
+        "`descend` should move every parameter by -lr times its own gradient, "
+        "but `C` is elsewhere. Work one step of it out on paper, and compare"
+    )
     assert found.culprit.state is Status.WRONG
 
 

@@ -131,7 +131,7 @@ def test_who_has_begun_what_gives_points_need_not_go_back_to_practice(learner: L
         return [f"{each.workbook.path.stem}/{result.name}" for each, result in history.behind(checked)]
 
     practice = {f"0-warm-up/{name}" for name in ("dout", "dproduct", "da", "dbias", "dt")}
-    practice |= {f"3-batchnorm/{name}" for name in ("dxhat", "dvar", "dmu", "dx")}
+    practice |= {f"3-batchnorm/{name}" for name in ("dxhat", "dsigma", "dmu", "dx")}
     everything = todo()
     assert everything[0] == "0-warm-up/dout" and practice < {*everything} and len(everything) == 45
     learner.writes({"dout": "dout = 2 * out"}, "0-warm-up")

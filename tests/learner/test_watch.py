@@ -63,8 +63,8 @@ def terminal(learner: Learner) -> Iterator[Terminal]:
 
 def test_it_begins_where_work_is_left(terminal: Terminal) -> None:
     shown = terminal.until("not attempted")
-    assert "○ dlogprobs: not attempted." in shown
-    assert "next: Write it in the cell `dlogprobs`, and save the notebook." in shown
+    assert "○ dout: not attempted." in shown
+    assert "next: Write it in the cell `dout`, and save the notebook." in shown
     assert "0 of 44 points" in shown
 
 
@@ -147,7 +147,7 @@ def test_a_file_that_is_no_notebook_is_said_and_watched_on(terminal: Terminal, l
     learner.notebook("3-batchnorm").write_text(text, encoding="utf-8")
     terminal.until("dcounts: not attempted")  # what was there before
     learner.solves("3-batchnorm")
-    assert "10 of 44 points" in terminal.until("dhprebn: right")
+    assert "10 of 44 points" in terminal.until("dxhat: right")
 
 
 def test_a_copy_is_not_judged_beside_its_original(terminal: Terminal, learner: Learner) -> None:

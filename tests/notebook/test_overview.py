@@ -235,7 +235,7 @@ def test_without_a_notebook_all_gradients_are_asked_for(tmp_path: Path, monkeypa
 
 def test_only_what_the_notebook_asks_for_is_marked(folder: Path) -> None:
     assert standings(opened("2-cross-entropy")) == {"dlogits": UNTOUCHED}
-    assert standings(opened("3-batchnorm")) == dict.fromkeys(["dhprebn", "dx", "dmu", "dvar", "dxhat"], UNTOUCHED)
+    assert standings(opened("3-batchnorm")) == dict.fromkeys(["dhprebn", "dx", "dmu", "dsigma", "dxhat"], UNTOUCHED)
 
 
 def test_a_function_is_judged_for_each_gradient_that_it_gives(folder: Path) -> None:
