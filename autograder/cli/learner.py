@@ -248,8 +248,8 @@ def new(folder: Path | None, assignment: str) -> None:
         files = catalogue.copy(folder, name=assignment)
     for file in files:
         echo(str(file))
-    echo(f"Open them with: jupyter lab {quoted(folder)}")
-    echo(f"Beside it, in a terminal: autograder watch {quoted(folder)}")
+    place = quoted(folder)
+    echo(f"Open them with: jupyter lab {place}. Beside it, in a terminal: autograder watch {place}")
 
 
 @click.command(short_help="Which list of names is in use.")
