@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from torch import Tensor
 
 from autograder.course.lesson import KnownMistake
-from autograder.diagnosis.evidence import Evidence, explaining, targets
+from autograder.diagnosis.evidence import TIMES, Evidence, explaining, targets
 from autograder.diagnosis.probes import PROBES, reduced
 from autograder.diagnosis.shapes import misfits, near
 from autograder.replay.parsed import mentioned
 from autograder.verdict import Cause, Mistake
 
+Elsewhere = Callable[[], Evidence | None]
+"""The evidence for the same answer on another number of rows, if it can be had."""
 
-def diagnose(evidence: Evidence, known: Iterable[KnownMistake] = ()) -> tuple[Cause | None, bool]:
+
+def diagnose(
+    evidence: Evidence, known: Iterable[KnownMistake] = (), elsewhere: Elsewhere = lambda: None
+) -> tuple[Cause | None, bool]:
     """The mistake that gives exactly this answer, and whether it is credible: whether the code has what it speaks of.
 
     None where no known mistake does: a wrong cause is worse than none. `known` are the wrong formulas of the lesson.
+    A factor has to explain the answer `elsewhere` too: 6 may be the number of rows, or another size that happens to be 6.
     """
     answer = evidence.answer
     if not answer.numel() or not bool(answer.isfinite().all()) or not evidence.parts:
         return None, False
     if answer.shape == evidence.truth.shape:
-        return _of_values(evidence, known)
+        return _of_values(evidence, known, elsewhere)
     if cause := next(misfits(evidence), None):
         return cause, True
     if (fixed := _fitting(evidence)) is not None:
-        cause, is_credible = _of_values(replace(evidence, answer=fixed), known)
+        cause, is_credible = _of_values(replace(evidence, answer=fixed), known, lambda: None)
         if cause is not None:
             return replace(cause, sentence=f"The shape is wrong. Besides: {cause.sentence}"), is_credible
     return None, False
@@ -43,7 +49,7 @@ def mistaken_for(answer: object, gradients: Mapping[str, Tensor]) -> Cause | Non
     return None
 
 
-def _of_values(evidence: Evidence, known: Iterable[KnownMistake]) -> tuple[Cause | None, bool]:
+def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Elsewhere) -> tuple[Cause | None, bool]:
     """The first mistake that explains the answer and is about names that its code has, or else the first that explains it.
 
     Often several mistakes give the same numbers. One that is about a tensor which the code does not have cannot have been made.
@@ -52,6 +58,12 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake]) -> tuple[Cause
     first = None
     for probe in PROBES:
         for cause in probe(evidence):
+            if (
+                TIMES in cause.sentence
+                and (other := elsewhere())
+                and all(each.sentence != cause.sentence for each in probe(other))
+            ):
+                continue
             if not words or all(_words(name) <= words for name in cause.about):
                 return cause, True
             first = first or cause

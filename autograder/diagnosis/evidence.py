@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations, permutations
 from types import CodeType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from autograder.diagnosis.constants import averaged, counts, factors
 from autograder.tape.cases import Case
 from autograder.tape.tape import State, Step, Tape, is_variable, promoted
 from autograder.verdict import Cause, Mistake
+
+COUNTING = frozenset({"mean", "sum", "numel", "shape", "size"})
+"""Attributes with which an answer may count entries, or average over them."""
 
 PLACEHOLDER = "_live"
 """The name that a variable has in the one place of a line that a path goes through, so that only that one is differentiated."""
@@ -73,7 +78,8 @@ class Evidence:
 
     `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
     stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
-    their sum. `sizes` are the numbers that an answer may be off by, by name; `source` is the code of the answer.
+    their sum. `sizes` are the sizes of axes, by name; `source` is the code of the answer, and `numbers` are those of the
+    notebook that it may read.
     """
 
     answer: Tensor
@@ -85,6 +91,7 @@ class Evidence:
     parts: tuple[tuple[GradientPath, Tensor], ...]
     sizes: Mapping[str, int]
     source: str
+    numbers: Mapping[str, float]
 
     @cached_property
     def truth(self) -> Tensor:
@@ -102,11 +109,53 @@ class Evidence:
         return {**self.state, **{f"d{name}": gradient for name, gradient in self.incoming.items()}}
 
     @property
-    def scales(self) -> Mapping[str, float]:
-        """The numbers that the lines of the consumers read, such as the rate of a dropout, by name."""
-        read = sorted({name for path, _ in self.parts for name in path.step.reads})
-        numbers = {name: value for name in read if type(value := self.state.get(name)) is float}
-        return {name: value for name, value in numbers.items() if value not in (-1, 0, 1)}
+    def rows(self) -> dict[str, float]:
+        """The number of rows of the minibatch, by its name; empty where it has none."""
+        counted: dict[str, float] = {name: value for name in self.tape.batch if type(value := self.state[name]) is int}
+        tensors = (name for name in self.tape.batch if isinstance(self.state[name], Tensor))
+        return counted or {f"len({name})": len(self.state[name]) for name in list(tensors)[:1]}
+
+    @property
+    def called(self) -> Mapping[float, str]:
+        """What numbers are called that are not the number of rows: those that the lines read, and others with a name alone."""
+        named = {name: value for name, value in self.numbers.items() if len(name) > 1 and name[0] != "_"}
+        named |= {name: value for name, value in self.state.items() if type(value) is int}
+        names = [name for name in named if name not in self.tape.batch]
+        several = Counter(named[name] for name in names)
+        return {named[name]: name for name in names if several[named[name]] == 1}
+
+    @cached_property
+    def of_lines(self) -> dict[str, float]:
+        """The numbers that the lines of the consumers multiply or divide by, such as the rate of a dropout, as code."""
+        found: dict[str, float] = {}
+        for step in {path.consumer: path.step for path, _ in self.parts}.values():
+            line = ast.parse(step.source, mode="eval")
+            found |= {**factors(line, self.state), **averaged(line.body, self.state, self.rows, self.called)}
+        return found
+
+    @cached_property
+    def of_answer(self) -> dict[str, float]:
+        """The numbers that the answer multiplies or divides by, as code."""
+        found = factors(self._tree, {**self.numbers, **self.tensors, **self.state})
+        return {code: value for code, value in found.items() if float(value).is_integer() or not code[0].isdigit()}
+
+    @cached_property
+    def counts(self) -> dict[str, float]:
+        """How many entries the answer may count or average over, as code; also where its code is not known."""
+        counting = any(isinstance(node, ast.Attribute) and node.attr in COUNTING for node in ast.walk(self._tree))
+        shapes = dict.fromkeys((*(gradient.shape for gradient in self.incoming.values()), self.value.shape))
+        return (
+            dict(count for shape in shapes for count in counts(shape, self.rows, self.called))
+            if counting or not self.source
+            else {}
+        )
+
+    @cached_property
+    def _tree(self) -> ast.AST:
+        try:
+            return ast.parse(self.source)
+        except SyntaxError:
+            return ast.Module([], [])
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -188,7 +237,8 @@ def evidence_of(
         if part is not None:
             parts.append((path, part))
     sizes = _sizes(tape, case, variable, notebook)
-    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, tuple(parts), sizes, source)
+    numbers = {name: value for name, value in notebook.items() if type(value) in (int, float)}
+    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, tuple(parts), sizes, source, numbers)
 
 
 def paths(tape: Tape, variable: str) -> Iterator[GradientPath]:
@@ -259,6 +309,8 @@ TOO_SMALL = 1e-3
 MIN_ENTRIES = 4
 """Entries of an answer with which a constant factor on top of another mistake is believed."""
 AND_REST = ", and the rest is right."
+TIMES = "times what it should be"
+"""What every sentence about a constant factor has."""
 
 EXACT = {Mistake.ALONE, Mistake.GRADIENT, Mistake.PASSED}
 """Mistakes that are not believed together with a constant factor: that they fit is more likely a coincidence."""
@@ -312,7 +364,7 @@ def explaining(evidence: Evidence, target: Target, candidate: Tensor | None, cau
         return
     for name, constant in {"-1": -1.0, **constants_of(evidence)}.items():
         if is_about(factor, constant) and (name == "-1" or cause.mistake not in EXACT):
-            besides = "has the wrong sign" if name == "-1" else f"is `{name}` times what it should be"
+            besides = "has the wrong sign" if name == "-1" else f"is `{name}` {TIMES}"
             yield replace(cause, sentence=_with_another(cause.sentence, besides))
             return
 
@@ -327,46 +379,25 @@ def _with_another(sentence: str, besides: str) -> str:
 
 
 def constants_of(evidence: Evidence) -> dict[str, float]:
-    """Factors that people forget or add, as code, with the values that they have in a case."""
+    """Factors that people forget or add, as code, with the values that they have in a case; the most likely ones first.
+
+    Left out is what the lines multiply or divide by, or the means in them, and not the answer; added is what the answer does.
+    """
+    lines, answer = evidence.of_lines, evidence.of_answer
+    left_out = {code: value for code, value in lines.items() if code not in answer}
+    added = {code: value for code, value in answer.items() if code not in lines} | evidence.counts
     constants: dict[str, float] = {}
-    for name, scale in evidence.scales.items():
-        constants |= {name: scale, f"1 / {name}": 1 / scale}
-    constants |= {"2": 2.0, "1 / 2": 0.5, "3": 3.0, "1 / 3": 1 / 3, "4": 4.0, "1 / 4": 0.25}
-    for name, size in evidence.sizes.items():
-        constants |= {name: size, f"1 / {name}": 1 / size}
-    for name, size in evidence.sizes.items():
-        if size == evidence.tape.rows and size > 2:
-            constants |= {f"{name} / ({name} - 1)": size / (size - 1), f"({name} - 1) / {name}": (size - 1) / size}
-            constants |= {f"({name} - 1)": size - 1, f"1 / ({name} - 1)": 1 / (size - 1)}
-            constants |= {f"{name}**2": size**2, f"1 / {name}**2": 1 / size**2}
-            constants |= {f"({name} - 1)**2": (size - 1) ** 2, f"1 / ({name} - 1)**2": 1 / (size - 1) ** 2}
-            constants |= {f"{name} * ({name} - 1)": size * (size - 1), f"1 / ({name} * ({name} - 1))": 1 / size / (size - 1)}
-            constants |= _of_pairs(evidence, name, size)
-    for (name, size), (other, length) in combinations(evidence.sizes.items(), 2):
-        constants |= {f"({name} * {other})": size * length, f"1 / ({name} * {other})": 1 / (size * length)}
-        constants |= {f"{name} / {other}": size / length, f"{other} / {name}": length / size}
+    for code, value in {**left_out, **added, "2": 2.0, **lines}.items():
+        constants |= {code: value, f"1 / {code}": 1 / value}
+    for code, value in left_out.items():
+        for other, size in added.items():
+            rest = re.fullmatch(rf"\({re.escape(other)} \* (\w+)\)", code)
+            constants |= {rest[1] if rest else f"{code} / {other}": value / size, f"{other} / {code}": size / value}
+            constants |= {f"{code} * {other}": value * size, f"1 / ({code} * {other})": 1 / (value * size)}
+    for code, value in lines.items():
+        if code in answer and type(value) is int:
+            constants |= {f"{code}**2": value**2, f"1 / {code}**2": 1 / value**2}
     return constants | {f"-{name}": -value for name, value in constants.items()}
-
-
-def pairs(evidence: Evidence, name: str, rows: int) -> dict[str, int]:
-    """How many rows and positions in them there are, as code, where the variable or a consumer has three axes or more."""
-    shapes = [evidence.value.shape, *(gradient.shape for gradient in evidence.incoming.values())]
-    lengths = sorted({shape[1] for shape in shapes if len(shape) > 2 and shape[0] == rows and shape[1] > 1})
-    called = {size: other for other, size in evidence.sizes.items()}
-    return {f"({name} * {called.get(length, length)})": rows * length for length in lengths}
-
-
-def _of_pairs(evidence: Evidence, name: str, rows: int) -> dict[str, float]:
-    """Factors where a mean goes over rows and positions: their number, one less, and either of them for that of the rows."""
-    constants: dict[str, float] = {}
-    for many, count in pairs(evidence, name, rows).items():
-        numbers = {many: count, f"({many[1:-1]} - 1)": count - 1, name: rows, f"({name} - 1)": rows - 1}
-        for code in list(numbers)[:2]:
-            constants |= {code: numbers[code], f"1 / {code}": 1 / numbers[code]}
-        for top, bottom in permutations(numbers, 2):
-            if {top, bottom} & {*list(numbers)[:2]} and {top, bottom} != {many, name}:
-                constants[f"{top} / {bottom}"] = numbers[top] / numbers[bottom]
-    return constants
 
 
 def ratio(one: Tensor, other: Tensor) -> float | None:

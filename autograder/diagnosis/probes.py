@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autograder.diagnosis.evidence import (
     MIN_ENTRIES,
+    TIMES,
     TOO_SMALL,
     Evidence,
     GradientPath,
@@ -19,7 +20,6 @@ from autograder.diagnosis.evidence import (
     constants_of,
     explaining,
     is_about,
-    pairs,
     ratio,
     targets,
 )
@@ -86,14 +86,14 @@ def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:
             yield target.cause(Mistake.SIGN, "has the wrong sign", "Look for a minus that is missing, or one too many.")
         if is_about(factor, 2) and target.is_part:
             yield target.cause(Mistake.TWICE, "is counted twice", "Add each path once; does `+=` add it again?")
-        counts = {*evidence.sizes, *(many for name, size in evidence.sizes.items() for many in pairs(evidence, name, size))}
+        counts = {*evidence.counts, *evidence.of_lines}
         for name, constant in constants_of(evidence).items():
             if is_about(factor, constant):
                 if name in {f"1 / {count}" for count in counts} and MEAN.search(evidence.source):
-                    predicate = f"is `{name}` times what it should be: a mean where a sum belongs"
+                    predicate = f"is `{name}` {TIMES}: a mean where a sum belongs"
                     yield target.cause(Mistake.MEAN, predicate, "Every use of an entry counts in full: take the sum.")
                 advice = f"Look for a factor `{name}` too many, or for its inverse that is missing."
-                yield target.cause(Mistake.CONSTANT, f"is `{name}` times what it should be", advice)
+                yield target.cause(Mistake.CONSTANT, f"is `{name}` {TIMES}", advice)
 
 
 @_along_paths

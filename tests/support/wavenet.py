@@ -134,14 +134,14 @@ WRONG: dict[str, dict[str, str]] = {
         SIMPLE.replace("m = lin2.shape[0] * lin2.shape[1]", "m = n"): "`n` lacks a factor.",
         SIMPLE.replace("- dy2.sum((0, 1))", "- dy2.sum(0)"): "`dy2.sum(0)` leaves out an axis.",
         SIMPLE.replace("(dy2 * hat).sum((0, 1))", "(dy2 * hat).sum(0)"): "`(dy2 * hat).sum(0)` leaves out an axis.",
-        SIMPLE.replace(" - m / (m - 1) * hat", " - hat"): TIMES.format(VARIANCE, "(n * 2 - 1) / (n * 2)"),
+        SIMPLE.replace(" - m / (m - 1) * hat", " - hat"): TIMES.format(VARIANCE, "(n * 2 - 1) / m"),
         SHORT.replace("dhat.mean((0, 1)", "dhat.mean(0"): "`dhat.mean(0, keepdim=True)` leaves out an axis.",
         SHORT.replace(
             "(dhat * hat).sum((0, 1)", "(dhat * hat).sum(0"
         ): "`(dhat * hat).sum(0, keepdim=True)` leaves out an axis.",
         SHORT.replace("lin2.mean((0, 1)", "lin2.mean(0"): "`lin2.mean(0, keepdim=True)` leaves out an axis.",
         SHORT.replace("(0, 1)", "0"): "`lin2.var(0, keepdim=True)` leaves out an axis.",
-        SHORT.replace("(m - 1)", "m"): TIMES.format(VARIANCE, "(n * 2 - 1) / (n * 2)"),
+        SHORT.replace("(m - 1)", "m"): TIMES.format(VARIANCE, "(n * 2 - 1) / m"),
         SHORT.replace("(m - 1)", "(n - 1)"): TIMES.format(VARIANCE, "(n * 2 - 1) / (n - 1)"),
     },
     "dga2": {
@@ -150,10 +150,12 @@ WRONG: dict[str, dict[str, str]] = {
         f"{ONE_GO.replace('(0, 1)', '0')}dga2 = (dy2 * hat).sum((0, 1))": "`lin2.var(0, keepdim=True)` leaves out an axis.",
     },
     "dsq1": {
-        "dsq1 = torch.ones_like(sq1) * dvar1 / (n - 1)": "It is `(n * 4 - 1) / (n - 1)` times what it should be.",
-        "dsq1 = torch.ones_like(sq1) * dvar1 / n": "It is `(n * 4 - 1) / n` times what it should be.",
-        "dsq1 = torch.ones_like(sq1) * dvar1 / (n * block // 2)": "It is `(n * 4 - 1) / (n * 4)` times what it should be.",
-        "dsq1 = torch.ones_like(sq1) * dvar1": "It is `(n * 4 - 1)` times what it should be.",
+        "dsq1 = torch.ones_like(sq1) * dvar1 / (n - 1)": "It is `(n * block // 2 - 1) / (n - 1)` times what it should be.",
+        "dsq1 = torch.ones_like(sq1) * dvar1 / n": "It is `(n * block // 2 - 1) / n` times what it should be.",
+        "dsq1 = torch.ones_like(sq1) * dvar1 / (n * block // 2)": (
+            "It is `(n * block // 2 - 1) / (n * block // 2)` times what it should be."
+        ),
+        "dsq1 = torch.ones_like(sq1) * dvar1": "It is `(n * block // 2 - 1)` times what it should be.",
     },
     "ddiff1": {
         "ddiff1 = dhat1 * inv1": "The path through `sq1` is missing, and the rest is right.",

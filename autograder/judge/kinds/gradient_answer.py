@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autograder.course.lesson import Advice, advice
 from autograder.diagnosis.diagnose import diagnose
-from autograder.diagnosis.evidence import evidence_of
+from autograder.diagnosis.evidence import Evidence, evidence_of
 from autograder.diagnosis.repair import alternatives, repair
 from autograder.errors import ContentError
 from autograder.judge import comparison
@@ -23,12 +23,15 @@ from autograder.judge.wording import GRAD, listed
 from autograder.replay.parsed import ParsedCell, parse_tree
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
-from autograder.tape.cases import Case, Reference, step_reference, whole_references
+from autograder.tape.cases import Case, Reference, step_cases, step_reference, whole_references
 from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake
 
 MAX_ENTRIES = 10**6
 """Entries of an answer that is diagnosed: one of the wrong shape may have any number of them."""
+
+ELSEWHERE = 3
+"""Numbers of rows from which one is chosen to see whether a cause explains the answer there too."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,22 @@ class GradientAnswer:
         for seen, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as a forward pass that fixes its dtype: a wrong answer needs no reason to be wrong
                 evidence = evidence_of(seen, self.tape, self.variable, given, self.workspace.names, self.cell.source)
-                cause, is_credible = diagnose(evidence, known)
+                cause, is_credible = diagnose(evidence, known, self._elsewhere)
                 if is_credible:
                     return cause
                 found = cause or found
         return self.repair(case) or found
+
+    def _elsewhere(self) -> Evidence | None:
+        """The evidence for the answer on fewer rows; None where it does not run on them."""
+        with suppress(Exception):  # as above
+            sizes = {size for name in self.tape.variables for size in self.tape.state[name].shape}
+            cases = step_cases(self.tape, self.variable, "elsewhere", own=0, resampled=ELSEWHERE)
+            for case in sorted(cases, key=lambda each: each.rows in sizes)[:1]:  # where the rows are like no other size
+                answer = self.replay(case).answer
+                if isinstance(answer, Tensor) and answer.shape == case.state[self.variable].shape:
+                    return evidence_of(answer, self.tape, self.variable, case, self.workspace.names, self.cell.source)
+        return None
 
     def _mask(self, answer: Tensor, case: Case) -> Cause | None:
         """The mistake that what comes in gets through where a consumer's line switches entries off, or only there."""
