@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -12,8 +13,11 @@ from autograder.course.lesson import KnownMistake
 from autograder.diagnosis.evidence import TIMES, Evidence, explaining, targets
 from autograder.diagnosis.probes import PROBES, reduced
 from autograder.diagnosis.shapes import misfits, near
+from autograder.diagnosis.variants import FALLBACKS, VARIANTS
 from autograder.replay.parsed import mentioned
 from autograder.verdict import Cause, Mistake
+
+Probe = Callable[[Evidence], Iterator[Cause]]
 
 Elsewhere = Callable[[], Evidence | None]
 """The evidence for the same answer on another number of rows, if it can be had."""
@@ -56,7 +60,8 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Els
     """
     words = _words(evidence.source)
     first = None
-    for probe in PROBES:
+    probes: tuple[Probe, ...] = (*PROBES, partial(_of_lesson, known), *VARIANTS, *FALLBACKS)
+    for probe in probes:
         for cause in probe(evidence):
             if (
                 TIMES in cause.sentence
@@ -64,14 +69,17 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Els
                 and all(each.sentence != cause.sentence for each in probe(other))
             ):
                 continue
-            if not words or all(_words(name) <= words for name in cause.about):
+            if probe not in FALLBACKS and (not words or all(_words(name) <= words for name in cause.about)):
                 return cause, True
             first = first or cause
+    return first, False
+
+
+def _of_lesson(known: Iterable[KnownMistake], evidence: Evidence) -> Iterator[Cause]:
+    """The wrong formulas of the lesson that explain the answer."""
     for mistake in known:
         cause = Cause(Mistake.LESSON, mistake.sentence, mistake.next_step)
-        for found in explaining(evidence, next(targets(evidence)), mistake.value(evidence.names), cause):
-            return found, True
-    return first, False
+        yield from explaining(evidence, next(targets(evidence)), mistake.value(evidence.names), cause)
 
 
 def _fitting(evidence: Evidence) -> Tensor | None:

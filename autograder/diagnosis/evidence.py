@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import CodeType
@@ -35,6 +35,8 @@ class GradientPath:
 
     step: Step
     label: str
+    variable: str
+    places: frozenset[tuple[int, int]]
     tree: ast.Expression
     code: CodeType
 
@@ -48,7 +50,29 @@ class GradientPath:
 
     def value(self, state: State, variable: Any) -> Any:
         """The line with something else in that place."""
-        return eval(self.code, {**state, PLACEHOLDER: variable})
+        return eval(self.code, {**state, **SLOPES, PLACEHOLDER: variable})
+
+    @property
+    def written(self) -> str:
+        """The line with the variable in its place, as code."""
+        return self.as_written(self.tree.body)
+
+    def as_written(self, node: ast.AST) -> str:
+        """A part of the line, as code."""
+        return ast.unparse(node).replace(PLACEHOLDER, self.variable).replace(" ** ", "**")
+
+    def __contains__(self, other: GradientPath) -> bool:
+        """Whether another path goes through one of the places of this one."""
+        return self.consumer == other.consumer and not self.places.isdisjoint(other.places)
+
+    def around(self) -> list[ast.expr]:
+        """The parts of the line that the variable is in, the smallest first; not the variable itself."""
+        nodes = [node for node in ast.walk(self.tree.body) if isinstance(node, ast.expr) and not isinstance(node, ast.Name)]
+        return sorted((node for node in nodes if _is_in(node)), key=lambda node: sum(1 for _ in ast.walk(node)))
+
+    def edited(self, node: ast.expr, other: ast.expr) -> GradientPath:
+        """The path through the line with another expression in the place of one of its parts."""
+        return replace(self, **_compiled(ast.Expression(_replaced(self.tree.body, [node], other))))
 
     def product(self, gradient: Tensor, state: State, variable: Tensor) -> Tensor | None:
         """The vector-Jacobian product of the line in that place; None where nothing comes back. Shape of `variable`."""
@@ -59,17 +83,29 @@ class GradientPath:
                 return None
             return torch.autograd.grad(value, leaf, gradient)[0]
 
+    def only(self, node: ast.expr) -> GradientPath:
+        """The path through a part of the line alone, as if nothing were done with its value."""
+        return replace(self, **_compiled(ast.Expression(node)))
+
     def without_constants(self) -> Iterator[tuple[GradientPath, str]]:
         """The path through the line without one of the constants that it adds, and that constant."""
         for node in ast.walk(self.tree):
             match node:
                 case ast.BinOp(left=kept, op=ast.Add() | ast.Sub(), right=ast.Constant(value=float()) as constant):
-                    tree = ast.fix_missing_locations(ast.Expression(_replaced(self.tree.body, node, kept)))
                     text = ast.get_source_segment(self.step.source, constant)
-                    yield (
-                        GradientPath(self.step, self.label, tree, compile(tree, "<forward>", "eval")),
-                        text or ast.unparse(constant),
-                    )
+                    yield self.edited(node, kept), text or ast.unparse(constant)
+
+    def without_terms(self) -> Iterator[tuple[GradientPath, str]]:
+        """The path through the line without one of the terms that it adds to what has the variable, and that term."""
+        for node in self.around():
+            match node:
+                case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+                    kept, term = (left, right) if _is_in(left) else (right, left)
+                    yield self.edited(node, kept), self.as_written(term)
+
+
+SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
+"""Functions that stand in for those of a line, with the same values and another slope, by the names that they have there."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +114,8 @@ class Evidence:
 
     `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
     stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
-    their sum. `sizes` are the sizes of axes, by name; `source` is the code of the answer, and `numbers` are those of the
-    notebook that it may read.
+    their sum; `groups` are those through several places of one line at once. `sizes` are the sizes of axes, by name;
+    `source` is the code of the answer, and `numbers` are those of the notebook that it may read.
     """
 
     answer: Tensor
@@ -89,6 +125,7 @@ class Evidence:
     incoming: Mapping[str, Tensor]
     gradients: Mapping[str, Tensor]
     parts: tuple[tuple[GradientPath, Tensor], ...]
+    groups: tuple[tuple[GradientPath, Tensor], ...]
     sizes: Mapping[str, int]
     source: str
     numbers: Mapping[str, float]
@@ -182,6 +219,15 @@ class Evidence:
         except (RuntimeError, TypeError, ValueError, IndexError):
             return None
 
+    def reached(self, paths: Iterable[GradientPath]) -> Tensor:
+        """Which entries of the variable something comes back to along these paths, if something comes in everywhere."""
+        found = torch.zeros_like(self.value, dtype=torch.bool)
+        for path in paths:
+            incoming = torch.randn(self.incoming[path.consumer].shape, generator=torch.Generator().manual_seed(0))
+            part = self.along(path, incoming.double())
+            found |= part != 0 if part is not None else True
+        return found
+
     def unsummed(self, path: GradientPath) -> Tensor | None:
         """What comes back before it is summed over the axes that broadcasting stretched; None if there are none.
 
@@ -231,29 +277,67 @@ def evidence_of(
         for name, gradient in others.items()
         if isinstance(gradient, Tensor) and gradient.shape == state[name].shape and gradient.is_floating_point()
     }
-    parts = []
-    for path in paths(tape, variable):
-        part = path.product(incoming[path.consumer], state, state[variable])
-        if part is not None:
-            parts.append((path, part))
+    parts, groups = (
+        tuple(
+            (path, part)
+            for path in found
+            if (part := path.product(incoming[path.consumer], state, state[variable])) is not None
+        )
+        for found in (paths(tape, variable), together(tape, variable))
+    )
     sizes = _sizes(tape, case, variable, notebook)
     numbers = {name: value for name, value in notebook.items() if type(value) in (int, float)}
-    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, tuple(parts), sizes, source, numbers)
+    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, parts, groups, sizes, source, numbers)
 
 
 def paths(tape: Tape, variable: str) -> Iterator[GradientPath]:
     """All places where the lines that consume a variable read it, in the order of the forward pass."""
+    for step, line, places in _places(tape, variable):
+        labels = [ast.unparse(_around(line, place, places)) for place in places]
+        for place, label in zip(places, labels, strict=True):
+            if len(places) == 1:
+                label = step.name
+            elif labels.count(label) > 1:
+                label = ast.unparse(_around(line, place, places, ast.expr))
+            yield _path(step, label, variable, line, [place])
+
+
+def together(tape: Tape, variable: str) -> Iterator[GradientPath]:
+    """All calls in a line, and all lines, in which a variable is read several times."""
+    for step, line, places in _places(tape, variable):
+        calls = [node for node in ast.walk(line) if isinstance(node, ast.Call)]
+        inside = [[place for place in places if place in ast.walk(call)] for call in calls]
+        for call, some in zip(calls, inside, strict=True):
+            if 1 < len(some) < len(places):
+                yield _path(step, ast.unparse(call), variable, line, some)
+        if len(places) > 1:
+            yield _path(step, step.name, variable, line, places)
+
+
+def _places(tape: Tape, variable: str) -> Iterator[tuple[Step, ast.expr, list[ast.Name]]]:
+    """The lines that consume a variable, and where they read it, in the order of the code."""
     consumers = tape.consumers(variable)
-    for step in tape.steps:
-        if step.name not in consumers:
-            continue
+    for step in (step for step in tape.steps if step.name in consumers):
         line = ast.parse(step.source, mode="eval").body
         places = [node for node in ast.walk(line) if isinstance(node, ast.Name) and node.id == variable]
         places = [place for place in places if not _is_a_size(line, place)]
-        for place in sorted(places, key=lambda node: (node.lineno, node.col_offset)):
-            label = step.name if len(places) == 1 else ast.unparse(_around(line, place, places))
-            tree = ast.fix_missing_locations(ast.Expression(_replaced(line, place, ast.Name(PLACEHOLDER, ast.Load()))))
-            yield GradientPath(step, label, tree, compile(tree, f"<forward, line {step.line}>", "eval"))
+        yield step, line, sorted(places, key=lambda node: (node.lineno, node.col_offset))
+
+
+def _path(step: Step, label: str, variable: str, line: ast.expr, places: Sequence[ast.expr]) -> GradientPath:
+    tree = ast.Expression(_replaced(line, places, ast.Name(PLACEHOLDER, ast.Load())))
+    where = frozenset((place.lineno, place.col_offset) for place in places)
+    return GradientPath(step, label, variable, where, **_compiled(tree))
+
+
+def _compiled(tree: ast.Expression) -> dict[str, Any]:
+    tree = ast.fix_missing_locations(tree)
+    return {"tree": tree, "code": compile(tree, "<forward>", "eval")}
+
+
+def _is_in(node: ast.AST) -> bool:
+    """Whether a part of a line has the place that a path goes through."""
+    return any(isinstance(each, ast.Name) and each.id == PLACEHOLDER for each in ast.walk(node))
 
 
 def _is_a_size(line: ast.expr, place: ast.Name) -> bool:
@@ -261,19 +345,19 @@ def _is_a_size(line: ast.expr, place: ast.Name) -> bool:
     return any(isinstance(node, ast.Attribute) and node.value is place and node.attr == "shape" for node in ast.walk(line))
 
 
-def _around(line: ast.expr, place: ast.Name, places: list[ast.Name]) -> ast.expr:
+def _around(line: ast.expr, place: ast.Name, places: list[ast.Name], kind: type[ast.expr] = ast.Call) -> ast.expr:
     """The smallest call around one place, if it is around no other; the place itself where there is none."""
-    calls = [node for node in ast.walk(line) if isinstance(node, ast.Call)]
-    inside = [call for call in calls if [node for node in ast.walk(call) if node in places] == [place]]
-    return min(inside, key=lambda call: len(ast.unparse(call)), default=place)
+    nodes = [node for node in ast.walk(line) if isinstance(node, kind) and node is not place]
+    inside = [node for node in nodes if [each for each in ast.walk(node) if each in places] == [place]]
+    return min(inside, key=lambda node: len(ast.unparse(node)), default=place)
 
 
-def _replaced(line: ast.expr, node: ast.expr, other: ast.expr) -> ast.expr:
-    """A copy of a line with another expression in the place of a node."""
+def _replaced(line: ast.expr, nodes: Sequence[ast.expr], other: ast.expr) -> ast.expr:
+    """A copy of a line with another expression in the places of some nodes."""
 
     class Replacer(ast.NodeTransformer):
         def visit(self, visited: ast.AST) -> Any:
-            return other if visited is node else _copied(visited, self)
+            return other if any(visited is node for node in nodes) else _copied(visited, self)
 
     replaced: ast.expr = Replacer().visit(line)
     return replaced
@@ -325,6 +409,8 @@ class Target:
     scale: float
     path: GradientPath | None
     is_part: bool = False
+    others: Tensor | None = None
+    """Which entries other paths reach too, if it is a part."""
 
     def cause(self, mistake: Mistake, predicate: str, next_step: str, *about: str) -> Cause:
         """A mistake in the whole answer or in this part of it. `about` are names that the code has if it was made."""
@@ -342,14 +428,40 @@ class Target:
 
 
 def targets(evidence: Evidence) -> Iterator[Target]:
-    """The whole answer first, then each part of it."""
+    """The whole answer first, then each part of it, then parts that come back from several places of a line."""
     scale = max(float(evidence.answer.abs().max()), float(evidence.truth.abs().max()))
+    lines = {path.consumer for path, _ in evidence.parts}
     only = evidence.parts[0][0] if len(evidence.parts) == 1 else None
-    yield Target(evidence.answer, evidence.truth, scale, only)
+    yield Target(evidence.answer, evidence.truth, scale, only or next(_whole(evidence, lines), None))
     if only is None:
-        for path, part in evidence.parts:
-            if bool(part.any()):
-                yield Target(evidence.answer - (evidence.truth - part), part, scale, path, is_part=True)
+        for path, part in (*evidence.parts, *evidence.groups):
+            if bool(part.any()) and not (len(lines) == 1 and path.label == path.consumer):
+                yield from _part(evidence, path, part, scale)
+
+
+def _whole(evidence: Evidence, lines: set[str]) -> Iterator[GradientPath]:
+    """The only line, if the variable stands in several places of one line alone."""
+    return (path for path, _ in evidence.groups if len(lines) == 1 and path.label == path.consumer)
+
+
+def _part(evidence: Evidence, path: GradientPath, part: Tensor, scale: float) -> Iterator[Target]:
+    """One part as a target, if all that is wrong may be its fault.
+
+    Where the other paths reach other entries than this one does, as through slices, these entries have to be right.
+    """
+    rest = evidence.truth - part
+    seen = evidence.answer - rest
+    others = torch.zeros_like(part, dtype=torch.bool)
+    for other, each in evidence.parts:
+        if other not in path:
+            others |= each != 0
+    if not bool((others & (part != 0)).any()):
+        others = evidence.reached(other for other, _ in evidence.parts if other not in path)
+        if not bool((others & evidence.reached([path])).any()):
+            if bool((seen * others).abs().max() > CLOSE * scale):
+                return
+            seen = torch.where(others, 0, seen)
+    yield Target(seen, part, scale, path, is_part=True, others=others)
 
 
 def explaining(evidence: Evidence, target: Target, candidate: Tensor | None, cause: Cause) -> Iterator[Cause]:

@@ -67,7 +67,9 @@ Rewrite = Callable[[ast.AST, ast.AST, Alternatives], Iterator[ast.AST]]
 
 def _sign(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     match node:
-        case ast.UnaryOp(op=ast.USub(), operand=operand) if not isinstance(parent, ast.keyword):
+        case ast.UnaryOp(op=ast.USub(), operand=operand) if not isinstance(parent, ast.keyword) and not _is_an_axis(
+            node, parent
+        ):
             yield operand
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             yield ast.BinOp(left, ast.Sub(), right)
@@ -79,6 +81,11 @@ def _sign(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
             yield ast.AugAssign(target, ast.Add(), value)
         case ast.Assign(targets=targets, value=value) if not isinstance(value, ast.UnaryOp | ast.Constant | ast.Tuple):
             yield ast.Assign(targets, ast.UnaryOp(ast.USub(), value))
+
+
+def _is_an_axis(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a negative number counts axes or entries from the end: its minus is no sign."""
+    return isinstance(parent, ast.Call | ast.Subscript | ast.Slice | ast.Tuple) and isinstance(node.operand, ast.Constant)  # type: ignore[attr-defined]
 
 
 def _term(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -152,25 +159,34 @@ def _number(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
 
 
 def _other_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
-    most = _most_axes(alternatives)
-    match _axes(node, parent):
-        case int() as axis:
-            yield from (ast.Constant(other) for other in range(most) if other != axis % most)
-        case (int(), int()) as axes:
-            yield from (_literal(pair) for pair in combinations(range(most), 2) if pair != axes)
+    yield from _axes_of(node, parent, alternatives, lambda axes, other: len(other) == len(axes) and other != axes)
 
 
 def _more_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    yield from _axes_of(node, parent, alternatives, lambda axes, other: axes < other)
+
+
+def _fewer_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    yield from _axes_of(node, parent, alternatives, lambda axes, other: other < axes)
+    match node:
+        case ast.Call(func=ast.Attribute(attr="sum" | "mean") as func, args=[], keywords=[]):  # along all axes
+            keepdim = ast.keyword("keepdim", ast.Constant(True))
+            yield from (ast.Call(func, [ast.Constant(axis)], [keepdim]) for axis in range(_most_axes(alternatives)))
+
+
+def _axes_of(
+    node: ast.AST, parent: ast.AST, alternatives: Alternatives, fits: Callable[[frozenset[int], frozenset[int]], bool]
+) -> Iterator[ast.AST]:
+    """Other axes in the place of some: those that fit, the fewest first."""
     most = _most_axes(alternatives)
-    axis = _axes(node, parent)
-    if isinstance(axis, int):
-        yield from (_literal(pair) for pair in combinations(range(most), 2) if axis % most in pair)
-
-
-def _fewer_axes(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    axes = _axes(node, parent)
-    if isinstance(axes, tuple) and len(axes) > 1:
-        yield from map(_literal, axes)
+    found = _axes(node, parent)
+    if found is None or (isinstance(found, tuple) and not found):
+        return
+    axes = frozenset(axis % most for axis in (found if isinstance(found, tuple) else (found,)))
+    for count in range(1, most + 1):
+        for other in combinations(range(most), count):
+            if fits(axes, frozenset(other)):
+                yield _literal(other if count > 1 else other[0])
 
 
 def _most_axes(alternatives: Alternatives) -> int:
@@ -225,6 +241,9 @@ def _unsummed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.A
 
 def _summed(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
     match node, parent:
+        case ast.BinOp(op=ast.MatMult()) as product, ast.Assign() if _most_axes(alternatives) > 2:
+            yield ast.Call(ast.Attribute(product, "sum", ast.Load()), [ast.Constant(0)], [])
+            return
         case ast.BinOp(op=ast.Mult()), ast.BinOp() | ast.Assign():
             pass
         case ast.Name(id=name, ctx=ast.Load()), ast.BinOp(op=ast.Add() | ast.Sub()) if name in alternatives:
@@ -232,7 +251,7 @@ def _summed(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
         case _:
             return
     assert isinstance(node, ast.expr)
-    for axis in (0, 1):
+    for axis in range(_most_axes(alternatives)):
         keepdim = ast.keyword("keepdim", ast.Constant(True))
         yield ast.Call(ast.Attribute(node, "sum", ast.Load()), [ast.Constant(axis)], [keepdim])
 
@@ -302,6 +321,8 @@ def _bessel(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
             yield left
         case ast.Name(id="n", ctx=ast.Load()), ast.BinOp(op=ast.Mult() | ast.Div()):
             yield ast.BinOp(node, ast.Sub(), ast.Constant(1))
+        case ast.keyword(arg="unbiased", value=ast.Constant(value=bool() as value)), _:
+            yield ast.keyword("unbiased", ast.Constant(not value))
 
 
 def _name(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:

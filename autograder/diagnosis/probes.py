@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from autograder.diagnosis.evidence import (
     MIN_ENTRIES,
+    PLACEHOLDER,
     TIMES,
     TOO_SMALL,
     Evidence,
@@ -30,6 +32,8 @@ MAX_GRADIENT_ROWS = 128
 
 MEAN = re.compile(r"\.mean\b")
 """Where code takes a mean."""
+RESHAPING = re.compile(r"\b(view|reshape|view_as|reshape_as|unflatten)\b|^$")
+"""Where code gives a tensor another shape; also where the code is not known."""
 
 Claim = tuple[Tensor | None, Cause]
 """What the answer, or the part through one path, would be if this were the cause; None where it cannot be worked out."""
@@ -104,12 +108,16 @@ def _wrong_entries(evidence: Evidence, target: Target, path: GradientPath) -> It
         return
     advice = f"Which entries of `{evidence.variable}` does the line of `{path.consumer}` use? All others get nothing."
     more = target.cause(Mistake.MASK, "is right where it belongs, but reaches entries that should get nothing", advice)
-    if target.is_explained(torch.where(belongs, target.truth, target.seen)):
+    reached = target.seen.abs() > TOO_SMALL * target.scale
+    is_theirs = target.others is not None and bool(
+        (reached & ~belongs & target.others).any()
+    )  # another path may be wrong there
+    if not is_theirs and target.is_explained(torch.where(belongs, target.truth, target.seen)):
         yield target.seen, more
     others = target.cause(Mistake.MASK, "reaches the wrong entries", advice)
     for spread in reduced(evidence.incoming[path.consumer], target.seen.shape):
         if torch.equal(torch.where(belongs, spread, 0), target.truth):
-            yield torch.where(target.seen.abs() > TOO_SMALL * target.scale, spread, 0), others
+            yield torch.where(reached, spread, 0), others
 
 
 @_along_paths
@@ -192,14 +200,16 @@ def _another_factor(evidence: Evidence, target: Target, path: GradientPath) -> I
             axes = [0]
         if axes:
             yield evidence.along(path, others={name: factor.sum(axes, keepdim=True).expand_as(factor)}), each
-        if factor.dim() == 2:
+        if factor.dim() > 1 and RESHAPING.search(evidence.source):
             mixed = target.cause(
                 Mistake.PLACES,
                 f"has the entries of `{name}` in another order",
                 f"`.view` and `.reshape` do not transpose: use `{name}.T`.",
                 name,
             )
-            yield evidence.along(path, others={name: factor.reshape(factor.shape[::-1]).T}), mixed
+            flat = factor.flatten(0, -2)
+            turned = flat.reshape(flat.shape[::-1]).T.reshape(factor.shape)
+            yield evidence.along(path, others={name: turned}), mixed
 
 
 def _an_expression(evidence: Evidence) -> Iterator[Cause]:
@@ -267,10 +277,13 @@ def _a_line_without_its_constant(evidence: Evidence, target: Target, path: Gradi
 @_along_paths
 def _repeats(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[Claim]:
     """What several entries of a consumer send back to one entry is not added up."""
-    sources = _sources(evidence, path)
-    if sources is None or len(set(sources.flatten().tolist())) == sources.numel():
+    found = _picked(evidence, path)
+    if found is None:
         return
-    gradient, places = evidence.incoming[path.consumer].flatten(), sources.flatten()
+    sources, sent_back = found
+    if len(set(sources.flatten().tolist())) == sources.numel():
+        return
+    gradient, places = sent_back.flatten(), sources.flatten()
     flat = torch.zeros_like(evidence.value).flatten()
     first, last = flat.clone(), flat.clone()
     sent = list(zip(places.tolist(), gradient.tolist(), strict=True))
@@ -278,8 +291,8 @@ def _repeats(evidence: Evidence, target: Target, path: GradientPath) -> Iterator
         for place, value in order:
             kept[place] = value
     slices = [torch.zeros_like(flat), torch.zeros_like(flat)]
-    for axis, total in zip(range(2), slices, strict=True):
-        for index, part in zip(sources.unbind(axis), evidence.incoming[path.consumer].unbind(axis), strict=True):
+    for axis, total in zip(range(min(2, sources.dim())), slices, strict=False):
+        for index, part in zip(sources.unbind(axis), sent_back.unbind(axis), strict=True):
             once = torch.zeros_like(flat)
             for place, value in zip(index.flatten().tolist(), part.flatten().tolist(), strict=True):
                 once[place] = value
@@ -407,19 +420,32 @@ PROBES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
 """The order matters: the first mistake that explains the answer exactly, and is about what its code has, is believed."""
 
 
-def _sources(evidence: Evidence, path: GradientPath) -> Tensor | None:
-    """Where a line only picks, repeats or reorders entries of a variable: their positions in the flat variable; else None.
+def _picked(evidence: Evidence, path: GradientPath) -> tuple[Tensor, Tensor] | None:
+    """Where the innermost part of a line only picks, repeats or reorders entries of a variable: their positions in the flat
+    variable, and what comes back to that part; None where it does something else.
 
-    The line is run on the positions themselves, and once more on positions shifted by a quarter: only if it does no
-    arithmetic with them, the second result is the first one shifted.
+    It is run on the positions themselves, and once more on positions shifted by a quarter: only if it does no arithmetic
+    with them, the second result is the first one shifted.
     """
     value = evidence.value
     places = torch.arange(value.numel(), dtype=torch.float64).reshape(value.shape)
-    try:
-        picked, moved = (torch.as_tensor(path.value(evidence.state, x)) for x in (places, places + 0.25))
-    except Exception:  # a line that needs its own numbers picks nothing
+    found = None
+    for part in path.around():
+        inner = path.only(part)
+        try:
+            picked, moved = (torch.as_tensor(inner.value(evidence.state, x)) for x in (places, places + 0.25))
+        except Exception:  # a line that needs its own numbers picks nothing
+            break
+        if not (bool((picked == picked.round()).all()) and torch.equal(moved, picked + 0.25)):
+            break
+        found = picked.long(), part
+    if found is None:
         return None
-    return picked.long() if bool((picked == picked.round()).all()) and torch.equal(moved, picked + 0.25) else None
+    sources, part = found
+    if part is path.tree.body:
+        return sources, evidence.incoming[path.consumer]
+    sent_back = evidence.along(path.edited(part, ast.Name(PLACEHOLDER, ast.Load())), at=value.flatten()[sources])
+    return None if sent_back is None else (sources, sent_back)
 
 
 def reduced(gradient: Tensor, shape: torch.Size) -> Iterator[Tensor]:

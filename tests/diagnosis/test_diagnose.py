@@ -459,7 +459,7 @@ class TestCredibility:
 
 
 class TestKnownWrongFormulas:
-    FORMULA = "weights * (1 - weights) * dweights"
+    FORMULA = "weights * (1 - weights) ** 2 * dweights"
     KNOWN = KnownMistake(FORMULA, "Only the diagonal is there.", "Add the rest of the row.")
 
     def test_it_is_named_where_no_probe_knows_it(self) -> None:
@@ -476,7 +476,7 @@ class TestKnownWrongFormulas:
         assert cause.sentence == "Only the diagonal is there. Besides, it is `1 / n` times what it should be."
 
     def test_it_is_not_named_where_it_is_not_what_was_answered(self) -> None:
-        assert diagnose(evidence("attention", "scores", "weights * dweights"), [self.KNOWN]) == (None, False)
+        assert diagnose(evidence("attention", "scores", "weights**2 * dweights**2"), [self.KNOWN]) == (None, False)
 
     @pytest.mark.parametrize("formula", ["nonsense", "weights @ weights @ v", "1 / 0", "3.0", "weights[99]"])
     def test_one_that_does_not_run_or_is_no_such_tensor_is_skipped(self, formula: str) -> None:

@@ -84,7 +84,11 @@ OF_THREE = {
     "the last axis": (Operator.AXIS, "dx = a.sum(-1)", ["dx = a.sum(0)", "dx = a.sum(1)"]),
     "other axes": (Operator.AXIS, "dx = a.sum((0, 1))", ["dx = a.sum((0, 2))", "dx = a.sum((1, 2))"]),
     "axes in a list": (Operator.FEWER_AXES, "dx = a.mean([0, 2])", ["dx = a.mean(0)", "dx = a.mean(2)"]),
-    "an axis more": (Operator.MORE_AXES, "dx = a.mean(-1)", ["dx = a.mean((0, 2))", "dx = a.mean((1, 2))"]),
+    "an axis more": (
+        Operator.MORE_AXES,
+        "dx = a.mean(-1)",
+        ["dx = a.mean((0, 2))", "dx = a.mean((1, 2))", "dx = a.mean((0, 1, 2))"],
+    ),
     "three axes in a call": (
         Operator.FLATTEN,
         "dx = torch.matmul(a.t(), b)",
@@ -119,6 +123,8 @@ def test_the_same_change_is_made_in_all_places_too() -> None:
         "dx = a.sum((0, 2)) * b.sum((0, 2)) + c.sum((1, 2))": "a.sum(0)",
         "dx = a.sum((0, 1)) * b.sum((0, 1)) + c.sum(1)": "a.sum(0)",
         "dx = a.sum((0, 2)) * b.sum((0, 2)) + c.sum(1)": "a.sum(0)",
+        "dx = a.sum((0, 1, 2)) * b.sum((0, 1, 2)) + c.sum((0, 1, 2))": "a.sum(0)",
+        "dx = a.sum((0, 1, 2)) * b.sum((0, 1, 2)) + c.sum(1)": "a.sum(0)",
     }
 
 

@@ -122,7 +122,7 @@ WRONG: dict[str, dict[str, str]] = {
         "dW2 = flat2.t() @ dlin2": stopped("dW2 = flat2.t() @ dlin2") + T_OF_THREE.format("flat2.t() @ dlin2"),
         "dW2 = flat2.transpose(0, 1) @ dlin2": stopped("dW2 = flat2.transpose(0, 1) @ dlin2")
         + T_OF_THREE.format("flat2.transpose(0, 1) @ dlin2"),
-        "dW2 = flat2.mT @ dlin2": "The shape is wrong: a gradient has the shape of its variable.",
+        "dW2 = flat2.mT @ dlin2": "`flat2.mT @ dlin2` is not summed.",
         "dW2 = (flat2.mT @ dlin2).mean(0)": "It is `1 / n` times what it should be: a mean where a sum belongs.",
     },
     "dW1": {"dW1 = flat1.T @ dlin1": stopped("dW1 = flat1.T @ dlin1") + T_OF_THREE.format("flat1.T @ dlin1")},
