@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
 
 from autograder.course.lesson import KnownMistake
-from autograder.diagnosis.evidence import TIMES, Evidence, explaining, targets
+from autograder.diagnosis.evidence import TIMES, Evidence, Late, explaining, targets
 from autograder.diagnosis.probes import PROBES, reduced
 from autograder.diagnosis.shapes import misfits, near
 from autograder.diagnosis.variants import FALLBACKS, VARIANTS
@@ -36,8 +37,9 @@ def diagnose(
         return None, False
     if answer.shape == evidence.truth.shape:
         return _of_values(evidence, known, elsewhere)
-    if cause := next(misfits(evidence), None):
-        return cause, True
+    with suppress(Late):
+        if cause := next(misfits(evidence), None):
+            return cause, True
     if (fixed := _fitting(evidence)) is not None:
         cause, is_credible = _of_values(replace(evidence, answer=fixed), known, lambda: None)
         if cause is not None:
@@ -61,18 +63,21 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Els
     words = _words(evidence.source)
     first = None
     probes: tuple[Probe, ...] = (*PROBES, partial(_of_lesson, known), *VARIANTS, *FALLBACKS)
-    for probe in probes:
-        for cause in probe(evidence):
-            if (
-                TIMES in cause.sentence
-                and (other := elsewhere())
-                and all(each.sentence != cause.sentence for each in probe(other))
-            ):
-                continue
-            if probe not in FALLBACKS and (not words or all(_words(name) <= words for name in cause.about)):
-                return cause, True
-            first = first or cause
+    with suppress(Late):
+        for probe in probes:
+            for cause in probe(evidence):
+                if not _holds(cause, probe, elsewhere):
+                    continue
+                if probe not in FALLBACKS and (not words or all(_words(name) <= words for name in cause.about)):
+                    return cause, True
+                first = first or cause
     return first, False
+
+
+def _holds(cause: Cause, probe: Probe, elsewhere: Elsewhere) -> bool:
+    """Whether a cause that speaks of a factor explains the answer elsewhere too."""
+    other = elsewhere() if TIMES in cause.sentence else None
+    return other is None or any(each.sentence == cause.sentence for each in probe(other))
 
 
 def _of_lesson(known: Iterable[KnownMistake], evidence: Evidence) -> Iterator[Cause]:

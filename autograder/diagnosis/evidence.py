@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +26,10 @@ COUNTING = frozenset({"mean", "sum", "numel", "shape", "size"})
 
 PLACEHOLDER = "_live"
 """The name that a variable has in the one place of a line that a path goes through, so that only that one is differentiated."""
+
+
+class Late(Exception):
+    """The time for finding a mistake is over."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,8 @@ class Evidence:
     `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
     stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
     their sum; `groups` are those through several places of one line at once. `sizes` are the sizes of axes, by name;
-    `source` is the code of the answer, and `numbers` are those of the notebook that it may read.
+    `source` is the code of the answer, and `numbers` are those of the notebook that it may read. `until` is when the search
+    for a mistake ends, by the monotonic clock.
     """
 
     answer: Tensor
@@ -129,10 +136,20 @@ class Evidence:
     sizes: Mapping[str, int]
     source: str
     numbers: Mapping[str, float]
+    until: float = math.inf
 
     @cached_property
     def truth(self) -> Tensor:
         return torch.stack([part for _, part in self.parts]).sum(0)
+
+    @property
+    def lines(self) -> Iterator[tuple[GradientPath, Tensor]]:
+        """What comes back along each line: all of its places together."""
+        whole = [(path, part) for path, part in self.groups if path.label == path.consumer]
+        lines = {path.consumer for path, _ in whole}
+        return (
+            (path, part) for path, part in (*self.parts, *whole) if path.consumer not in lines or path.label == path.consumer
+        )
 
     @property
     def value(self) -> Tensor:
@@ -211,8 +228,10 @@ class Evidence:
     ) -> Tensor | None:
         """What would come back along a path for another gradient, at another point, or with other factors in the line.
 
-        None where the shapes do not go together.
+        None where the shapes do not go together. Raises Late where there is no more time.
         """
+        if time.monotonic() > self.until:
+            raise Late
         gradient = self.incoming[path.consumer] if gradient is None else gradient
         try:
             return path.product(gradient, {**self.state, **(others or {})}, self.value if at is None else at)

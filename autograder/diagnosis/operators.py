@@ -481,7 +481,7 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
 """In the order in which mistakes are looked for: the most frequent ones come first."""
 
 EVERYWHERE = (Operator.AXIS, Operator.MORE_AXES, Operator.FEWER_AXES)
-"""Operators that are also applied in all places at once."""
+"""Operators that are also applied in all places at once, after the last of them."""
 
 
 def _loaded(target: ast.expr) -> ast.expr:
@@ -522,7 +522,7 @@ class Mutant:
 
 
 def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
-    """All code that is one change away, in the order of the table; then one change made in every place, as of all axes.
+    """All code that is one change away, in the order of the table; after those of axes, one made in every place.
 
     The tree is as before when the iterator goes on: changes are made in copies.
     """
@@ -530,12 +530,13 @@ def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
         for above, field, index, node in _places(tree, ()):
             for other in rewrite(node, above[-1], alternatives):
                 place = next(each for each in (node, *reversed(above)) if not isinstance(each, FRAGMENTS))
-                changed = _with(tree, above[-1], field, index, other)
+                changed = _with(tree, above, field, index, other)
                 after = ast.unparse(ast.fix_missing_locations(other))
                 yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
-    for operator, rewrite in OPERATORS:
-        if operator in EVERYWHERE:
-            yield from _everywhere(tree, operator, rewrite, alternatives)
+        if operator is EVERYWHERE[-1]:
+            for each, everywhere in OPERATORS:
+                if each in EVERYWHERE:
+                    yield from _everywhere(tree, each, everywhere, alternatives)
     code = ast.unparse(tree)
     used = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
     for name in (name for name, count in used.items() if count > 1):
@@ -553,15 +554,20 @@ def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[a
                 yield from _places(child, above)
 
 
-def _with(tree: ast.Module, parent: ast.AST, field: str, index: int | None, other: ast.AST) -> ast.Module:
-    """A copy of the tree with another node in one place. The tree itself is changed for as long as the copying takes."""
+def _with(tree: ast.Module, above: tuple[ast.AST, ...], field: str, index: int | None, other: ast.AST) -> ast.Module:
+    """The tree with another node in one place; the statements in which nothing changes are the same objects.
+
+    The tree itself is changed for as long as the copying takes.
+    """
+    parent = above[-1]
     kept = getattr(parent, field)
-    changed = [*kept[:index], other, *kept[index + 1 :]] if index is not None else other
-    setattr(parent, field, changed)
+    setattr(parent, field, [*kept[:index], other, *kept[index + 1 :]] if index is not None else other)
     try:
-        return ast.fix_missing_locations(deepcopy(tree))
+        touched = other if parent is tree else above[1]
+        body = [deepcopy(statement) if statement is touched else statement for statement in tree.body]
     finally:
         setattr(parent, field, kept)
+    return ast.fix_missing_locations(ast.Module(body, tree.type_ignores))
 
 
 def _renamed(tree: ast.Module, name: str, other: str) -> ast.Module:

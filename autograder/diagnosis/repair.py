@@ -15,8 +15,8 @@ from autograder.replay.parsed import ParsedCell
 from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake
 
-MAX_SECONDS = 3.0
-"""Seconds for which changes are tried. Most cells take a tenth of a second; one with long loops is not worth more."""
+MAX_SECONDS = 1.0
+"""Seconds for which a mistake is looked for, by probes and by changes. Most cells take a tenth of a second."""
 MAX_CHANGES = 600
 """Changes to try."""
 MAX_CODE = 60
@@ -74,9 +74,14 @@ ADVICE = {
 """What to do about a change, where it is not in one place alone."""
 
 
-def repair(source: str, alternatives: Alternatives, is_right: Callable[[ParsedCell], bool]) -> Cause | None:
-    """The mistake that one small change of the code fixes, or None. `is_right` runs code, and says whether it is right."""
-    deadline = time.monotonic() + MAX_SECONDS
+def repair(
+    source: str, alternatives: Alternatives, is_right: Callable[[ParsedCell], bool], until: float | None = None
+) -> Cause | None:
+    """The mistake that one small change of the code fixes, or None. `is_right` runs code, and says whether it is right.
+
+    `until` is when the search ends, by the monotonic clock.
+    """
+    until = time.monotonic() + MAX_SECONDS if until is None else until
     try:
         tree = parsed.parse_tree(source)
     except (SyntaxError, ValueError):
@@ -84,12 +89,13 @@ def repair(source: str, alternatives: Alternatives, is_right: Callable[[ParsedCe
     if any(isinstance(node, ast.While) for node in ast.walk(tree)):
         return None  # a changed condition may never end
     going_on = parsed.going_on(tree)
+    compiled = {statement: parsed.statement(statement) for statement in tree.body}
     for count, mutant in enumerate(mutants(tree, alternatives)):
-        if count == MAX_CHANGES or time.monotonic() > deadline:
+        if count == MAX_CHANGES or time.monotonic() > until:
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
             continue  # it would add to what another cell has left under this name
-        if is_right(parsed.from_tree(source, mutant.tree)):
+        if is_right(parsed.from_tree(source, mutant.tree, compiled)):
             return _cause(mutant)
     return None
 

@@ -126,7 +126,7 @@ def _another_slope(evidence: Evidence) -> Iterator[Cause]:
 def _exchanged(evidence: Evidence) -> Iterator[Cause]:
     """Two gradients that come in are exchanged: each goes through the line of the other."""
     whole = next(targets(evidence))
-    for (one, part), (other, its) in combinations(evidence.parts, 2):
+    for (one, part), (other, its) in combinations(evidence.lines, 2):
         names = (f"d{one.consumer}", f"d{other.consumer}")
         if one.consumer == other.consumer or evidence.tape.loss in (one.consumer, other.consumer):
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from dis import get_instructions
@@ -107,9 +107,10 @@ def is_python(source: str) -> bool:
     return True
 
 
-def from_tree(source: str, tree: ast.Module) -> ParsedCell:
-    """The cell that this tree is, which need not be that of the `source`."""
-    return ParsedCell(source, tuple(_statement(node) for node in tree.body), tree)
+def from_tree(source: str, tree: ast.Module, compiled: Mapping[ast.stmt, Statement] | None = None) -> ParsedCell:
+    """The cell that this tree is, which need not be that of the `source`. Some of its statements may be `compiled` already."""
+    known = compiled or {}
+    return ParsedCell(source, tuple(known.get(node) or statement(node) for node in tree.body), tree)
 
 
 @lru_cache(maxsize=4096)
@@ -195,7 +196,8 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
         yield from _in_order(child)
 
 
-def _statement(node: ast.stmt) -> Statement:
+def statement(node: ast.stmt) -> Statement:
+    """A statement of a cell, compiled."""
     code = compile(ast.Module([node], []), "<your cell>", "exec", optimize=1)  # without assertions
     return Statement(code, frozenset(made(node)), touched(node) & names_in(code))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from autograder.course.lesson import Advice, advice
+from autograder.diagnosis import repair as repairing
 from autograder.diagnosis.diagnose import diagnose
 from autograder.diagnosis.evidence import Evidence, evidence_of
 from autograder.diagnosis.repair import alternatives, repair
@@ -126,15 +128,17 @@ class GradientAnswer:
             if cause := self._mask(answer, case):
                 return cause
         known = lesson(self.workspace, self.tape, self.variable).mistakes
+        until = time.monotonic() + repairing.MAX_SECONDS
         found = None
         for seen, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as a forward pass that fixes its dtype: a wrong answer needs no reason to be wrong
                 evidence = evidence_of(seen, self.tape, self.variable, given, self.workspace.names, self.cell.source)
-                cause, is_credible = diagnose(evidence, known, self._elsewhere)
+                in_time = replace(evidence, until=until - repairing.MAX_SECONDS / 2)
+                cause, is_credible = diagnose(in_time, known, self._elsewhere)
                 if is_credible:
                     return cause
                 found = cause or found
-        return self.repair(case) or found
+        return self.repair(case, until) or found
 
     def _elsewhere(self) -> Evidence | None:
         """The evidence for the answer on fewer rows; None where it does not run on them."""
@@ -186,8 +190,8 @@ class GradientAnswer:
         if isinstance(again, Tensor) and again.is_floating_point():
             yield again, dense
 
-    def repair(self, case: Case) -> Cause | None:
-        """The mistake that one small change of the code fixes."""
+    def repair(self, case: Case, until: float | None = None) -> Cause | None:
+        """The mistake that one small change of the code fixes. `until` is when the search ends."""
         gradients = {f"d{name}": gradient for name, gradient in case.incoming.items() if name != self.tape.loss}
         truth = step_reference(self.tape, self.variable, case)
 
@@ -196,7 +200,7 @@ class GradientAnswer:
             return again.error is None and compare(again.answer, truth) is None
 
         others = alternatives(self.tape, self.variable, {**case.state, **gradients})
-        return repair(self.cell.source, others, is_right)
+        return repair(self.cell.source, others, is_right, until)
 
     def ignores(self, consumer: str, case: Case, answer: object) -> bool:
         """Whether the answer stays the same when another gradient comes in from one consumer."""
