@@ -111,9 +111,11 @@ class Trial:
         return any(name in self._statement for name in names) if names else all(stop in self._statement for stop in stops)
 
     def _is_quoted(self, said: str) -> bool:
-        """Whether the code that was changed is pointed at."""
-        code = f"{self.mutant.after}\n{self.mutant.place}"
-        return any(len(quoted) > 2 and quoted in code for quoted in re.findall("`([^`]+)`", said))
+        """Whether the code that was changed is pointed at, or the new code is a part of what is pointed at."""
+        after = self.mutant.after
+        code = f"{after}\n{self.mutant.place}"
+        found = re.findall("`([^`]+)`", said)
+        return any(len(quoted) > 2 and (quoted in code or (len(after) > 2 and after in quoted)) for quoted in found)
 
     @property
     def _statement(self) -> str:

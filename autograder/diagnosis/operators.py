@@ -502,6 +502,10 @@ FRAGMENTS = (ast.Constant, ast.Tuple, ast.List, ast.Name, ast.keyword, ast.Attri
 """Nodes that say little in a sentence without the code around them."""
 
 
+def _is_fragment(node: ast.AST) -> bool:
+    return isinstance(node, FRAGMENTS) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant))
+
+
 @dataclass(frozen=True)
 class Mutant:
     """Code with one change: the changed part before and after, the code around it (`place`), and the whole tree.
@@ -529,7 +533,7 @@ def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     for operator, rewrite in OPERATORS:
         for above, field, index, node in _places(tree, ()):
             for other in rewrite(node, above[-1], alternatives):
-                place = next(each for each in (node, *reversed(above)) if not isinstance(each, FRAGMENTS))
+                place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
                 changed = _with(tree, above, field, index, other)
                 after = ast.unparse(ast.fix_missing_locations(other))
                 yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
@@ -595,7 +599,7 @@ def _everywhere(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternat
                 above, field, index, _ = copies[number]
                 _put(above[-1], field, index, deepcopy(changes[number][min(choice, len(changes[number]) - 1)]))
             above, _, _, node = places[group[0]]
-            place = next(each for each in (node, *reversed(above)) if not isinstance(each, FRAGMENTS))
+            place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
             after = ast.unparse(changes[group[0]][min(choice, len(changes[group[0]]) - 1)])
             yield Mutant(
                 operator, ast.unparse(node), after, ast.unparse(place), ast.fix_missing_locations(changed), is_repeated=True

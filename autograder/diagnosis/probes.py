@@ -126,8 +126,9 @@ def _summed_too_much(evidence: Evidence, target: Target, path: GradientPath) -> 
     for axis, size in enumerate(target.truth.shape):
         predicate = f"is summed over axis {axis} as well, and the same in all entries along it"
         cause = target.cause(Mistake.AXIS, predicate, "Sum over the axes that broadcasting stretched, and over no other.")
-        if size > 1:
-            yield target.truth.sum(axis, keepdim=True).expand_as(target.truth), cause
+        summed = target.truth.sum(axis, keepdim=True).expand_as(target.truth)
+        if size > 1 and not torch.allclose(summed, size * target.truth):  # of what is the same along it that is a factor
+            yield summed, cause
 
 
 @_along_paths

@@ -22,15 +22,20 @@ MAX_CHANGES = 600
 MAX_CODE = 60
 """Characters of a piece of code in a sentence."""
 
-SENTENCES: dict[Operator, tuple[Mistake, str]] = {
+SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.SIGN: (Mistake.SIGN, "A sign is wrong in `{place}`."),
     Operator.TERM: (Mistake.OPERATION, "There is a term too many in `{place}`."),
     Operator.FACTOR: (Mistake.FACTOR, "There is a factor too many in `{place}`."),
     Operator.OPERATION: (
         Mistake.OPERATION,
-        "`{place}` multiplies where it should divide, or divides where it should multiply.",
+        "`{place}` multiplies where it should divide.",
+        "`{place}` divides where it should multiply.",
     ),
-    Operator.ADDED: (Mistake.OPERATION, "`{place}` adds where it should multiply, or multiplies where it should add."),
+    Operator.ADDED: (
+        Mistake.OPERATION,
+        "`{place}` adds where it should multiply.",
+        "`{place}` multiplies where it should add.",
+    ),
     Operator.PRODUCT: (
         Mistake.OPERATION,
         "`{place}` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
@@ -38,38 +43,71 @@ SENTENCES: dict[Operator, tuple[Mistake, str]] = {
     Operator.POWER: (Mistake.FACTOR, "A power is wrong in `{place}`."),
     Operator.NUMBER: (Mistake.CONSTANT, "The number `{before}` is wrong in `{place}`."),
     Operator.AXIS: (Mistake.AXIS, "`{place}` goes along the wrong axis."),
-    Operator.MORE_AXES: (Mistake.AXIS, "`{place}` leaves out an axis."),
-    Operator.FEWER_AXES: (Mistake.AXIS, "`{place}` goes along an axis too many."),
-    Operator.KEEPDIM: (Mistake.AXIS, "`{place}` needs `keepdim=True`, or has it where it should not."),
-    Operator.MEAN: (Mistake.MEAN, "`{place}` is a mean where a sum belongs, or the other way round."),
-    Operator.UNSUMMED: (Mistake.AXIS, "`{place}` is summed once too often."),
-    Operator.TRANSPOSE: (Mistake.SHAPE, "`{before}` has to be transposed, or not to be."),
+    Operator.MORE_AXES: (Mistake.AXIS, "`{place}` leaves out an axis.", "`{place}` leaves out several axes."),
+    Operator.FEWER_AXES: (Mistake.AXIS, "`{place}` goes along an axis too many.", "`{place}` goes along too many axes."),
+    Operator.KEEPDIM: (
+        Mistake.AXIS,
+        "`{place}` needs `keepdim=True`.",
+        "`{place}` should not keep the axis: take out `keepdim=True`.",
+    ),
+    Operator.MEAN: (
+        Mistake.MEAN,
+        "`{place}` is a mean where a sum belongs.",
+        "`{place}` is a sum where a mean belongs.",
+    ),
+    Operator.UNSUMMED: (Mistake.AXIS, "`{place}` is summed once too often.", "`{place}` is averaged once too often."),
+    Operator.TRANSPOSE: (Mistake.SHAPE, "`{before}` has to be transposed.", "`{before}` should not be transposed."),
     Operator.FLATTEN: (
         Mistake.SHAPE,
         "There are three axes in `{place}`: `.T` turns all of them around, and `.mT` the last two alone.",
     ),
     Operator.SWAP: (
         Mistake.SHAPE,
-        "`{before}` has more than two axes: the last two have to be transposed, or not to be, and no others.",
+        "`{before}` has more than two axes: exchange the last two, and no others.",
+        "`{before}` has more than two axes, and none of them should be exchanged.",
     ),
     Operator.ORDER: (Mistake.SHAPE, "The two sides of `{place}` are in the wrong order."),
     Operator.BESSEL: (Mistake.CONSTANT, "In `{place}` mind where the number of rows belongs, and where one less."),
     Operator.NAME: (Mistake.TENSOR, "`{before}` is not what belongs in `{place}`."),
-    Operator.OVERWRITE: (Mistake.REPEATS, "`{place}` overwrites what was there where it should add, or the other way round."),
+    Operator.OVERWRITE: (
+        Mistake.REPEATS,
+        "`{place}` overwrites what was there where it should add.",
+        "`{place}` adds to what was there where it should take its place.",
+    ),
     Operator.STATEMENT: (Mistake.OPERATION, "`{place}` does not belong there."),
     Operator.SUMMED: (Mistake.AXIS, "`{before}` is not summed."),
     Operator.BRACKETS: (Mistake.OPERATION, "The brackets are in the wrong place, or missing, in `{place}`."),
     Operator.EXTRA: (Mistake.FACTOR, "`{before}` lacks a factor."),
-    Operator.ROWS: (Mistake.ROWS, "`{place}` does not go over all that it should."),
-    Operator.SUMS: (Mistake.AXIS, "`{place}` is a product of sums where a sum of products belongs, or the other way round."),
+    Operator.ROWS: (Mistake.ROWS, "`{place}` goes over more than it should."),
+    Operator.SUMS: (
+        Mistake.AXIS,
+        "`{place}` is a product of sums where a sum of products belongs.",
+        "`{place}` is a sum of products where a product of sums belongs.",
+    ),
     Operator.FUNCTION: (Mistake.OPERATION, "The function in `{place}` is the wrong one."),
 }
+"""What is said of a change that makes an answer right; where there are two sentences, the second is said of those below."""
+
+SECOND: Mapping[Operator, Callable[[str, str], bool]] = {
+    Operator.OPERATION: lambda before, after: _operator(before) is ast.Div,
+    Operator.ADDED: lambda before, after: _operator(before) is ast.Mult,
+    Operator.MORE_AXES: lambda before, after: after.count(",") > before.count(",") + 1,
+    Operator.FEWER_AXES: lambda before, after: before.count(",") > after.count(",") + 1 or before.endswith("()"),
+    Operator.KEEPDIM: lambda before, after: "keepdim" in before and len(before) > len(after),
+    Operator.MEAN: lambda before, after: before.endswith("sum"),
+    Operator.UNSUMMED: lambda before, after: f"{after}.mean(" in before or before.startswith("torch.mean("),
+    Operator.TRANSPOSE: lambda before, after: len(before) > len(after),
+    Operator.SWAP: lambda before, after: not after.endswith(".mT"),
+    Operator.OVERWRITE: lambda before, after: "+=" in before or "_add_" in before or "accumulate=True" in before,
+    Operator.SUMS: lambda before, after: _operator(before) is None,
+}
+"""Of which changes, by the code before and after, the second sentence is said."""
 ALONE = "All the rest is right: look at this place alone."
 SEVERAL = "It is the same in other places of the cell, and all the rest is right."
 ADVICE = {
     Operator.FLATTEN: "Make the first two axes one, by `.flatten(0, 1)`, in both factors. "
     "Or use `.transpose(1, 2)`, which is `.mT` here, and sum over the first axis.",
-    Operator.SWAP: "`.mT` transposes the last two, as `.transpose(1, 2)` does where there are three. All the rest is right.",
+    Operator.SWAP: "`.mT` exchanges the last two axes, as `.transpose(-2, -1)` does. All the rest is right.",
 }
 """What to do about a change, where it is not in one place alone."""
 
@@ -128,9 +166,17 @@ def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alt
 
 
 def _cause(mutant: Mutant) -> Cause:
-    mistake, sentence = SENTENCES[mutant.operator]
-    advice = SEVERAL if mutant.is_repeated else ADVICE.get(mutant.operator, ALONE)
-    return Cause(mistake, sentence.format(before=_short(mutant.before), place=_short(mutant.place)), advice)
+    mistake, *sentences = SENTENCES[mutant.operator]
+    is_second = len(sentences) > 1 and SECOND[mutant.operator](mutant.before, mutant.after)
+    advice = SEVERAL if mutant.is_repeated else ALONE if is_second else ADVICE.get(mutant.operator, ALONE)
+    sentence = sentences[is_second].format(before=_short(mutant.before), place=_short(mutant.place))
+    return Cause(mistake, sentence, advice)
+
+
+def _operator(code: str) -> type[ast.operator] | None:
+    """What an expression does last; None where it is no arithmetic."""
+    node = ast.parse(code, mode="eval").body
+    return type(node.op) if isinstance(node, ast.BinOp) else None
 
 
 def _short(code: str) -> str:

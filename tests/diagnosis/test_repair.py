@@ -78,12 +78,12 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.OPERATION: (
         "dx = a * b",
         "dx = a / b",
-        "`a * b` multiplies where it should divide, or divides where it should multiply.",
+        "`a * b` multiplies where it should divide.",
     ),
     Operator.ADDED: (
         "dx = a + b.exp()",
         "dx = a * b.exp()",
-        "`a + b.exp()` adds where it should multiply, or multiplies where it should add.",
+        "`a + b.exp()` adds where it should multiply.",
     ),
     Operator.PRODUCT: (
         "dx = a.T * g",
@@ -102,11 +102,11 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.KEEPDIM: (
         "dx = a.sum(0)",
         "dx = a.sum(0, keepdim=True)",
-        "`a.sum(0)` needs `keepdim=True`, or has it where it should not.",
+        "`a.sum(0)` needs `keepdim=True`.",
     ),
-    Operator.MEAN: ("dx = a.mean(0)", "dx = a.sum(0)", "`a.mean(0)` is a mean where a sum belongs, or the other way round."),
+    Operator.MEAN: ("dx = a.mean(0)", "dx = a.sum(0)", "`a.mean(0)` is a mean where a sum belongs."),
     Operator.UNSUMMED: ("dx = a.sum(0) * b", "dx = a * b", "`a.sum(0)` is summed once too often."),
-    Operator.TRANSPOSE: ("dx = g @ w", "dx = g @ w.T", "`w` has to be transposed, or not to be."),
+    Operator.TRANSPOSE: ("dx = g @ w", "dx = g @ w.T", "`w` has to be transposed."),
     Operator.FLATTEN: (
         "dx = u.T @ v",
         "dx = torch.einsum('bti,bto->io', u, v)",
@@ -115,7 +115,7 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.SWAP: (
         "dx = u.T @ v",
         "dx = u.mT @ v",
-        "`u.T` has more than two axes: the last two have to be transposed, or not to be, and no others.",
+        "`u.T` has more than two axes: exchange the last two, and no others.",
     ),
     Operator.ORDER: ("dx = s @ t", "dx = t @ s", "The two sides of `s @ t` are in the wrong order."),
     Operator.BESSEL: (
@@ -127,7 +127,7 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.OVERWRITE: (
         "dx = a * 1\ndx[0] = b[0]",
         "dx = a * 1\ndx[0] += b[0]",
-        "`dx[0] = b[0]` overwrites what was there where it should add, or the other way round.",
+        "`dx[0] = b[0]` overwrites what was there where it should add.",
     ),
     Operator.STATEMENT: ("dx = a * 1\ndx[0] = 7.5", "dx = a", "`dx[0] = 7.5` does not belong there."),
     Operator.SUMMED: ("dx = a * b + a", "dx = (a * b).sum(0, keepdim=True) + a", "`a * b` is not summed."),
@@ -140,12 +140,12 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.ROWS: (
         "dx = a * 0\nfor i in range(n):\n    dx[i] += b[i]",
         "dx = a * 0\nfor i in range(n - 1):\n    dx[i] += b[i]",
-        "`range(n)` does not go over all that it should.",
+        "`range(n)` goes over more than it should.",
     ),
     Operator.SUMS: (
         "dx = a.sum(0) * b.sum(0)",
         "dx = (a * b).sum(0)",
-        "`a.sum(0) * b.sum(0)` is a product of sums where a sum of products belongs, or the other way round.",
+        "`a.sum(0) * b.sum(0)` is a product of sums where a sum of products belongs.",
     ),
     Operator.FUNCTION: ("dx = a.tanh()", "dx = a.sigmoid()", "The function in `a.tanh()` is the wrong one."),
 }
@@ -251,9 +251,7 @@ class TestAddingUp:
 
     def test_what_the_cell_has_made_is_added_to(self) -> None:
         cause = self.mended("m = n\nm = n\ndx = m / (m - 1)", "dx = 8 / 7")
-        assert cause == Cause(
-            M.REPEATS, "`m = n` overwrites what was there where it should add, or the other way round.", ALONE
-        )
+        assert cause == Cause(M.REPEATS, "`m = n` overwrites what was there where it should add.", ALONE)
 
     def test_a_name_of_a_function_is_its_own(self) -> None:
         source = "def f(total):\n    total = 2\n    return total\ndx = f(3)"
@@ -367,7 +365,7 @@ class TestOfAnAnswer:
     @pytest.mark.parametrize(
         ("source", "sentence"),
         [
-            ("dx = dy / w", "`dy / w` multiplies where it should divide, or divides where it should multiply."),
+            ("dx = dy / w", "`dy / w` divides where it should multiply."),
             ("dx = dy * x", "`x` is not what belongs in `dy * x`."),
             ("dx = dy", "`dy` lacks a factor."),
             ("twice = 2 * dy\ndx = twice * w", "There is a factor too many in `2 * dy`."),
@@ -421,5 +419,5 @@ def test_a_cell_that_stops_is_told_what_would_mend_it() -> None:
     here = Lesson("1-every-gradient")
     verdict = here.answer("dW2", "dW2 = h @ dlogits")
     assert verdict.outcome is Outcome.COULD_NOT_TELL
-    assert verdict.diagnosis.endswith(" `h` has to be transposed, or not to be.")
+    assert verdict.diagnosis.endswith(" `h` has to be transposed.")
     assert (verdict.next_step, verdict.mistake) == (ALONE, M.SHAPE)

@@ -117,7 +117,7 @@ STOPS = {
     "a matrix that lies the wrong way": (
         "dh = dlogits @ W2.T",
         "dh = dlogits @ W2",
-        "It stops at `dh = dlogits @ W2`. `W2` has to be transposed, or not to be.",
+        "It stops at `dh = dlogits @ W2`. `W2` has to be transposed.",
         M.SHAPE,
     ),
     "something wrong before": (

@@ -106,7 +106,7 @@ def stopped(line: str) -> str:
 
 
 T_OF_THREE = "There are three axes in `{}`: `.T` turns all of them around, and `.mT` the last two alone."
-LAST_TWO = "`{}` has more than two axes: the last two have to be transposed, or not to be, and no others."
+LAST_TWO = "`{}` has more than two axes: exchange the last two, and no others."
 STRETCHED = "`{}` was stretched along axis 0, over `n` rows and axis 1, over {} columns, in the line of `{}`."
 TIMES = "The part through `{}` is `{}` times what it should be, and the rest is right."
 VARIANCE = "lin2.var((0, 1), keepdim=True)"
@@ -127,8 +127,8 @@ WRONG: dict[str, dict[str, str]] = {
     },
     "dW1": {"dW1 = flat1.T @ dlin1": stopped("dW1 = flat1.T @ dlin1") + T_OF_THREE.format("flat1.T @ dlin1")},
     "dflat2": {
-        "dflat2 = dlin2 @ W2": stopped("dflat2 = dlin2 @ W2") + "`W2` has to be transposed, or not to be.",
-        "dflat2 = dlin2.T @ W2.T": stopped("dflat2 = dlin2.T @ W2.T") + "`dlin2.T` has to be transposed, or not to be.",
+        "dflat2 = dlin2 @ W2": stopped("dflat2 = dlin2 @ W2") + "`W2` has to be transposed.",
+        "dflat2 = dlin2.T @ W2.T": stopped("dflat2 = dlin2.T @ W2.T") + "`dlin2.T` should not be transposed.",
     },
     "dlin2": {
         SIMPLE.replace("m = lin2.shape[0] * lin2.shape[1]", "m = n"): "`n` lacks a factor.",

@@ -368,7 +368,7 @@ class Body:
         cell = ParsedCell("", ())
         with suppress(SyntaxError):  # a `return` among them cannot stand in a cell
             cell = from_tree(ast.unparse(module), module)
-        return GradientAnswer(name, self.tape, cell, self.workspace.beside(self.local))
+        return GradientAnswer(name, self.tape, cell, self.workspace.beside(self.local), stands_alone=False)
 
     def _case(self, variable: str) -> Case:
         return Case(self.case.state, {consumer: self.truth[consumer].rounded for consumer in self.tape.consumers(variable)})

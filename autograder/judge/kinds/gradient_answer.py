@@ -64,6 +64,8 @@ class GradientAnswer:
     workspace: Workspace
     error: str = ""
     maker: Maker = not_seen
+    stands_alone: bool = True
+    """Whether it can be run on other rows than those that its workspace has values for."""
 
     @property
     def variable(self) -> str:
@@ -142,6 +144,8 @@ class GradientAnswer:
 
     def _elsewhere(self) -> Evidence | None:
         """The evidence for the answer on fewer rows; None where it does not run on them."""
+        if not self.stands_alone:
+            return None
         with suppress(Exception):  # as above
             sizes = {size for name in self.tape.variables for size in self.tape.state[name].shape}
             cases = step_cases(self.tape, self.variable, "elsewhere", own=0, resampled=ELSEWHERE)
