@@ -27,6 +27,7 @@ from autograder.tape.cases import Case, step_cases, whole_cases
 from autograder.tape.tape import Tape, private, promoted
 from autograder.verdict import Mistake, Outcome, Verdict
 from benchmarks.mutants import sample
+from benchmarks.soundness import is_quoting, readings
 from scripts.submissions import ROOT, SOURCE, model_answers
 from tests.support.lesson import Lesson
 
@@ -77,7 +78,8 @@ NAMES: dict[Operator, set[Mistake]] = {
 class Trial:
     """A mutant and what was said of it. `is_same` is whether it is the model answer in another form.
 
-    `was_asked` is whether the verdict was asked for its cause.
+    `was_asked` is whether the verdict was asked for its cause. `is_sound` is whether doing what it says makes the answer right;
+    None where it does not quote a place and say what is wrong there.
     """
 
     notebook: str
@@ -86,6 +88,7 @@ class Trial:
     verdict: Verdict
     is_same: bool
     was_asked: bool
+    is_sound: bool | None = None
 
     @property
     def is_rejected(self) -> bool:
@@ -150,7 +153,21 @@ def trials(asked: int = 1) -> Iterator[Trial]:
                 with nullcontext() if was_asked else without_causes():
                     verdict = judged(lesson, answer, mutant.source)
                 is_same = verdict.outcome is Outcome.RIGHT and same(lesson, tape, answer, source, mutant)
-                yield Trial(notebook, answer, mutant, verdict, is_same, was_asked)
+                sound = is_sound(lesson, tape, answer, mutant.source, verdict, before) if was_asked and not is_same else None
+                yield Trial(notebook, answer, mutant, verdict, is_same, was_asked, sound)
+
+
+def is_sound(lesson: Lesson, tape: Tape, answer: str, source: str, verdict: Verdict, before: dict[str, Tensor]) -> bool | None:
+    """Whether what a verdict says of a place, done by machine, makes the answer right; None where it says nothing of one."""
+    if not is_quoting(verdict.diagnosis):
+        return None
+    names = [*tensors(tape, lesson.shell.user_ns), "n"]
+    with without_causes():
+        for changed in readings(verdict.diagnosis, ast.unparse(parsed.parse_tree(source)), names):
+            lesson.shell.user_ns.update(before)
+            if judged(lesson, answer, changed).outcome is Outcome.RIGHT:
+                return True
+    return False
 
 
 @contextmanager
@@ -219,6 +236,7 @@ def report(found: list[Trial]) -> str:
     different = [trial for trial in found if not trial.is_same]
     rejected = [trial for trial in different if trial.is_rejected]
     named = Counter(trial.named for trial in rejected)
+    quoting = [trial for trial in rejected if trial.is_sound is not None]
     rows = []
     for operator in Operator:
         of = [trial for trial in rejected if trial.mutant.operator is operator]
@@ -238,6 +256,8 @@ def report(found: list[Trial]) -> str:
         none=share(named["none"], len(rejected)),
         wrong=share(named["wrong"], len(rejected)),
         rows="\n".join(rows),
+        quoting=len(quoting),
+        sound=share(sum(trial.is_sound or False for trial in quoting), len(quoting)),
         collected=away.total(),
         right=len(collected["right"]),
         **{f"away_{named}": share(away[named], away.total()) for named in ("right", "none", "other")},
@@ -246,7 +266,7 @@ def report(found: list[Trial]) -> str:
 
 
 def share(count: int, of: int) -> str:
-    return f"{count} ({100 * count / of:.1f} %)"
+    return f"{count} ({100 * count / max(of, 1):.1f} %)"
 
 
 PAGE = """# Wrong answers by the hundred
@@ -265,6 +285,8 @@ causes of a quarter of them.
 | the planted cause is named | {named} |
 | no cause is named | {none} |
 | another cause is named | {wrong} |
+| a place is quoted, and what is wrong there | {quoting} |
+| doing what is said there makes the answer right | {sound} |
 
 *Named* means: the first two sentences say what was planted, or the same in other words (a factor that was dropped may be the
 whole local derivative), or quote the code that was changed. Inside of a function they also have to name the right line.
@@ -272,6 +294,9 @@ whole local derivative), or quote the code that was changed. Inside of a functio
 | planted | mutants | named | no cause | another cause |
 |---|---|---|---|---|
 {rows}
+
+*Doing what is said*: `benchmarks/soundness.py` reads the sentence and the code that it quotes, and nothing else. It tries the
+few readings that a learner has, such as flipping one of the signs in the place, and asks for the verdict on each.
 
 These mutants are a diagnosis's home game: where no probe knows a mistake, it looks for one small change of the code that makes
 the answer right, and each of these is one change away.

@@ -88,7 +88,8 @@ def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:
             continue
         if is_about(factor, -1):
             yield target.cause(Mistake.SIGN, "has the wrong sign", "Look for a minus that is missing, or one too many.")
-        if is_about(factor, 2) and target.is_part:
+        written = {**evidence.of_lines, **evidence.of_answer}.values()
+        if is_about(factor, 2) and target.is_part and not any(is_about(value, 2) or is_about(value, 0.5) for value in written):
             yield target.cause(Mistake.TWICE, "is counted twice", "Add each path once; does `+=` add it again?")
         counts = {*evidence.counts, *evidence.of_lines}
         for name, constant in constants_of(evidence).items():

@@ -19,6 +19,8 @@ MAX_SECONDS = 1.0
 """Seconds for which a mistake is looked for, by probes and by changes. Most cells take a tenth of a second."""
 MAX_CHANGES = 600
 """Changes to try."""
+OF_NUMBERS = {Operator.BESSEL, Operator.NUMBER, Operator.SIGN}
+"""Changes that may turn one number into another."""
 MAX_CODE = 60
 """Characters of a piece of code in a sentence."""
 
@@ -113,11 +115,16 @@ ADVICE = {
 
 
 def repair(
-    source: str, alternatives: Alternatives, is_right: Callable[[ParsedCell], bool], until: float | None = None
+    source: str,
+    alternatives: Alternatives,
+    is_right: Callable[[ParsedCell], bool],
+    until: float | None = None,
+    holds: Callable[[ParsedCell], bool] = lambda cell: True,
 ) -> Cause | None:
     """The mistake that one small change of the code fixes, or None. `is_right` runs code, and says whether it is right.
 
-    `until` is when the search ends, by the monotonic clock.
+    `until` is when the search ends, by the monotonic clock. A change of a number has to be right on other rows too, which
+    `holds` says: `n - 1` may be another size by chance.
     """
     until = time.monotonic() + MAX_SECONDS if until is None else until
     try:
@@ -133,7 +140,8 @@ def repair(
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
             continue  # it would add to what another cell has left under this name
-        if is_right(parsed.from_tree(source, mutant.tree, compiled)):
+        cell = parsed.from_tree(source, mutant.tree, compiled)
+        if is_right(cell) and (mutant.operator not in OF_NUMBERS or holds(cell)):
             return _cause(mutant)
     return None
 

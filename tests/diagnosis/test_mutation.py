@@ -36,6 +36,12 @@ def test_the_planted_cause_is_named_and_a_wrong_one_hardly_ever(found: list[Tria
     assert named.count("wrong") / len(named) <= 0.02
 
 
+def test_doing_what_is_said_of_a_place_makes_the_answer_right(found: list[Trial]) -> None:
+    sound = [trial.is_sound for trial in found if trial.is_sound is not None]
+    assert len(sound) >= 50
+    assert sound.count(True) / len(sound) >= 0.95
+
+
 def test_the_report_has_these_figures(found: list[Trial]) -> None:
     written, now = REPORT.read_text(encoding="utf-8").splitlines(), report(found).splitlines()
     counts = slice(now.index("|---|---|"), next(number for number, line in enumerate(now) if "of these rejected" in line) + 1)

@@ -32,7 +32,7 @@ from autograder.verdict import Cause, Mistake
 MAX_ENTRIES = 10**6
 """Entries of an answer that is diagnosed: one of the wrong shape may have any number of them."""
 
-ELSEWHERE = 3
+ELSEWHERE = 4
 """Numbers of rows from which one is chosen to see whether a cause explains the answer there too."""
 
 
@@ -144,16 +144,21 @@ class GradientAnswer:
 
     def _elsewhere(self) -> Evidence | None:
         """The evidence for the answer on fewer rows; None where it does not run on them."""
-        if not self.stands_alone:
-            return None
         with suppress(Exception):  # as above
-            sizes = {size for name in self.tape.variables for size in self.tape.state[name].shape}
-            cases = step_cases(self.tape, self.variable, "elsewhere", own=0, resampled=ELSEWHERE)
-            for case in sorted(cases, key=lambda each: each.rows in sizes)[:1]:  # where the rows are like no other size
+            for case in self._fewer():
                 answer = self.replay(case).answer
                 if isinstance(answer, Tensor) and answer.shape == case.state[self.variable].shape:
                     return evidence_of(answer, self.tape, self.variable, case, self.workspace.names, self.cell.source)
         return None
+
+    def _fewer(self) -> list[Case]:
+        """A case on fewer rows, if there is one: on a number of rows that is like no other size here where possible."""
+        if not self.stands_alone:
+            return []
+        names = (self.variable, *self.tape.consumers(self.variable))
+        sizes = {size for name in names for size in self.tape.state[name].shape}
+        cases = step_cases(self.tape, self.variable, "elsewhere", own=0, resampled=ELSEWHERE)
+        return sorted(cases, key=lambda case: case.rows in sizes)[:1]
 
     def _mask(self, answer: Tensor, case: Case) -> Cause | None:
         """The mistake that what comes in gets through where a consumer's line switches entries off, or only there."""
@@ -203,8 +208,13 @@ class GradientAnswer:
             again = replace(self, cell=cell).replay(case)
             return again.error is None and compare(again.answer, truth) is None
 
+        def holds(cell: ParsedCell) -> bool:
+            fewer = self._fewer()
+            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in fewer)
+            return all(compare(answer, step_reference(self.tape, self.variable, each)) is None for answer, each in answers)
+
         others = alternatives(self.tape, self.variable, {**case.state, **gradients})
-        return repair(self.cell.source, others, is_right, until)
+        return repair(self.cell.source, others, is_right, until, holds)
 
     def ignores(self, consumer: str, case: Case, answer: object) -> bool:
         """Whether the answer stays the same when another gradient comes in from one consumer."""
