@@ -59,11 +59,16 @@ class Cause:
     about: tuple[str, ...] = ()
 
 
+EXACT = "Equal to autograd's answer in every bit."
+ROUNDED = "Same maths, other rounding: "
+"""How the remark on a right answer begins that is not equal to autograd's in every bit."""
 FUSED = (
     "Neither is more right: another order of operations rounds otherwise, and so does a processor's fused multiply-add, "
     "which rounds once where two operations round twice."
 )
-"""A note on the first answer whose rounding differs from the reference. It is shown once."""
+"""What is said behind that remark."""
+ROUNDING = (EXACT, ROUNDED, FUSED)
+"""How all remarks on rounding begin. Each of them is made on one answer of a notebook only."""
 
 WRITE = "Write it in its answer cell, run that cell, then this one."
 """The next step if an answer is missing in a notebook."""

@@ -58,7 +58,7 @@ class Kind(Protocol[Case, Reference]):
     """A kind of question; an instance is one question of this kind, in the session that it is judged in."""
 
     once: ClassVar[Mapping[str, str]]
-    """What is said in a session after the first remark that begins with a key, and not again."""
+    """Remarks, by how they begin, that are made in a session on one answer only, and what is said after each."""
 
     @classmethod
     def claim(cls, session: Session, question: Question) -> Self | None:

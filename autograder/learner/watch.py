@@ -27,7 +27,7 @@ from autograder.notebook.course_map import CourseMap, chart_course, folders_besi
 from autograder.notebook.gradient_map import Status
 from autograder.sandbox.limits import Limits
 from autograder.terminal import Terminal
-from autograder.verdict import FUSED
+from autograder.verdict import ROUNDING
 
 KEY_WORDS = {"h": "hint", "l": "list", "c": "course", "n": "next", "r": "reset", "q": "quit"}
 ENTER, BACKSPACE = "\r\n", "\b\x7f"
@@ -62,8 +62,8 @@ class Watcher:
         """What the next screen begins with."""
         self._typed: str | None = None
         """What was typed below the list so far, of a number or a name; None where the list is not on the screen."""
-        self._rounded = ""
-        """The first test whose verdict explained rounding: the verdicts of others leave that out."""
+        self._told: dict[str, str] = {}
+        """For each remark on rounding the first test whose verdict made it: the verdicts of others leave it out."""
 
     def start(self) -> None:
         """Checks all notebooks."""
@@ -249,14 +249,15 @@ class Watcher:
         self._show([*lines, Text(f"saved at {moment}, judged in {seconds:.2f} s", "dim")])
 
     def _without_repeats(self, result: Result) -> Result:
-        """A result without the note that explains rounding, if the verdict on another answer had it."""
-        if result.verdict is None or FUSED not in result.verdict.notes:
+        """A result without the remarks on rounding that the verdict on another answer had."""
+        if result.verdict is None:
             return result
-        self._rounded = self._rounded or result.test
-        if self._rounded == result.test:
-            return result
-        notes = tuple(note for note in result.verdict.notes if note != FUSED)
-        return replace(result, verdict=replace(result.verdict, notes=notes))
+
+        def is_new(note: str) -> bool:
+            remark = next(filter(note.startswith, ROUNDING), "")
+            return not remark or self._told.setdefault(remark, result.test) == result.test
+
+        return replace(result, verdict=replace(result.verdict, notes=tuple(filter(is_new, result.verdict.notes))))
 
     def _changed(self, before: Checked, now: Checked, tests: Set[str]) -> list[Result]:
         """The results of some tests whose state is another one now."""

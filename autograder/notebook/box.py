@@ -106,8 +106,8 @@ class Box:
         return ((label, _short(text)) for label, text in self.facts if text)
 
 
-def box(verdict: Verdict) -> Box:
-    """A verdict as a box."""
+def box(verdict: Verdict, so_far: str = "") -> Box:
+    """A verdict as a box. `so_far` says how far the notebook is."""
     facts = [
         ("case", verdict.example),
         ("seen", verdict.seen),
@@ -117,6 +117,7 @@ def box(verdict: Verdict) -> Box:
         ("to think about", verdict.question),
     ]
     facts += [("note", note) for note in verdict.notes[:MOST_NOTES]]
+    facts.append(("so far", so_far))
     outcome = verdict.outcome
     colour = COLOURS[outcome]
     return Box(SYMBOLS[outcome], verdict.name, outcome, verdict.diagnosis, facts, colour, verdict.heat, verdict.where)
@@ -132,13 +133,14 @@ def as_html(verdict: Verdict) -> str:
     return box(verdict).as_html()
 
 
-def mimebundle(verdict: Verdict) -> dict[str, Any]:
+def mimebundle(verdict: Verdict, so_far: str = "") -> dict[str, Any]:
     """All forms of a verdict that a notebook keeps, by their MIME types. Long texts are cut."""
+    shown = box(verdict, so_far)
     cut = {name: _short(text, 4 * MAX_TEXT) for name, text in vars(verdict).items() if type(text) is str}
     notes = tuple(_short(note, 4 * MAX_TEXT) for note in verdict.notes[:MOST_NOTES])
     return {
-        "text/plain": as_text(verdict),
-        "text/html": as_html(verdict),
+        "text/plain": shown.as_text(),
+        "text/html": shown.as_html(),
         VERDICT_JSON: replace(verdict, notes=notes, **cut).as_dict(),  # type: ignore[arg-type]
     }
 

@@ -16,6 +16,7 @@ from autograder.judge.judging import EXAM, PRACTICE, Effort, judge
 from autograder.judge.session import Session, current_session
 from autograder.notebook import logbook
 from autograder.notebook.box import COLOURS, HINT, NEUTRAL, Box, box, mimebundle
+from autograder.notebook.tally import tally
 from autograder.replay.run import under_way
 from autograder.verdict import Outcome, Verdict
 
@@ -39,7 +40,10 @@ def forward(session: Session, source: str, batch: list[str]) -> None:
 
 
 def check(session: Session, question: Question) -> None:
-    """Judges an answer, and shows the verdict. Raises NotRight for anything but a right answer."""
+    """Judges an answer, and shows the verdict. Raises NotRight for anything but a right answer, unless a person sees it.
+
+    A person is shown how far the notebook is, too.
+    """
     if under_way():  # this call stands in a cell that is being run again to judge it
         return
     effort = replace(EXAM, seed=EXAM.seed + session.seed, remarks=True) if session.seed else PRACTICE
@@ -47,7 +51,23 @@ def check(session: Session, question: Question) -> None:
     asked = "" if logbook.NBGRADER in os.environ or session.seed else to_think_about(session, question, verdict)
     session.keep(question, verdict)
     verdict = replace(explained(session, question, remember(session, question, verdict)), question=asked)
-    conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
+    if is_attended(session):
+        say(verdict, tally(session, question, Path()) if verdict.outcome is Outcome.RIGHT else "")
+    else:
+        conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
+
+
+def is_attended(session: Session) -> bool:
+    """Whether a person runs the cells of a notebook and sees what they show. Run All goes on then past an answer not right.
+
+    Jupyter's messages say whether the cell may ask for input. nbgrader, nbconvert and all else that runs notebooks by itself
+    lets no cell do that, and needs the error.
+    """
+    try:
+        request = session.shell.get_parent()
+    except AttributeError:  # no kernel of a notebook
+        return False
+    return logbook.NBGRADER not in os.environ and bool(request.get("content", {}).get("allow_stdin"))
 
 
 def practise(session: Session, question: Question) -> None:
@@ -100,12 +120,15 @@ def judged(session: Session, question: Question, effort: Effort) -> Verdict:
 
 
 def explained(session: Session, question: Question, verdict: Verdict) -> Verdict:
-    """The verdict with the explanations that its kind gives once in a session, each after the first remark it is about."""
-    notes = list(verdict.notes)
-    for beginning, more in kinds.claim(session, question).once.items():
-        place = next((place for place, note in enumerate(notes, 1) if note.startswith(beginning)), None)
-        if place is not None and session.first_time(beginning, question.name):
-            notes.insert(place, more)
+    """The verdict: remarks that its kind makes once in a session stay at the first answer alone, with their explanation."""
+    once = kinds.claim(session, question).once
+    notes: list[str] = []
+    for note in verdict.notes:
+        beginning = next(filter(note.startswith, once), None)
+        if beginning is None:
+            notes.append(note)
+        elif session.told.setdefault(beginning, [question.name])[0] == question.name:  # its cell may run again
+            notes += filter(None, (note, once[beginning]))
     return replace(verdict, notes=tuple(notes))
 
 
@@ -134,10 +157,15 @@ def remember(session: Session, question: Question, verdict: Verdict) -> Verdict:
     return replace(verdict, notes=(*verdict.notes, logbook.NOT_KEPT))
 
 
+def say(verdict: Verdict, so_far: str = "") -> None:
+    """Shows a verdict, and how far the notebook is."""
+    current_session().concluded.append(verdict)
+    show(box(verdict, so_far), mimebundle(verdict, so_far))
+
+
 def conclude(verdict: Verdict) -> None:
     """Shows a verdict, and raises NotRight for anything but a right answer."""
-    current_session().concluded.append(verdict)
-    show(box(verdict), mimebundle(verdict))
+    say(verdict)
     if verdict.outcome is not Outcome.RIGHT:
         raise NotRight(verdict.headline)
 

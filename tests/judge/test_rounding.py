@@ -116,11 +116,21 @@ def test_other_rows_of_the_batch_do_not_count(here: Lesson, monkeypatch: pytest.
     assert seen == [32]
 
 
-def test_why_is_said_once(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_said_of_one_answer_only(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds_otherwise(monkeypatch)
     assert noted(here, 'check("dprobs")') == [OTHER.format(3), FUSED]
-    assert noted(here, 'check("dprobs")') == [OTHER.format(3)]
-    assert noted(here, 'check("dcounts")') == [OTHER.format(3)]
+    assert noted(here, 'check("dcounts")') == []
+    rounds_otherwise(monkeypatch, 4)
+    assert noted(here, 'check("dcounts_sum")') == []
+    assert noted(here, 'check("dprobs")') == [OTHER.format(4), FUSED]  # or the notebook would have it no more
+
+
+def test_that_an_answer_is_equal_in_every_bit_is_said_of_one_only(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds_otherwise(monkeypatch, 0)
+    assert noted(here, 'check("dprobs")') == [SAME]
+    assert noted(here, 'check("dcounts")') == []
+    rounds_otherwise(monkeypatch)
+    assert noted(here, 'check("dcounts")') == [OTHER.format(3), FUSED]
 
 
 def test_why_is_said_in_each_notebook(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +138,7 @@ def test_why_is_said_in_each_notebook(here: Lesson, monkeypatch: pytest.MonkeyPa
     assert FUSED in noted(here, 'check("dprobs")')
     other = Lesson("2-cross-entropy")
     assert noted(other, 'check("dlogits")') == [OTHER.format(3), FUSED]
-    assert FUSED not in noted(here, 'check("dprobs")')
+    assert noted(here, 'check("dcounts")') == []
 
 
 def test_why_is_not_said_where_nothing_is_off(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +153,7 @@ def test_why_is_said_of_a_function_too(tmp_path: Path, monkeypatch: pytest.Monke
     rounds_otherwise(monkeypatch)
     lesson = Lesson("4-train")
     assert noted(lesson, 'check("dW2", by="backward")') == [OTHER.format(3), FUSED]
-    assert noted(lesson, 'check("dC", by="backward")') == [OTHER.format(3)]
+    assert noted(lesson, 'check("dC", by="backward")') == []
 
 
 def test_a_map_that_shows_no_remarks_does_not_use_it_up(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from autograder.learner import workbook
 from autograder.learner.checker import Checker
 from autograder.learner.results import Result
 from autograder.learner.workbook import Workbook
-from autograder.verdict import FUSED
+from autograder.verdict import ROUNDING
 from tests.support.forms import WRONG
 from tests.support.learner import MODEL, Learner
 
@@ -182,7 +182,9 @@ def once(result: Result) -> Result:
     """Without what is said once, of whatever answer comes first."""
     verdict = result.verdict
     assert verdict is not None
-    return replace(result, verdict=replace(verdict, notes=tuple(note for note in verdict.notes if note != FUSED)))
+    return replace(
+        result, verdict=replace(verdict, notes=tuple(note for note in verdict.notes if not note.startswith(ROUNDING)))
+    )
 
 
 MISTAKES = [(name, next(iter(dict(WRONG[name]).items()))) for name in ("dcounts", "dlogits", "dbndiff", "dC")]

@@ -28,10 +28,7 @@ from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.replay.stop import Stop
 from autograder.tape.cases import Case, Reference, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
-from autograder.verdict import FUSED, Cause, Mistake, Outcome, Verdict
-
-ROUNDED = "Same maths, other rounding: "
-"""How the remark on a right answer begins that is not equal to autograd's in every bit."""
+from autograder.verdict import EXACT, FUSED, ROUNDED, Cause, Mistake, Outcome, Verdict
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Gradient:
     session: Session
     question: Question
     tape: Tape
-    once: ClassVar[Mapping[str, str]] = {ROUNDED: FUSED}
+    once: ClassVar[Mapping[str, str]] = {EXACT: "", ROUNDED: FUSED}
 
     @classmethod
     def claim(cls, session: Session, question: Question) -> Gradient | None:
@@ -200,7 +197,7 @@ def rounding(units: int | None) -> str:
     if units is None:
         return "It is zero but for rounding, as it should be."
     if not units:
-        return "Equal to autograd's answer in every bit."
+        return EXACT
     return f"{ROUNDED}at most {units} ULP (units in the last place of the largest entry) from autograd's."
 
 
