@@ -6,5 +6,5 @@ shows a verdict as text, HTML and JSON; `gradient_map` is all gradients at once 
 `course_map` is all assignments, with their objectives; `tally` is how far one notebook is, in a line; `logbook` keeps what was
 found beside the notebook. `on_path` makes `autograder` a command in cells and in JupyterLab's terminals.
 
-May import: `judge` and below, IPython and matplotlib. Nothing of nbgrader.
+May import: `judge` and below, IPython and Pillow. Nothing of nbgrader.
 """

@@ -12,16 +12,10 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
-from io import BytesIO
-from itertools import chain, count, pairwise
+from itertools import accumulate, chain, count, pairwise
 from math import ceil
-from pathlib import Path
 from typing import NamedTuple
-
-from matplotlib import get_data_path
-from PIL import Image, ImageDraw, ImageFont
 
 from autograder.judge.wording import listed
 from autograder.notebook.box import INK, chip, marked
@@ -172,196 +166,145 @@ def _detour(start: Place, end: Place, lanes: _Lanes) -> list[Place]:
     return [Place(lane, first), Place(lane, last)]
 
 
-WHITE, EDGE, QUIET = "#FFFFFF", "#8C8C8C", "#595959"
-"""The colours of the ground, of edges, and of what is not asked for; names and the signs in the marks are in INK."""
+EDGE, QUIET = "#8C8C8C", "#BDBDBD"
+"""The colours of lines, which can be seen on white and on black, and of a box that is not asked for; letters are in INK."""
+FONT = "Menlo,Consolas,DejaVu Sans Mono,monospace"
+"""What the letters are in, the first that the reader's computer has."""
+LETTER = 0.61
+"""How wide a letter of these is at most, as a part of its size: 0.602 in Menlo and DejaVu."""
 
 # all in pixels
-MARGIN = 15
-RADIUS, DOT, LINE = 9, 3, 1.2  # the radius of a mark, and of what is not asked for; the width of a mark's outline
-ROW, SPACE = 35, 40  # from one row to the next, and between what stands in two lanes
-CORNER = 6  # the radius of a bend of an edge
-GAP, SIZE, SMALL_SIZE = 6, 13, 12  # the gap before a name, and the sizes of letters
-TOP = MARGIN + RADIUS + 0.5
-"""Where the marks of the legend stand; the rows come below."""
+MARGIN = 8
+SIGN, GAP, PAD = 12, 5, 7  # the width of a sign, the gap between it and the name, and what is left free at both ends of a box
+HEIGHT, ROUND, SIZE = 22, 5, 13  # of a box, of its corners, of its letters
+ROW, SPACE = 32, 28  # from one row to the next, and between what stands in two lanes
+CORNER = 5  # the radius of a bend of an edge
 
-SCALE = 5
-"""Shapes are drawn this much larger first, for smooth edges, and an odd number, for lines that have a middle.
-
-Letters are not: their font knows how to be small.
-"""
-
-STROKES: dict[Status, Sequence[Sequence[tuple[float, float]]]] = {
-    Status.RIGHT: [[(-4.2, 0.2), (-1.2, 3.2), (4.2, -3.2)]],
-    Status.WRONG: [[(-3, -3), (3, 3)], [(-3, 3), (3, -3)]],
+SIGNS = {
+    Status.RIGHT: "m-4.5 .5l3 3 6-7",
+    Status.WRONG: "m-3.5-3.5l7 7m0-7l-7 7",
+    Status.WAITING: "m-4.5 0h.01m4.5 0h.01m4.5 0h.01",
+    Status.NOT_ATTEMPTED: "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+    Status.NOT_ASKED: "h.01",
 }
-"""The signs that are lines, in pixels from the middle of the mark."""
+"""The signs as lines, from the middle of each: fonts have them in many shapes."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Box:
+    """A box in the picture: the middle of its left end, how wide it is, its state and its text."""
+
+    left: float
+    middle: float
+    width: float
+    state: Status
+    text: str
+
+
+@dataclass(frozen=True)
 class Sheet:
-    """How lanes and rows of a layout become pixels: `lanes` are the middles of the lanes, `size` is width and height."""
+    """How lanes and rows of a layout become pixels: `lanes` are the left ends of the lanes, `top` is the middle of row 0."""
 
     lanes: tuple[float, ...]
-    size: tuple[int, int]
+    top: float
+    signed: bool
 
     def at(self, place: Place) -> Point:
-        """The middle of a pixel, so that a straight line is as thin as it can be."""
-        return self.lanes[place.lane], TOP + (place.row + 1) * ROW
+        """Where edges come into a box: at its sign."""
+        return self.lanes[place.lane] + PAD + SIGN / 2, self.top + place.row * ROW
+
+    def box(self, place: Place, node: Node) -> Box:
+        return Box(self.lanes[place.lane], self.at(place)[1], _width(node.name, self.signed), node.state, node.name)
 
 
-def map_as_png(graph: GradientMap) -> bytes:
-    """The picture as a PNG, with a legend above."""
+def map_as_svg(graph: GradientMap, signed: bool = True) -> str:
+    """The picture as SVG, on no ground of its own, so that it can be read on any: all letters stand in boxes.
+
+    Where `signed`, a sign in each box says how the answer stands, and a legend above how many there are of each.
+    """
     layout = arrange(graph)
-    sheet = _sheet(graph, layout)
-    shapes = Image.new("RGB", (sheet.size[0] * SCALE, sheet.size[1] * SCALE), WHITE)
-    pen = ImageDraw.Draw(shapes)
-    for path, spine in zip(layout.paths, layout.spines, strict=True):
-        _edge(pen, sheet, path, spine)
-    for node in graph.nodes:
-        _mark(pen, sheet.at(layout.places[node.name]), node.state)
-    for state, _, x in _legend(graph):
-        _mark(pen, (x, TOP), state)
-    picture = shapes.reduce(SCALE)
-    letters = ImageDraw.Draw(picture)
-    for node in graph.nodes:
-        _name(letters, sheet.at(layout.places[node.name]), node)
-    for _, text, x in _legend(graph):
-        _write(letters, (x + RADIUS + GAP, TOP), text, INK, SIZE)
-    return _encoded(picture)
+    legend = list(_legend(graph)) if signed else []
+    sheet = _sheet(graph, layout, MARGIN + HEIGHT / 2 + ROW * bool(legend), signed)
+    boxes = [*legend, *(sheet.box(layout.places[node.name], node) for node in graph.nodes)]
+    width = ceil(max(box.left + box.width for box in boxes) + MARGIN)
+    height = ceil(sheet.top + (layout.rows - 1) * ROW + HEIGHT / 2 + MARGIN)
+    edges = "".join(_edge(sheet, path, spine) for path, spine in zip(layout.paths, layout.spines, strict=True))
+    shapes = "".join(map(_shape, boxes))
+    signs = "".join(map(_sign, boxes)) if signed else ""
+    texts = "".join(_text(box, signed) for box in boxes)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f'<path d="{edges}" fill="none" stroke="{EDGE}" stroke-width="1.5"/><g stroke="{EDGE}">{shapes}</g>'
+        f'<path d="{signs}" fill="none" stroke="{INK}" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/>'
+        f'<g font-family="{FONT}" font-size="{SIZE}" fill="{INK}">{texts}</g></svg>'
+    )
 
 
-def _sheet(graph: GradientMap, layout: Layout) -> Sheet:
-    widths = [0.0] * layout.lanes
+def _width(text: str, signed: bool) -> float:
+    """Of the box of a text."""
+    return 2 * PAD + (SIGN + GAP) * signed + ceil(LETTER * SIZE * len(text))
+
+
+def _sheet(graph: GradientMap, layout: Layout, top: float, signed: bool) -> Sheet:
+    widths = [float(PAD + SIGN)] * layout.lanes
     for node in graph.nodes:
         lane = layout.places[node.name].lane
-        widths[lane] = max(widths[lane], GAP + _font(_letters(node)).getlength(node.name))
-    lanes, x = [], MARGIN + 0.5
-    for width in widths:
-        lanes.append(x + RADIUS)
-        x += 2 * RADIUS + _even(width) + SPACE
-    legend = max((x + RADIUS + GAP + _font(SIZE).getlength(text) for _, text, x in _legend(graph)), default=0)
-    right = max(x - SPACE, legend) + MARGIN
-    return Sheet(tuple(lanes), (round(right), 2 * (MARGIN + RADIUS) + layout.rows * ROW))
+        widths[lane] = max(widths[lane], _width(node.name, signed))
+    return Sheet(tuple(accumulate((width + SPACE for width in widths[:-1]), initial=MARGIN + 0.5)), top, signed)
 
 
-def _even(length: float) -> int:
-    """The next even number of pixels: a PNG of sixteen colours has two in a byte, and is smaller if marks repeat bytewise."""
-    return 2 * ceil(length / 2)
-
-
-def _legend(graph: GradientMap) -> Iterator[tuple[Status, str, float]]:
-    """The states that occur, how many are in each in words, and where each mark stands."""
-    x = MARGIN + RADIUS + 0.5
+def _legend(graph: GradientMap) -> Iterator[Box]:
+    """The states that occur, and how many are in each in words."""
+    left = MARGIN + 0.5
     for state, number in graph.counts.items():
-        text = f"{number} {state}"
-        yield state, text, x
-        x += 2 * RADIUS + _even(GAP + _font(SIZE).getlength(text)) + SPACE
+        box = Box(left, MARGIN + HEIGHT / 2, _width(text := f"{number} {state}", True), state, text)
+        yield box
+        left += box.width + GAP
 
 
-def _edge(pen: ImageDraw.ImageDraw, sheet: Sheet, path: Sequence[Place], spine: int) -> None:
+def _edge(sheet: Sheet, path: Sequence[Place], spine: int) -> str:
     """A line straight down, that changes lanes between two rows."""
-    line = [sheet.at(path[0])]
+    line = f"M{_pair(sheet.at(path[0]))}"
     for before, after in pairwise(path):
         if before.lane != after.lane:
             line += _change(sheet, before, after, spine)
-        line.append(sheet.at(after))
-    pen.line([_scaled(point) for point in line], EDGE, SCALE, joint="curve")
+        line += f"V{sheet.at(after)[1]:g}"
+    return line
 
 
-def _change(sheet: Sheet, before: Place, after: Place, spine: int) -> Iterator[Point]:
+def _change(sheet: Sheet, before: Place, after: Place, spine: int) -> str:
     """Across to another lane: higher up away from the spine than back to it, so that two that do both keep apart."""
     (x0, y), (x1, _) = sheet.at(before), sheet.at(after)
     outwards = abs(after.lane - spine) > abs(before.lane - spine)
-    y += ROW // 2 + (-CORNER // 2 if outwards else CORNER // 2)
+    y += ROW / 2 + (-CORNER / 2 if outwards else CORNER / 2)
     aside = CORNER if x1 > x0 else -CORNER
-    yield from _bend((x0, y - CORNER), (x0, y), (x0 + aside, y))
-    yield from _bend((x1 - aside, y), (x1, y), (x1, y + CORNER))
+    first = f"V{y - CORNER:g}Q{_pair((x0, y))} {_pair((x0 + aside, y))}"
+    return f"{first}H{x1 - aside:g}Q{_pair((x1, y))} {_pair((x1, y + CORNER))}"
 
 
-def _bend(start: Point, corner: Point, end: Point, steps: int = 8) -> Iterator[Point]:
-    """A rounded corner: a quadratic curve."""
-    for step in range(steps + 1):
-        t = step / steps
-        a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t**2
-        yield a * start[0] + b * corner[0] + c * end[0], a * start[1] + b * corner[1] + c * end[1]
+def _pair(point: Point) -> str:
+    return f"{point[0]:g} {point[1]:g}"
 
 
-def _mark(pen: ImageDraw.ImageDraw, middle: Point, state: Status) -> None:
-    if state is Status.NOT_ASKED:
-        _disc(pen, middle, DOT, QUIET)
-        return
-    _ring(pen, middle, RADIUS, STATUS_COLOURS[state])
-    x, y = middle
-    for stroke in STROKES.get(state, ()):
-        points = [_scaled((x + dx, y + dy)) for dx, dy in stroke]
-        pen.line(points, INK, 2 * SCALE, joint="curve")
-    if state is Status.NOT_ATTEMPTED:
-        _ring(pen, middle, 4, STATUS_COLOURS[state])
-    if state is Status.WAITING:
-        for shift in (-4, 0, 4):
-            _disc(pen, (x + shift, y), LINE, INK)
+def _shape(box: Box) -> str:
+    place = f'x="{box.left:g}" y="{box.middle - HEIGHT / 2:g}" width="{box.width:g}" height="{HEIGHT}" rx="{ROUND}"'
+    return f'<rect {place} fill="{STATUS_COLOURS.get(box.state, QUIET)}"/>'
 
 
-def _ring(pen: ImageDraw.ImageDraw, middle: Point, radius: float, inside: str) -> None:
-    _disc(pen, middle, radius, INK)
-    _disc(pen, middle, radius - LINE, inside)
+def _sign(box: Box) -> str:
+    return f"M{_pair((box.left + PAD + SIGN / 2, box.middle))}{SIGNS[box.state]}"
 
 
-def _disc(pen: ImageDraw.ImageDraw, middle: Point, radius: float, colour: str) -> None:
-    x, y = middle
-    pen.ellipse([_scaled((x - radius, y - radius)), _scaled((x + radius, y + radius))], colour)
+def _text(box: Box, signed: bool) -> str:
+    left = box.left + PAD + (SIGN + GAP) * signed
+    return f'<text x="{left:g}" y="{box.middle + 0.35 * SIZE:g}">{escape(box.text)}</text>'
 
 
-def _scaled(point: Point) -> Point:
-    """A point in the enlarged picture. Pillow names a pixel by its middle there, hence the half pixel."""
-    return point[0] * SCALE - 0.5, point[1] * SCALE - 0.5
-
-
-def _name(letters: ImageDraw.ImageDraw, middle: Point, node: Node) -> None:
-    quiet = node.state is Status.NOT_ASKED
-    after = middle[0] + (DOT if quiet else RADIUS) + GAP
-    _write(letters, (after, middle[1]), node.name, QUIET if quiet else INK, _letters(node))
-
-
-def _write(letters: ImageDraw.ImageDraw, left: Point, text: str, colour: str, size: int) -> None:
-    """Writes from a whole pixel on, so that the same letter looks the same everywhere."""
-    letters.text((int(left[0]), int(left[1])), text, colour, _font(size), anchor="lm")
-
-
-def _letters(node: Node) -> int:
-    return SMALL_SIZE if node.state is Status.NOT_ASKED else SIZE
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """The monospaced font that comes with matplotlib."""
-    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSansMono.ttf")), size)
-
-
-def _encoded(picture: Image.Image) -> bytes:
-    """A PNG of sixteen colours: those drawn with, and what lies between them where edges are smooth."""
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(bytes(channel for colour in _palette() for channel in colour))
-    file = BytesIO()
-    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG", compress_level=9)
-    return file.getvalue()
-
-
-def _palette() -> list[tuple[int, ...]]:
-    """The shade between a mark and its outline is nearer to the mark: halfway, orange would be taken for vermilion."""
-    drawn = [_rgb(colour) for colour in (WHITE, EDGE, QUIET, INK, *STATUS_COLOURS.values())]
-    shades = [_between(INK, colour, 0.7) for colour in STATUS_COLOURS.values()]
-    return [*drawn, *shades, _between(EDGE, WHITE, 0.5)]
-
-
-def _between(one: str, other: str, share: float) -> tuple[int, ...]:
-    return tuple(round(a + (b - a) * share) for a, b in zip(_rgb(one), _rgb(other), strict=True))
-
-
-def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(colour.removeprefix("#")))
+def image(svg: str, alt: str) -> str:
+    """A picture as a tag. Inside of an image nothing of it can run, and notebooks that are not trusted show it."""
+    return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}">'
 
 
 MAX_MAP_BYTES = 15_000
@@ -380,12 +323,11 @@ def map_as_text(graph: GradientMap) -> str:
 
 def map_as_html(graph: GradientMap) -> str:
     """The headline, the picture and the list: inline styles and plain tags only, since notebooks drop the rest."""
-    picture = b64encode(map_as_png(graph)).decode()
+    picture = image(map_as_svg(graph), f"{graph.headline}. The list below says the same.")
     html = ""
     for length in LENGTHS:
         items = _items([(node, _items([(leaf, "") for leaf in leaves], length)) for node, leaves in graph.lines], length)
-        alt = escape(f"{graph.headline}. The list below says the same.")
-        html = f'<div><b>{graph.headline}</b><br><img alt="{alt}" src="data:image/png;base64,{picture}">{items}</div>'
+        html = f"<div><b>{graph.headline}</b><br>{picture}{items}</div>"
         if len(html.encode()) <= MAX_MAP_BYTES:
             break
     return html

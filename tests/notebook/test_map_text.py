@@ -8,7 +8,7 @@ import pytest
 
 from autograder.grading.sanitise import clean_html
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Standing, Status, chart
-from autograder.notebook.map_view import INK, MAX_MAP_BYTES, map_as_html, map_as_png, map_as_text
+from autograder.notebook.map_view import INK, MAX_MAP_BYTES, map_as_html, map_as_svg, map_as_text
 from autograder.tape.tape import Tape
 from tests.support.colours import contrast
 from tests.support.lesson import Lesson
@@ -126,8 +126,8 @@ class TestPage:
         attributes = dict(Page(clean(map_as_html(flagship))).attributes)
         assert attributes["alt"] == f"{flagship.headline}. The list below says the same."
         scheme, _, data = attributes["src"].partition(",")
-        assert scheme == "data:image/png;base64"
-        assert b64decode(data, validate=True) == map_as_png(flagship)
+        assert scheme == "data:image/svg+xml;base64"
+        assert b64decode(data, validate=True).decode() == map_as_svg(flagship)
 
     def test_the_colours_survive(self, flagship: GradientMap, clean: type[str]) -> None:
         styles = {value.replace(" ", "") for name, value in Page(clean(map_as_html(flagship))).attributes if name == "style"}
