@@ -38,7 +38,9 @@ def new_exercise(
 
     Example: autograder new-exercise layernorm layernorm.py
     """
+    from autograder.course import notebooks
     from autograder.course.new_exercise import make_exercise
+    from autograder.lint.committed import committed
 
     try:
         if not any((course / part).exists() for part in ("source", CONFIG)):
@@ -47,6 +49,7 @@ def new_exercise(
             raise click.ClickException(f"{name!r} cannot be the name of an assignment: use letters, digits, `-` and `_`.")
         target = course / "source" / folder / f"{forward.stem}.ipynb"
         made = make_exercise(forward, target, only, skip, int(points) if points == int(points) else points, force)
+        notebooks.write(committed(made.notebook), target)
     except AutograderError as error:
         raise click.ClickException(str(error)) from None
     count = len(made.gradients)

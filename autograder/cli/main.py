@@ -123,14 +123,18 @@ def record(assignment: str, course: Path) -> None:
 def normalise(paths: tuple[Path, ...]) -> None:
     """Writes notebooks in the form in which they are committed: no outputs, no counts, no stray metadata.
 
+    Below the title stands a map of the gradients to derive, and the cells from the first answer on are tagged so that Run All
+    goes on where one of them stops.
+
     Example: autograder normalise source/backprop/*.ipynb
     """
     from autograder.course import notebooks
+    from autograder.lint.committed import committed
 
     for path in paths:
         try:
             before, nb = path.read_bytes() if path.is_file() else b"", notebooks.read(path)
-            notebooks.write(nb, path)
+            notebooks.write(committed(nb), path)
         except AutograderError as error:
             raise click.ClickException(str(error)) from None
         echo(f"{path}: {'as it was' if path.read_bytes() == before else 'normalised'}")

@@ -32,6 +32,8 @@ from autograder.grading.setup import faults_of
 BOUNDS = "bounds"
 """Where nbconvert's resources have how much may be handed in."""
 EXECUTION_TAGS = {"skip-execution", "raises-exception"}
+GOES_ON = "raises-exception"
+"""The tag among them that makes no difference: nbgrader goes on behind every cell that stops. Older releases lack it."""
 _masters = WeakKeyDictionary[Any, dict[tuple[str, str, str], Master]]()
 """The masters that were read from the gradebook, by converter: one is made for a command, and forgotten with it."""
 MISSING_REMARK = "This cell (`{name}`) was missing from the submission. It was put back as it was released."
@@ -196,10 +198,16 @@ def _restore_cell(cell: NotebookNode, original: Cell) -> list[str]:
         allowed = [tag for tag in tags if tag not in EXECUTION_TAGS] if original.tags is None else list(original.tags)
         if tags != allowed:
             cell.metadata["tags"] = allowed
-            notes.append(f"Cell `{name}` had other tags: they were put back.")
+            if _without_going_on(tags) != _without_going_on(allowed):
+                notes.append(f"Cell `{name}` had other tags: they were put back.")
         if cell.cell_type == "code" and cell.pop("attachments", None) is not None:
             notes.append(f"Cell `{name}` had attachments, which code has not: they were removed.")
     return notes
+
+
+def _without_going_on(tags: Any) -> Any:
+    """Tags without the one that makes no difference; what is no list of tags as it is."""
+    return [tag for tag in tags if tag != GOES_ON] if isinstance(tags, list) else tags
 
 
 def _free(cell: NotebookNode, index: int) -> list[str]:

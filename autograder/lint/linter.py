@@ -55,6 +55,7 @@ from autograder.grading.examine import Examine
 from autograder.grading.salvage import NOTES
 from autograder.grading.setup import faults, weaknesses
 from autograder.lint import content, objectives, pairing
+from autograder.lint.committed import committed
 from autograder.lint.content import Zero, report
 from autograder.lint.generated import generator
 from autograder.lint.recording import MISTAKES_FILE, record
@@ -341,7 +342,7 @@ def _written(path: Path, written: NotebookNode) -> Iterator[Finding]:
         yield Finding(path.name, "", str(error))
         return
     is_plain = not _judged(nb) and not any(is_forward(cell.source) for cell in cells_of(nb))
-    if not is_plain and path.read_text(encoding="utf-8") != notebooks.to_text(nb):
+    if not is_plain and path.read_text(encoding="utf-8") != notebooks.to_text(committed(nb)):
         yield Finding(path.name, "", "it is not normalised: run `autograder normalise`.")
     for cell in nb.cells:
         if (name := settings(cell).get("grade_id", cell.id)) != cell.id:

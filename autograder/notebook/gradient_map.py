@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from autograder.notebook.box import COLOURS, SYMBOLS
 from autograder.verdict import Outcome
-
-if TYPE_CHECKING:
-    from autograder.tape.tape import Tape
 
 
 class Status(StrEnum):
@@ -96,7 +93,68 @@ class GradientMap:
         return tuple((node, tuple(own[node.name])) for node in self.nodes if not node.leaf)
 
 
-def chart(tape: Tape, standings: Mapping[str, Standing]) -> GradientMap:
+class Pass(Protocol):
+    """What a map needs to know of a forward pass."""
+
+    @property
+    def loss(self) -> str: ...
+
+    @property
+    def variables(self) -> Sequence[str]:
+        """The names that have a gradient, leaves first, then the lines in order."""
+
+    @property
+    def leaves(self) -> Sequence[str]: ...
+
+    def consumers(self, name: str) -> Sequence[str]:
+        """The variables whose lines read `name`, in the order of the forward pass."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A forward pass as it is written. `reads` are the names that each line reads, by the name that it makes.
+
+    It has not run, so nobody knows which names are tensors: of those that no line makes, the leaves are the `asked` ones.
+    """
+
+    reads: Mapping[str, Collection[str]]
+    asked: Collection[str]
+
+    @property
+    def loss(self) -> str:
+        return list(self.reads)[-1]
+
+    @property
+    def leaves(self) -> Sequence[str]:
+        read = dict.fromkeys(name for names in self.reads.values() for name in sorted(names))
+        return [name for name in read if name in self.asked and name not in self.reads and self.consumers(name)]
+
+    @property
+    def variables(self) -> Sequence[str]:
+        return [*self.leaves, *self._needed]
+
+    @property
+    def _needed(self) -> Sequence[str]:
+        """The lines that the loss depends on."""
+        needed = {self.loss}
+        for name in list(self.reads)[::-1]:
+            needed |= set(self.reads[name]) if name in needed else set()
+        return [name for name in self.reads if name in needed]
+
+    def consumers(self, name: str) -> Sequence[str]:
+        return [line for line in self._needed if name in self.reads[line]]
+
+
+def chart_of_lines(reads: Mapping[str, Collection[str]], asked: Collection[str]) -> GradientMap:
+    """The map of a forward pass before it runs: `reads` are the names that each line reads, by the name that it makes.
+
+    `asked` are the gradients that are asked for.
+    """
+    lines = Lines(reads, {name.removeprefix("d") for name in asked if name.startswith("d")})
+    return chart(lines, dict.fromkeys(asked, Standing(Status.NOT_ATTEMPTED)))
+
+
+def chart(tape: Pass, standings: Mapping[str, Standing]) -> GradientMap:
     """The map of a forward pass. `standings` are those of the gradients that are asked for, by name."""
     return GradientMap(tuple(_node(tape, variable, standings) for variable in _backward(tape)))
 
@@ -110,7 +168,7 @@ def chart_of_asks(asks: Mapping[str, Sequence[str]], standings: Mapping[str, Sta
     return GradientMap(tuple(nodes), "answers")
 
 
-def _backward(tape: Tape) -> Iterator[str]:
+def _backward(tape: Pass) -> Iterator[str]:
     """The variables in the order of the backward pass, each leaf after the last variable that its gradient comes from."""
     leaves = tape.leaves
     for variable in reversed(tape.variables):
@@ -120,7 +178,7 @@ def _backward(tape: Tape) -> Iterator[str]:
             yield from (leaf for leaf in leaves if tape.consumers(leaf)[0] == variable)
 
 
-def _node(tape: Tape, variable: str, standings: Mapping[str, Standing]) -> Node:
+def _node(tape: Pass, variable: str, standings: Mapping[str, Standing]) -> Node:
     if variable == tape.loss:
         return Node(variable, Standing(Status.NOT_ASKED, "its gradient is 1"))
     through = (name if name == tape.loss else f"d{name}" for name in reversed(tape.consumers(variable)))

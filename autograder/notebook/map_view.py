@@ -310,6 +310,9 @@ def image(svg: str, alt: str) -> str:
 MAX_MAP_BYTES = 15_000
 """Bytes that the HTML should stay below."""
 
+AS_LIST = "The same as a list"
+"""What opens the list: it repeats the picture, for who cannot see it, and says what is wrong."""
+
 LENGTHS = (90, 60, 30, 0)
 """Characters of a note. The HTML takes the first with which it stays below its limit."""
 
@@ -322,12 +325,12 @@ def map_as_text(graph: GradientMap) -> str:
 
 
 def map_as_html(graph: GradientMap) -> str:
-    """The headline, the picture and the list: inline styles and plain tags only, since notebooks drop the rest."""
+    """The headline, the picture and the list, folded up: inline styles and plain tags only, since notebooks drop the rest."""
     picture = image(map_as_svg(graph), f"{graph.headline}. The list below says the same.")
     html = ""
     for length in LENGTHS:
         items = _items([(node, _items([(leaf, "") for leaf in leaves], length)) for node, leaves in graph.lines], length)
-        html = f"<div><b>{graph.headline}</b><br>{picture}{items}</div>"
+        html = f"<div><b>{graph.headline}</b><br>{picture}<details><summary>{AS_LIST}</summary>{items}</details></div>"
         if len(html.encode()) <= MAX_MAP_BYTES:
             break
     return html

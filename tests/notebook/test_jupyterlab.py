@@ -11,22 +11,28 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_output
 from playwright.sync_api import Locator, Page, expect
 
 from autograder.course import notebooks
 from autograder.course.cells import cell_of
 from autograder.course.questions import answer_of, id_of, parse_answer, shown_in
-from autograder.notebook.box import COLOURS, NEUTRAL, SYMBOLS
-from autograder.verdict import Outcome
+from autograder.lint.committed import MAP
+from autograder.notebook.box import COLOURS, NEUTRAL, SYMBOLS, as_html
+from autograder.notebook.map_view import map_as_html
+from autograder.verdict import Outcome, Verdict
 from scripts.submissions import ROOT
 from tests.support import asked, browser
 from tests.support.clusters import free_port
+from tests.support.maps import SOFTMAX, chart, tape
 
 LESSON = "backprop/1-every-gradient"
 SECONDS = 30.0
@@ -42,6 +48,7 @@ SIGNS_OF_A_STACK = ("Traceback", "autograder/", "site-packages", "Cell In[", ".p
 
 WRONG_SIGN = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = 1.0 / n"
 WHOLE_COLUMNS = "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n"
+CRASHES = "dcounts_sum_inv = (counts * dprobs).sum(1, keepdim=True) @ probs"
 ANSWER_IN_ONE_GO = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, logits.shape[1])) / n"
 ANSWERS = {
     "dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1.0 / n",
@@ -59,7 +66,7 @@ class OpenNotebook:
         self.cells = notebooks.read(path).cells
         self._positions = {cell.id: position for position, cell in enumerate(self.cells)}
         expect(self.panel.locator(".jp-Notebook .jp-Cell")).to_have_count(len(self.cells))
-        self._wait_for_kernel()
+        self.wait_for_kernel()
 
     def cell(self, cell_id: str) -> Locator:
         return self.panel.locator(".jp-Notebook .jp-Cell").nth(self._positions[cell_id])
@@ -83,7 +90,12 @@ class OpenNotebook:
         self.page.keyboard.press("Shift+Enter")
         expect(prompt).not_to_have_text(before)
         expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
-        self._wait_for_kernel()
+        self.wait_for_kernel()
+
+    def run_all(self) -> None:
+        """Chooses it in the menu."""
+        self.page.locator(".lm-MenuBar-item", has_text="Run").first.click()
+        self.page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
 
     def show_theme(self, theme: str) -> None:
         """Chooses it in the menu."""
@@ -94,7 +106,7 @@ class OpenNotebook:
     def _editor(self, cell_id: str) -> Locator:
         return self.cell(cell_id).locator(".cm-content")
 
-    def _wait_for_kernel(self) -> None:
+    def wait_for_kernel(self) -> None:
         """Waits until the kernel is there and idle: JupyterLab drops, unrun, what it is told to run before that."""
         expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"Python.*\| Idle"))
 
@@ -123,19 +135,32 @@ def test_the_first_minutes_of_a_learner(tmp_path: Path) -> None:
 
 def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
     with open_lesson(tmp_path, LESSON) as (lesson, screenshots):
+        assert_drawn(lesson.cell(MAP).locator("img"))  # before anything was run
+        for theme, ground in GROUNDS.items():
+            lesson.show_theme(theme)
+            expect(lesson.panel.locator(".jp-Notebook")).to_have_css("background-color", ground)
+            lesson.panel.screenshot(path=screenshots / theme / "top.png")
+            lesson.cell(MAP).screenshot(path=screenshots / theme / "map-before.png")
         run_the_forward_pass(lesson)
         lesson.write("dlogprobs", WHOLE_COLUMNS)
         lesson.run("dlogprobs")
         lesson.write("dprobs", ANSWERS["dprobs"] + '\nhint("dcounts")')
         lesson.run("dprobs")
         expect(lesson.output("dprobs")).to_contain_text("hint 1 of 5")
-        outcomes = {"dlogprobs": Outcome.WRONG, "dprobs": Outcome.RIGHT, "dcounts": Outcome.NOT_ATTEMPTED}
+        lesson.write("dcounts_sum_inv", CRASHES)
+        lesson.run("dcounts_sum_inv")
+        outcomes = {
+            "dlogprobs": Outcome.WRONG,
+            "dprobs": Outcome.RIGHT,
+            "dcounts": Outcome.NOT_ATTEMPTED,
+            "dcounts_sum_inv": Outcome.COULD_NOT_TELL,
+        }
         for name, outcome in outcomes.items():
             check(lesson, name, outcome, screenshots)
         lesson.run("progress")
-        lesson.page.set_viewport_size({"width": 1200, "height": 1900})
 
         for theme, ground in GROUNDS.items():
+            lesson.page.set_viewport_size({"width": 1200, "height": 1900})
             lesson.show_theme(theme)
             expect(lesson.panel.locator(".jp-Notebook")).to_have_css("background-color", ground)
             for name, outcome in outcomes.items():
@@ -144,10 +169,82 @@ def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
             expect(heat).to_have_attribute("alt", "Wrong in 448 of 864 entries.")
             assert_drawn(heat)
             chart = lesson.output("progress")
-            expect(chart).to_contain_text("gradient map: 1 of 26 right, 1 wrong, 24 not attempted")
+            expect(chart).to_contain_text("gradient map: 1 of 26 right, 1 wrong, 1 waiting, 23 not attempted")
             assert_drawn(chart.locator("img"))
             chart.screenshot(path=screenshots / theme / "progress.png")
+            for width, pixels in WIDTHS.items():
+                lesson.page.set_viewport_size({"width": pixels, "height": 1900})
+                for name in outcomes:
+                    box = verdict_box(lesson, name)
+                    assert box.evaluate("e => e.scrollWidth <= e.clientWidth"), f"a line of {name} is cut off"
+                    box.screenshot(path=screenshots / theme / f"{name}-{width}.png")
             lesson.cell("dprobs").screenshot(path=screenshots / theme / "hint.png")
+
+
+WRITTEN = {
+    "nothing": {},
+    "half of it": {
+        "dlogprobs": ANSWERS["dlogprobs"],
+        "dcounts_sum_inv": ANSWERS["dcounts_sum_inv"],  # right, and stops since there is no `dprobs`
+        "dlogit_maxes": "dlogit_maxes = (",
+        "dh": "dh = torch.zeros(3) @ W2",
+    },
+    "a wrong answer": {"dlogprobs": WRONG_SIGN, "dprobs": ANSWERS["dprobs"]},
+}
+"""What is written into the first notebook before all of it is run."""
+SAYS = {
+    "nothing": "gradient map: 0 of 26 right, 26 not attempted",
+    "half of it": "gradient map: 2 of 26 right, 2 waiting, 22 not attempted",
+    "a wrong answer": "gradient map: 1 of 26 right, 1 wrong, 24 not attempted",
+}
+STOPS = {"nothing": [], "half of it": ["dcounts_sum_inv", "dlogit_maxes", "dh"], "a wrong answer": []}
+"""Which of the answers stop with an error, which is shown."""
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_run_all_goes_through(written: str, tmp_path: Path) -> None:
+    """What is not attempted, wrong, or stops does not stop the rest, and only what stops is shown as an error."""
+
+    def write(nb: NotebookNode) -> None:
+        for cell in nb.cells:
+            cell.source = WRITTEN[written].get(cell.id, cell.source)
+
+    with open_lesson(tmp_path, LESSON, prepare=write) as (lesson, screenshots):
+        lesson.run_all()
+        chart = lesson.output("progress")
+        expect(chart).to_contain_text(SAYS[written])
+        lesson.wait_for_kernel()
+        code = [cell.id for cell in lesson.cells if cell.cell_type == "code"]
+        for name in code:
+            expect(lesson.cell(name).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
+        errors = "[data-mime-type*=error], [data-mime-type*=stderr]"
+        stopped = [name for name in code if lesson.output(name).locator(errors).count()]
+        assert [name for name in stopped if not name.startswith("picture")] == STOPS[written]
+        for name in WRITTEN[written]:
+            lesson.cell(id_of("test", name)).scroll_into_view_if_needed()
+            lesson.panel.screenshot(path=screenshots / f"run-all-{written}-{name}.png")
+
+
+def test_what_is_shown_can_be_seen_in_a_notebook_that_is_not_trusted(tmp_path: Path) -> None:
+    """As one that somebody else has run: JupyterLab takes much out of its outputs."""
+    wrong = Verdict("dh", Outcome.WRONG, "It is off.", where="Wrong in 8 of 16 entries.", heat=("0909",) * 4)
+    outputs = {"shown-map": map_as_html(chart(tape(SOFTMAX), {})), "heat": as_html(wrong)}
+
+    def show(nb: NotebookNode) -> None:
+        shown = {name: [new_output("display_data", {"text/html": html})] for name, html in outputs.items()}
+        nb.cells[2:2] = [new_code_cell(name, id=name, execution_count=1, outputs=shown[name]) for name in outputs]
+
+    with open_lesson(tmp_path, LESSON, prepare=show) as (notebook, screenshots):
+        for theme in GROUNDS:
+            notebook.show_theme(theme)
+            assert_drawn(notebook.cell(MAP).locator("img"))
+            for name in outputs:
+                assert_drawn(notebook.output(name).locator("img"))
+            box = notebook.output("heat").locator(".jp-RenderedHTML > div")
+            expect(box).to_have_css("border-left-color", browser.as_rgb(COLOURS[Outcome.WRONG]))
+            notebook.output("shown-map").locator("summary").click()
+            expect(notebook.output("shown-map").locator("li").first).to_be_visible(visible=theme == "Light")
+            notebook.panel.screenshot(path=screenshots / theme / "not-trusted.png")
 
 
 WRONG = {
@@ -276,19 +373,26 @@ def verdict_box(lesson: OpenNotebook, name: str) -> Locator:
 
 
 @contextmanager
-def open_lesson(folder: Path, lesson: str, beside: Sequence[str] = ()) -> Iterator[tuple[OpenNotebook, Path]]:
+def open_lesson(
+    folder: Path, lesson: str, beside: Sequence[str] = (), prepare: Callable[[NotebookNode], None] | None = None
+) -> Iterator[tuple[OpenNotebook, Path]]:
     """A released notebook, in a copy of the release below `folder`, and where to put screenshots of it.
 
-    `beside` are other assignments that lie beside its own.
+    `beside` are other assignments that lie beside its own. `prepare` changes the notebook before it is opened.
     """
     assignment, stem = lesson.split("/")
     for other in beside:
         shutil.copytree(ROOT / "release" / other, folder / "course" / "release" / other)
     course = Path(shutil.copytree(ROOT / "release" / assignment, folder / "course" / "release" / assignment))
+    path = course / f"{stem}.ipynb"
+    if prepare:
+        nb = notebooks.read(path)
+        prepare(nb)
+        path.write_text(nbformat.writes(nb))
     screenshots = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or folder / "screenshots") / assignment
     with browser.browser_page(SECONDS) as page, jupyterlab(course, folder / "home") as (url, token):
         page.goto(f"{url}/lab/tree/{stem}.ipynb?token={token}")
-        yield OpenNotebook(page, course / f"{stem}.ipynb"), screenshots
+        yield OpenNotebook(page, path), screenshots
 
 
 @contextmanager

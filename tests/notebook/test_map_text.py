@@ -136,7 +136,7 @@ class TestPage:
 
 def test_the_html_has_plain_tags_and_inline_styles_only(flagship: GradientMap) -> None:
     page = Page(map_as_html(flagship))
-    assert page.tags == {"b", "br", "code", "div", "img", "li", "ul"}
+    assert page.tags == {"b", "br", "code", "details", "div", "img", "li", "summary", "ul"}
     assert {name for name, _ in page.attributes} == {"alt", "src", "style"}
     assert page.open == []
 
