@@ -30,7 +30,7 @@ SYSTEM = [
     *("slicing", "learner_verbs", "daemon", "watch", "autograd_off", "proxies", "namespace", "conversion", "rows"),
     *("story", "plain", "plain_attacks", "oracles", "memory", "agreement", "exercise_verb", "instructors", "asks_in_rooms"),
     *("marks_of_asks", "add_your_own", "odd_text", "aftereffects", "setup", "training"),
-    *("autograd_reach", "model_answers", "on_path"),
+    *("autograd_reach", "model_answers", "on_path", "same_marks"),
 ]
 """Modules with tests that need a room, a server, a browser or processes of their own.
 

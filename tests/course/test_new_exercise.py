@@ -13,6 +13,7 @@ from autograder.course import new_exercise, notebooks
 from autograder.course.cells import body, cells_of, is_forward, settings
 from autograder.course.new_exercise import NewExercise, make_exercise
 from autograder.errors import ContentError
+from autograder.lint.committed import committed
 from scripts.submissions import ROOT, SOURCE
 from tests.support.layernorm import ANSWERS, FORWARD
 
@@ -56,11 +57,13 @@ def test_the_cells_are_those_of_the_flagship(tmp_path: Path) -> None:
     exercise = made(tmp_path, "\n# %%\n".join(setup) + f"\n# %%forward --batch n Xb Yb\n{forward}")
     asked = [each.id for each in cells_of(flagship) if each.solves]
     assert sorted(exercise.gradients) == sorted(asked)
-    assert cell(exercise.notebook, "forward") == cell(flagship, "forward")
+    notebook = committed(exercise.notebook)
+    assert cell(notebook, "forward") == cell(flagship, "forward")
+    assert cell(notebook, "map") == cell(flagship, "map")
     for name in asked:
-        assert cell(exercise.notebook, f"test-{name}") == cell(flagship, f"test-{name}")
-        assert cell(exercise.notebook, name).metadata == cell(flagship, name).metadata
-        ours, theirs = (cell(nb, f"about-{name}").source.split("\n")[2] for nb in (exercise.notebook, flagship))
+        assert cell(notebook, f"test-{name}") == cell(flagship, f"test-{name}")
+        assert cell(notebook, name).metadata == cell(flagship, name).metadata
+        ours, theirs = (cell(nb, f"about-{name}").source.split("\n")[2] for nb in (notebook, flagship))
         assert sorted(ours.split(" and ")) == sorted(theirs.split(" and "))
 
 

@@ -16,6 +16,7 @@ from nbformat.v4 import new_notebook
 
 from autograder.course.cells import read_cells
 from autograder.course.notebooks import write
+from autograder.lint.committed import committed
 from scripts import demo
 from scripts.submissions import ROOT, SOURCE, graded_cell
 
@@ -75,7 +76,7 @@ def make_series(folder: Path) -> Path:
             cells.append(graded_cell(answer, f"### BEGIN SOLUTION\n{source}\n### END SOLUTION", solution=True))
             cells.append(graded_cell(f"test-{answer}", test, grade=True, locked=True, points=3))
         metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-        write(new_notebook(cells=cells, metadata=metadata), small / f"{name}.ipynb")
+        write(committed(new_notebook(cells=cells, metadata=metadata)), small / f"{name}.ipynb")
     (small / "lesson.toml").write_text(LESSON, encoding="utf-8")
     demo.nbgrader(folder, "generate_assignment", "small")
     return folder
