@@ -315,9 +315,7 @@ class Examiner:
             record.messages.append(cut_message(self.exam.limits.cell_output))
             self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
         if task.role is not Role.LOCKED and record.error and REFUSED_ERRORS.match(record.error):
-            self.notes.append(
-                f"The cell `{task.id}` wanted something that is not allowed here: {record.error[:MAX_ERROR_CHARACTERS]}"
-            )
+            self.notes.append(f"The sandbox blocked something in the cell `{task.id}`: {record.error[:MAX_ERROR_CHARACTERS]}")
         return record
 
     def _plain_test(self, count: int, task: Cell) -> CellRecord:

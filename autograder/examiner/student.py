@@ -141,7 +141,7 @@ class Student:
         except Late:
             raise self.end(Died("it did not end in time, nor when it was interrupted, and was killed")) from None
         except (WireError, ProcessLookupError) as error:
-            unsaid = "it ended without an error, as `os._exit` does, or a crash inside of a library"
+            unsaid = "it ended without an error, as after `os._exit` or a crash of Python"
             raise self.end(Died(unsaid if isinstance(error, Closed) else f"it broke off: {error}")) from None
         except _Unsent as unsent:
             raise TypeError(str(unsent)) from None

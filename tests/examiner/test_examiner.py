@@ -296,7 +296,7 @@ class TestRefusals:
     )
     def test_it_is_noted(self, examine: ExamRunner, source: str, noted: str) -> None:
         (note,) = examine(student("x = 1"), student(source)).notes
-        assert re.match(r"The cell `[\w-]+` wanted something that is not allowed here: ", note)
+        assert note.startswith("The sandbox blocked something in the cell `")
         assert f": {noted}" in note
 
     @pytest.mark.parametrize("source", ["1 / 0", "open('not there')", "raise OSError('mine')", "x ="])

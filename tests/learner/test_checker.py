@@ -190,7 +190,7 @@ def test_a_room_that_dies_costs_its_cell(room: Checker, learner: Learner) -> Non
     found = checked(room, learner)
     assert found.right == 25
     (wrong,) = (result for result in found.results if result.name == "dprobs")
-    assert wrong.sentence == ("stopped: it ended without an error, as `os._exit` does, or a crash inside of a library")
+    assert wrong.sentence == ("stopped: it ended without an error, as after `os._exit` or a crash of Python")
     assert any("ended in the cell `dprobs`" in note for note in found.notes)
 
 

@@ -368,7 +368,7 @@ def test_a_cell_that_ends_its_process_is_found(course: tuple[Path, Path]) -> Non
     (died, *_) = (str(finding) for finding in lint(*course).findings if finding.cell == "names" and "stops" in finding.problem)
     assert died == (
         f"{NAME}, cell `names`: it stops: Died: the process of the notebook ended in this cell: "
-        "it ended without an error, as `os._exit` does, or a crash inside of a library"
+        "it ended without an error, as after `os._exit` or a crash of Python"
     )
 
 
