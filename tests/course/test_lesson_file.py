@@ -178,9 +178,9 @@ def test_a_lesson_that_cannot_be_read_does_not_stop_a_verdict(
 
 def test_the_lesson_of_the_course_is_found_in_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     here = Lesson("1-every-gradient")
-    source = "dhpreact = h * (1.0 - h) * dh"
+    source = "dhpreact = -(h**2) * dh"
     monkeypatch.chdir(SOURCE)
-    assert here.answer("dhpreact", source).diagnosis == "This is the slope of the logistic function, but the line takes `tanh`."
+    assert here.answer("dhpreact", source).diagnosis == "The one is missing: only the square is there."
     monkeypatch.chdir(tmp_path)
     assert here.answer("dhpreact", source).diagnosis == "The values are wrong in 2048 of 2048 entries."
 
