@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -11,12 +12,15 @@ from functools import partial
 from torch import Tensor
 
 from autograder.course.lesson import KnownMistake
-from autograder.diagnosis.evidence import TIMES, Evidence, Late, explaining, targets
+from autograder.diagnosis.evidence import TIMES, Evidence, Late, explaining, is_about, targets
 from autograder.diagnosis.probes import PROBES, reduced
 from autograder.diagnosis.shapes import misfits, near
 from autograder.diagnosis.variants import FALLBACKS, VARIANTS
 from autograder.replay.parsed import mentioned
 from autograder.verdict import Cause, Mistake
+
+FACTOR = re.compile(f"`([^`]+)` {TIMES}")
+"""How a sentence says by which factor an answer is off."""
 
 Probe = Callable[[Evidence], Iterator[Cause]]
 
@@ -30,7 +34,7 @@ def diagnose(
     """The mistake that gives exactly this answer, and whether it is credible: whether the code has what it speaks of.
 
     None where no known mistake does: a wrong cause is worse than none. `known` are the wrong formulas of the lesson.
-    A factor has to explain the answer `elsewhere` too: 6 may be the number of rows, or another size that happens to be 6.
+    Where several factors explain an answer, one has to do so `elsewhere` too: 6 may be the number of rows, or another size.
     """
     answer = evidence.answer
     if not answer.numel() or not bool(answer.isfinite().all()) or not evidence.parts:
@@ -66,7 +70,7 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Els
     with suppress(Late):
         for probe in probes:
             for cause in probe(evidence):
-                if not _holds(cause, probe, elsewhere):
+                if not _holds(cause, probe, evidence, elsewhere):
                     continue
                 if probe not in FALLBACKS and (not words or all(_words(name) <= words for name in cause.about)):
                     return cause, True
@@ -74,9 +78,14 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Els
     return first, False
 
 
-def _holds(cause: Cause, probe: Probe, elsewhere: Elsewhere) -> bool:
-    """Whether a cause that speaks of a factor explains the answer elsewhere too."""
-    other = elsewhere() if TIMES in cause.sentence else None
+def _holds(cause: Cause, probe: Probe, evidence: Evidence, elsewhere: Elsewhere) -> bool:
+    """Whether a cause that speaks of a factor explains the answer elsewhere too, where several factors explain it here."""
+    found = FACTOR.search(cause.sentence)
+    factor = evidence.constants.get(found[1]) if found else None
+    if factor is None:
+        return True
+    alike = [name for name, value in evidence.constants.items() if is_about(value, factor)]
+    other = elsewhere() if len(alike) > 1 else None
     return other is None or any(each.sentence == cause.sentence for each in probe(other))
 
 

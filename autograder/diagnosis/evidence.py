@@ -120,9 +120,8 @@ class Evidence:
 
     `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
     stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
-    their sum; `groups` are those through several places of one line at once. `sizes` are the sizes of axes, by name;
-    `source` is the code of the answer, and `numbers` are those of the notebook that it may read. `until` is when the search
-    for a mistake ends, by the monotonic clock.
+    their sum. `sizes` are the sizes of axes, by name; `source` is the code of the answer, and `numbers` are those of the
+    notebook that it may read. `until` is when the search for a mistake ends, by the monotonic clock.
     """
 
     answer: Tensor
@@ -132,7 +131,6 @@ class Evidence:
     incoming: Mapping[str, Tensor]
     gradients: Mapping[str, Tensor]
     parts: tuple[tuple[GradientPath, Tensor], ...]
-    groups: tuple[tuple[GradientPath, Tensor], ...]
     sizes: Mapping[str, int]
     source: str
     numbers: Mapping[str, float]
@@ -141,6 +139,21 @@ class Evidence:
     @cached_property
     def truth(self) -> Tensor:
         return torch.stack([part for _, part in self.parts]).sum(0)
+
+    @cached_property
+    def groups(self) -> tuple[tuple[GradientPath, Tensor], ...]:
+        """What comes back through several places of one line at once."""
+        return tuple(_products(together(self.tape, self.variable), self.state, self.incoming)) if self._is_read_again else ()
+
+    @property
+    def _is_read_again(self) -> bool:
+        """Whether a line reads the variable in several places."""
+        return len({path.consumer for path, _ in self.parts}) < len(self.parts)
+
+    @cached_property
+    def constants(self) -> dict[str, float]:
+        """Factors that people forget or add, as code, with the values that they have in a case; the most likely ones first."""
+        return _constants(self)
 
     @property
     def lines(self) -> Iterator[tuple[GradientPath, Tensor]]:
@@ -296,17 +309,20 @@ def evidence_of(
         for name, gradient in others.items()
         if isinstance(gradient, Tensor) and gradient.shape == state[name].shape and gradient.is_floating_point()
     }
-    parts, groups = (
-        tuple(
-            (path, part)
-            for path in found
-            if (part := path.product(incoming[path.consumer], state, state[variable])) is not None
-        )
-        for found in (paths(tape, variable), together(tape, variable))
-    )
+    parts = tuple(_products(paths(tape, variable), state, incoming))
     sizes = _sizes(tape, case, variable, notebook)
     numbers = {name: value for name, value in notebook.items() if type(value) in (int, float)}
-    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, parts, groups, sizes, source, numbers)
+    return Evidence(answer.detach().double(), tape, variable, state, incoming, gradients, parts, sizes, source, numbers)
+
+
+def _products(
+    paths: Iterable[GradientPath], state: State, incoming: Mapping[str, Tensor]
+) -> Iterator[tuple[GradientPath, Tensor]]:
+    """What comes back along paths, where something does."""
+    for path in paths:
+        part = path.product(incoming[path.consumer], state, state[path.variable])
+        if part is not None:
+            yield path, part
 
 
 def paths(tape: Tape, variable: str) -> Iterator[GradientPath]:
@@ -493,7 +509,7 @@ def explaining(evidence: Evidence, target: Target, candidate: Tensor | None, cau
     factor = ratio(target.seen, candidate)
     if factor is None or target.seen.numel() < MIN_ENTRIES or not target.is_explained(factor * candidate):
         return
-    for name, constant in {"-1": -1.0, **constants_of(evidence)}.items():
+    for name, constant in {"-1": -1.0, **evidence.constants}.items():
         if is_about(factor, constant) and (name == "-1" or cause.mistake not in EXACT):
             besides = "has the wrong sign" if name == "-1" else f"is `{name}` {TIMES}"
             yield replace(cause, sentence=_with_another(cause.sentence, besides))
@@ -509,8 +525,8 @@ def _with_another(sentence: str, besides: str) -> str:
     return f"{sentence} Besides, it {besides}."
 
 
-def constants_of(evidence: Evidence) -> dict[str, float]:
-    """Factors that people forget or add, as code, with the values that they have in a case; the most likely ones first.
+def _constants(evidence: Evidence) -> dict[str, float]:
+    """The factors of an answer.
 
     Left out is what the lines multiply or divide by, or the means in them, and not the answer; added is what the answer does.
     """

@@ -19,7 +19,6 @@ from autograder.diagnosis.evidence import (
     Evidence,
     GradientPath,
     Target,
-    constants_of,
     explaining,
     is_about,
     ratio,
@@ -92,7 +91,7 @@ def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:
         if is_about(factor, 2) and target.is_part and not any(is_about(value, 2) or is_about(value, 0.5) for value in written):
             yield target.cause(Mistake.TWICE, "is counted twice", "Add each path once; does `+=` add it again?")
         counts = {*evidence.counts, *evidence.of_lines}
-        for name, constant in constants_of(evidence).items():
+        for name, constant in evidence.constants.items():
             if is_about(factor, constant):
                 if name in {f"1 / {count}" for count in counts} and MEAN.search(evidence.source):
                     predicate = f"is `{name}` {TIMES}: a mean where a sum belongs"
