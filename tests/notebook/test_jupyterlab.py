@@ -146,7 +146,7 @@ def test_everything_can_be_read_in_both_themes(tmp_path: Path) -> None:
         lesson.run("dlogprobs")
         lesson.write("dprobs", ANSWERS["dprobs"] + '\nhint("dcounts")')
         lesson.run("dprobs")
-        expect(lesson.output("dprobs")).to_contain_text("hint 1 of 5")
+        expect(lesson.output("dprobs")).to_contain_text("hint 1 of 7")
         lesson.write("dcounts_sum_inv", CRASHES)
         lesson.run("dcounts_sum_inv")
         outcomes = {

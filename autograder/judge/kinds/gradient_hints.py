@@ -188,11 +188,12 @@ def _shapes(tape: Tape, variable: str, evidence: Evidence | None) -> str:
     """The shapes of what there is, as many as fit, and what broadcasting did."""
     names = [variable, *(f"d{consumer}" for consumer in tape.consumers(variable) if consumer != tape.loss)]
     names += [name for consumer in tape.consumers(variable) for name in tape.parents(consumer)]
-    remarks = [
-        f"Broadcasting stretches `d{consumer}` for you."
+    summed = [
+        f"`d{consumer}`"
         for consumer in tape.consumers(variable)
         if _is_summed(tape, consumer) and _stretches(tape.state[consumer].shape, tape.state[variable].shape)
     ]
+    remarks = [f"Broadcasting stretches {listed(summed)} for you."] if summed else []
     for path, _ in evidence.parts if evidence else ():
         if evidence and evidence.unsummed(path) is not None and stretched(evidence, path):
             remarks.append(f"{stretch(evidence, path)}.")
