@@ -39,7 +39,7 @@ leaves them out.
 """
 
 
-SLOW = ["mutation", "masks", "axes", "collected"]
+SLOW = ["mutation", "masks", "axes", "collected", "blind"]
 """Modules that take ten seconds of a processor or more: left out by `make test-fast` as well."""
 
 

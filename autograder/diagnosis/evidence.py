@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import math
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autograder.diagnosis.budget import UNLIMITED, Budget
 from autograder.diagnosis.constants import averaged, counts, factors
 from autograder.tape.cases import Case
 from autograder.tape.tape import State, Step, Tape, is_variable, promoted
@@ -121,7 +120,7 @@ class Evidence:
     `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
     stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
     their sum. `sizes` are the sizes of axes, by name; `source` is the code of the answer, and `numbers` are those of the
-    notebook that it may read. `until` is when the search for a mistake ends, by the monotonic clock.
+    notebook that it may read. `budget` is for how long a mistake is looked for.
     """
 
     answer: Tensor
@@ -134,7 +133,7 @@ class Evidence:
     sizes: Mapping[str, int]
     source: str
     numbers: Mapping[str, float]
-    until: float = math.inf
+    budget: Budget = UNLIMITED
 
     @cached_property
     def truth(self) -> Tensor:
@@ -243,7 +242,7 @@ class Evidence:
 
         None where the shapes do not go together. Raises Late where there is no more time.
         """
-        if time.monotonic() > self.until:
+        if self.budget.spent:
             raise Late
         gradient = self.incoming[path.consumer] if gradient is None else gradient
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
+from autograder.diagnosis.budget import Budget
 from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
@@ -16,7 +16,7 @@ from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake
 
 MAX_SECONDS = 1.0
-"""Seconds for which a mistake is looked for, by probes and by changes. Most cells take a tenth of a second."""
+"""Seconds of the processor for which a mistake is looked for, by probes and by changes. Most cells take a tenth of a second."""
 MAX_CHANGES = 600
 """Changes to try."""
 OF_NUMBERS = {Operator.BESSEL, Operator.NUMBER, Operator.SIGN}
@@ -118,15 +118,15 @@ def repair(
     source: str,
     alternatives: Alternatives,
     is_right: Callable[[ParsedCell], bool],
-    until: float | None = None,
+    budget: Budget | None = None,
     holds: Callable[[ParsedCell], bool] = lambda cell: True,
 ) -> Cause | None:
     """The mistake that one small change of the code fixes, or None. `is_right` runs code, and says whether it is right.
 
-    `until` is when the search ends, by the monotonic clock. A change of a number has to be right on other rows too, which
+    `budget` is for how long it is looked for. A change of a number has to be right on other rows too, which
     `holds` says: `n - 1` may be another size by chance.
     """
-    until = time.monotonic() + MAX_SECONDS if until is None else until
+    budget = budget or Budget.of(MAX_SECONDS)
     try:
         tree = parsed.parse_tree(source)
     except (SyntaxError, ValueError):
@@ -136,7 +136,7 @@ def repair(
     going_on = parsed.going_on(tree)
     compiled = {statement: parsed.statement(statement) for statement in tree.body}
     for count, mutant in enumerate(mutants(tree, alternatives)):
-        if count == MAX_CHANGES or time.monotonic() > until:
+        if count == MAX_CHANGES or budget.spent:
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
             continue  # it would add to what another cell has left under this name

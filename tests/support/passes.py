@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autograder.course.questions import Question
 from autograder.errors import NotRight
-from autograder.judge.judging import EXAM, judge
+from autograder.judge.judging import EXAM, Effort, judge
 from autograder.judge.kinds import claim
 from autograder.judge.session import of
 from autograder.verdict import Verdict
@@ -31,16 +31,18 @@ class Notebook:
         result = self.shell.run_cell(source, cell_id=id)
         return result.error_before_exec or result.error_in_exec
 
-    def write(self, name: str, source: str, stops: bool = False) -> None:
-        """A student's cell for a gradient, after right cells for all others. `stops` is whether it ends in an error."""
+    def write(self, name: str, source: str, stops: bool | None = False) -> None:
+        """A student's cell for a gradient, after right cells for all others. `stops`: whether by an error, if known."""
         true = self.tape.gradients(self.tape.state)
         self.shell.user_ns.update({f"d{variable}": gradient for variable, gradient in true.items()})
-        assert (self.run(source, id=name) is not None) is stops
+        self.shell.user_ns.pop(name, None)  # nobody has it before its own cell has run
+        stopped = self.run(source, id=name) is not None
+        assert stops in (None, stopped)
 
-    def verdict(self, name: str, source: str, stops: bool = False) -> Verdict:
-        """The exam's verdict on a cell."""
+    def verdict(self, name: str, source: str, stops: bool | None = False, effort: Effort = EXAM) -> Verdict:
+        """The verdict on a cell: the exam's, if nothing else is said."""
         self.write(name, source, stops)
-        return judge(claim(of(self.shell), Question(name)), EXAM)
+        return judge(claim(of(self.shell), Question(name)), effort)
 
     def checks(self, name: str, source: str) -> str:
         """What `check` says of a wrong cell; nothing where it says that the cell is right."""

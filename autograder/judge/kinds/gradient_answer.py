@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from autograder.course.lesson import Advice, advice
 from autograder.diagnosis import repair as repairing
+from autograder.diagnosis.budget import Budget
 from autograder.diagnosis.diagnose import diagnose
 from autograder.diagnosis.evidence import Evidence, evidence_of
 from autograder.diagnosis.repair import alternatives, repair
@@ -130,17 +130,16 @@ class GradientAnswer:
             if cause := self._mask(answer, case):
                 return cause
         known = lesson(self.workspace, self.tape, self.variable).mistakes
-        until = time.monotonic() + repairing.MAX_SECONDS
+        half, budget = (Budget.of(repairing.MAX_SECONDS * share) for share in (0.5, 1))
         found = None
         for seen, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as a forward pass that fixes its dtype: a wrong answer needs no reason to be wrong
                 evidence = evidence_of(seen, self.tape, self.variable, given, self.workspace.names, self.cell.source)
-                in_time = replace(evidence, until=until - repairing.MAX_SECONDS / 2)
-                cause, is_credible = diagnose(in_time, known, self._elsewhere)
+                cause, is_credible = diagnose(replace(evidence, budget=half), known, self._elsewhere)
                 if is_credible:
                     return cause
                 found = cause or found
-        return self.repair(case, until) or found
+        return self.repair(case, budget) or found
 
     def _elsewhere(self) -> Evidence | None:
         """The evidence for the answer on fewer rows; None where it does not run on them."""
@@ -199,8 +198,8 @@ class GradientAnswer:
         if isinstance(again, Tensor) and again.is_floating_point():
             yield again, dense
 
-    def repair(self, case: Case, until: float | None = None) -> Cause | None:
-        """The mistake that one small change of the code fixes. `until` is when the search ends."""
+    def repair(self, case: Case, budget: Budget | None = None) -> Cause | None:
+        """The mistake that one small change of the code fixes. `budget` is for how long it is looked for."""
         gradients = {f"d{name}": gradient for name, gradient in case.incoming.items() if name != self.tape.loss}
         truth = step_reference(self.tape, self.variable, case)
 
@@ -214,7 +213,7 @@ class GradientAnswer:
             return all(compare(answer, step_reference(self.tape, self.variable, each)) is None for answer, each in answers)
 
         others = alternatives(self.tape, self.variable, {**case.state, **gradients})
-        return repair(self.cell.source, others, is_right, until, holds)
+        return repair(self.cell.source, others, is_right, budget, holds)
 
     def ignores(self, consumer: str, case: Case, answer: object) -> bool:
         """Whether the answer stays the same when another gradient comes in from one consumer."""
