@@ -47,7 +47,8 @@ def diagnose(
     if (fixed := _fitting(evidence)) is not None:
         cause, is_credible = _of_values(replace(evidence, answer=fixed), known, lambda: None)
         if cause is not None:
-            return replace(cause, sentence=f"The shape is wrong. Besides: {cause.sentence}"), is_credible
+            is_credible = is_credible and cause.mistake is not Mistake.PLACES  # a change of the code would say which place
+            return replace(cause, sentence=f"The shape is wrong. Besides, {_continued(cause.sentence)}"), is_credible
     return None, False
 
 
@@ -57,6 +58,11 @@ def mistaken_for(answer: object, gradients: Mapping[str, Tensor]) -> Cause | Non
         if isinstance(answer, Tensor) and answer.shape == truth.shape and near(answer.double(), truth):
             return Cause(Mistake.ORDER, f"It is the gradient of `{leaf}`.", "Mind the order in which they are returned.")
     return None
+
+
+def _continued(sentence: str) -> str:
+    """A sentence as it goes on after a comma: with a small letter, but for a name."""
+    return sentence[0].lower() + sentence[1:]
 
 
 def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Elsewhere) -> tuple[Cause | None, bool]:

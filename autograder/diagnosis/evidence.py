@@ -534,7 +534,7 @@ def _constants(evidence: Evidence) -> dict[str, float]:
     added = {code: value for code, value in answer.items() if code not in lines} | evidence.counts
     constants: dict[str, float] = {}
     for code, value in {**left_out, **added, "2": 2.0, **lines}.items():
-        constants |= {code: value, f"1 / {code}": 1 / value}
+        constants |= {code: value, _inverse(code, value): 1 / value}
     for code, value in left_out.items():
         for other, size in added.items():
             rest = re.fullmatch(rf"\({re.escape(other)} \* (\w+)\)", code)
@@ -544,6 +544,12 @@ def _constants(evidence: Evidence) -> dict[str, float]:
         if code in answer and type(value) is int:
             constants |= {f"{code}**2": value**2, f"1 / {code}**2": 1 / value**2}
     return constants | {f"-{name}": -value for name, value in constants.items()}
+
+
+def _inverse(code: str, value: float) -> str:
+    """One divided by a factor, as code: of 0.5 it is 2."""
+    is_whole = code.replace(".", "", 1).isdigit() and 0 < value < 1 and (1 / value).is_integer()
+    return str(int(1 / value)) if is_whole else f"1 / {code}"
 
 
 def ratio(one: Tensor, other: Tensor) -> float | None:

@@ -448,6 +448,36 @@ def _extra(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterat
         yield from (ast.BinOp(node, ast.Mult(), factor) for factor in factors)
 
 
+def _upside_down(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield ast.BinOp(right, ast.Div(), left)
+
+
+def _axis_kept(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="sum" | "mean") as func, args=[ast.Constant() as axis], keywords=[]):
+            keepdim = ast.keyword("keepdim", ast.Constant(True))
+            yield from (ast.Call(func, [other], [keepdim]) for other in _other_axes(axis, node, alternatives))  # type: ignore[list-item]
+
+
+def _powers_inside(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """`a - b**2` for `(a - b)**2`, and the other way round; also with a factor before the brackets."""
+    match node:
+        case ast.BinOp(left=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sum_, right=right), op=ast.Pow(), right=power):
+            yield ast.BinOp(left, sum_, ast.BinOp(right, ast.Pow(), power))
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sum_, right=ast.BinOp(left=right, op=ast.Pow(), right=power)):
+            yield ast.BinOp(ast.BinOp(left, sum_, right), ast.Pow(), power)
+
+
+def _joined(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    """Tensors joined along another axis than the first, where the code names none."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="cat" | "concat" | "stack") as func, args=[joined], keywords=[]):
+            for axis in range(1, _most_axes(alternatives)):
+                yield ast.Call(func, [joined], [ast.keyword("dim", ast.Constant(axis))])
+
+
 OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.SIGN, _sign),
     (Operator.AXIS, _other_axes),
@@ -479,6 +509,14 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.ROWS, _rows),
 )
 """In the order in which mistakes are looked for: the most frequent ones come first."""
+
+SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
+    (Operator.OPERATION, _upside_down),
+    (Operator.AXIS, _axis_kept),
+    (Operator.AXIS, _joined),
+    (Operator.BRACKETS, _powers_inside),
+)
+"""Slips that are two changes of the code, or of code that is not there: they are looked for when no single change is found."""
 
 EVERYWHERE = (Operator.AXIS, Operator.MORE_AXES, Operator.FEWER_AXES)
 """Operators that are also applied in all places at once, after the last of them."""
@@ -531,12 +569,7 @@ def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     The tree is as before when the iterator goes on: changes are made in copies.
     """
     for operator, rewrite in OPERATORS:
-        for above, field, index, node in _places(tree, ()):
-            for other in rewrite(node, above[-1], alternatives):
-                place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
-                changed = _with(tree, above, field, index, other)
-                after = ast.unparse(ast.fix_missing_locations(other))
-                yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
+        yield from _changed(tree, operator, rewrite, alternatives)
         if operator is EVERYWHERE[-1]:
             for each, everywhere in OPERATORS:
                 if each in EVERYWHERE:
@@ -546,6 +579,22 @@ def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     for name in (name for name, count in used.items() if count > 1):
         for alternative in alternatives.get(name, ()):
             yield Mutant(Operator.NAME, name, alternative, code, _renamed(tree, name, alternative))
+
+
+def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
+    """All code that is one slip away which is no single change."""
+    for operator, rewrite in SLIPS:
+        yield from _changed(tree, operator, rewrite, alternatives)
+
+
+def _changed(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
+    """The tree with a change made in one place."""
+    for above, field, index, node in _places(tree, ()):
+        for other in rewrite(node, above[-1], alternatives):
+            place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
+            changed = _with(tree, above, field, index, other)
+            after = ast.unparse(ast.fix_missing_locations(other))
+            yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
 
 
 def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[ast.AST, ...], str, int | None, ast.AST]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autograder.diagnosis.evidence import (
+    CLOSE,
     MIN_ENTRIES,
     PLACEHOLDER,
     TIMES,
@@ -31,6 +32,8 @@ MAX_GRADIENT_ROWS = 128
 
 MEAN = re.compile(r"\.mean\b")
 """Where code takes a mean."""
+COMPARING = re.compile(r"[<>]|[!=]=|\b(where|sign|[gl][te]|masked_fill)\b|^$")
+"""Where code makes a mask; also where the code is not known."""
 RESHAPING = re.compile(r"\b(view|reshape|view_as|reshape_as|unflatten)\b|^$")
 """Where code gives a tensor another shape; also where the code is not known."""
 
@@ -108,14 +111,21 @@ def _wrong_entries(evidence: Evidence, target: Target, path: GradientPath) -> It
         return
     advice = f"Which entries of `{evidence.variable}` does the line of `{path.consumer}` use? All others get nothing."
     more = target.cause(Mistake.MASK, "is right where it belongs, but reaches entries that should get nothing", advice)
-    reached = target.seen.abs() > TOO_SMALL * target.scale
+    reached = target.seen.abs() > CLOSE * target.scale
     is_theirs = target.others is not None and bool(
         (reached & ~belongs & target.others).any()
     )  # another path may be wrong there
     if not is_theirs and target.is_explained(torch.where(belongs, target.truth, target.seen)):
         yield target.seen, more
+    picked = [axis for axis, size in enumerate(target.truth.shape) if size > 1 and bool((belongs.sum(axis) <= 1).all())]
+    spreads = [target.truth.sum(axis, keepdim=True).expand_as(target.truth) for axis in picked]  # the same to all, not to one
+    yield from ((spread, more) for spread in spreads)
     others = target.cause(Mistake.MASK, "reaches the wrong entries", advice)
-    for spread in reduced(evidence.incoming[path.consumer], target.seen.shape):
+    if bool((belongs | ~reached).all()):
+        used = f"The line of `{path.consumer}` uses {int(belongs.sum())} entries of `{evidence.variable}`"
+        advice = f"{used}: does each row have a mask or an index of its own?"
+        others = target.cause(Mistake.MASK, f"reaches only {int(reached.sum())} of the entries that it should", advice)
+    for spread in (*reduced(evidence.incoming[path.consumer], target.seen.shape), *(spreads if target.is_part else ())):
         if torch.equal(torch.where(belongs, spread, 0), target.truth):
             yield torch.where(reached, spread, 0), others
 
@@ -142,8 +152,13 @@ def _passed_on(evidence: Evidence, target: Target, path: GradientPath) -> Iterat
     how = "" if gradient.shape == target.seen.shape else ", summed" if gradient.numel() > target.seen.numel() else ", repeated"
     predicate = f"is `{incoming}` as it came in{how}, without the derivative of the line"
     cause = target.cause(Mistake.PASSED, predicate, advice, incoming)
+    rest = target.cause(
+        Mistake.PASSED, f"is `-{incoming}`{how}, without the rest of the derivative of the line", advice, incoming
+    )
+    slope = evidence.along(path, torch.ones_like(gradient))
     for candidate in reduced(gradient, target.seen.shape):
-        yield candidate, cause
+        is_minus = slope is not None and bool((slope < 0).any()) and target.is_explained(-candidate)
+        yield (-candidate, rest) if is_minus else (candidate, cause)  # its minus belongs to the derivative
 
 
 @_along_paths
@@ -221,6 +236,12 @@ def _an_expression(evidence: Evidence) -> Iterator[Cause]:
         factors = {name: factor for name, factor in found.items() if _fits(factor, target.truth)}
         for name, factor in factors.items():
             many = target.cause(Mistake.FACTOR, f"has a factor `{name}` too many", f"Look at the power of `{name}`.", name)
+            if not COMPARING.search(evidence.source) and _switches(factor, target.truth):
+                predicate = (
+                    f"has `{name}` itself where a mask belongs: 1 where the line lets something through, and 0 elsewhere"
+                )
+                advice = f"Which entries of `{evidence.variable}` make a difference? Multiply by 1 there, by 0 elsewhere."
+                many = target.cause(Mistake.FACTOR, predicate, advice, name)
             yield from explaining(evidence, target, target.truth * factor, many)
         for name, factor in factors.items():
             predicate = f"has the wrong power of `{name}`: a `*` for a `/`, perhaps, or a `/` for a `*`"
@@ -457,6 +478,11 @@ def reduced(gradient: Tensor, shape: torch.Size) -> Iterator[Tensor]:
             return
         except RuntimeError:
             continue
+
+
+def _switches(factor: Tensor, gradient: Tensor) -> bool:
+    """Whether a factor is zero where a gradient is, and nowhere else: it may stand there for what switches that off."""
+    return factor.shape == gradient.shape and not bool(factor.all()) and torch.equal(factor == 0, gradient == 0)
 
 
 def _fits(factor: Tensor, gradient: Tensor) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from itertools import chain
 
 from torch import Tensor
 
 from autograder.diagnosis.budget import Budget
-from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants
+from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants, slips
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
 from autograder.tape.tape import Tape
@@ -58,7 +59,7 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
         "`{place}` is a sum where a mean belongs.",
     ),
     Operator.UNSUMMED: (Mistake.AXIS, "`{place}` is summed once too often.", "`{place}` is averaged once too often."),
-    Operator.TRANSPOSE: (Mistake.SHAPE, "`{before}` has to be transposed.", "`{before}` should not be transposed."),
+    Operator.TRANSPOSE: (Mistake.SHAPE, "`{before}` has to be transposed.", "`{after}` should not be transposed."),
     Operator.FLATTEN: (
         Mistake.SHAPE,
         "There are three axes in `{place}`: `.T` turns all of them around, and `.mT` the last two alone.",
@@ -135,7 +136,7 @@ def repair(
         return None  # a changed condition may never end
     going_on = parsed.going_on(tree)
     compiled = {statement: parsed.statement(statement) for statement in tree.body}
-    for count, mutant in enumerate(mutants(tree, alternatives)):
+    for count, mutant in enumerate(chain(mutants(tree, alternatives), slips(tree, alternatives))):
         if count == MAX_CHANGES or budget.spent:
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
@@ -177,7 +178,7 @@ def _cause(mutant: Mutant) -> Cause:
     mistake, *sentences = SENTENCES[mutant.operator]
     is_second = len(sentences) > 1 and SECOND[mutant.operator](mutant.before, mutant.after)
     advice = SEVERAL if mutant.is_repeated else ALONE if is_second else ADVICE.get(mutant.operator, ALONE)
-    sentence = sentences[is_second].format(before=_short(mutant.before), place=_short(mutant.place))
+    sentence = sentences[is_second].format(before=_short(mutant.before), after=_short(mutant.after), place=_short(mutant.place))
     return Cause(mistake, sentence, advice)
 
 

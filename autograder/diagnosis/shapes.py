@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import combinations, permutations
 
@@ -9,6 +10,10 @@ from torch import Tensor
 
 from autograder.diagnosis.evidence import CLOSE, Evidence, GradientPath
 from autograder.verdict import Cause, Mistake
+
+TURNING = re.compile(r"@|\.m?T\b|\.(t|transpose|permute|matmul|mm|outer)\(|einsum|^$")
+"""Where code multiplies or transposes matrices; also where the code is not known."""
+SUMMING = re.compile(r"\.(sum|mean)\(")
 
 MOST_AXES = 4
 """Axes of an answer that is looked at in every order of them."""
@@ -30,7 +35,14 @@ def misfits(evidence: Evidence) -> Iterator[Cause]:
                 yield Cause(Mistake.SHAPE, sentence, advice)
     if answer.dim() == 2 and len(set(answer.shape)) == 1 and near(answer.diagonal(), truth.flatten()):
         sentence = "It holds every entry against every other, with the right numbers on its diagonal."
-        yield Cause(Mistake.OPERATION, sentence, "The line goes entry by entry: look for a `@` or a transpose too many.")
+        advice = "The line goes entry by entry: look for a `@` or a transpose too many."
+        if 1 in truth.shape and not TURNING.search(evidence.source) and SUMMING.search(evidence.source):
+            size = len(answer)
+            advice = (
+                f"A column, ({size}, 1), and a plain list of numbers, ({size},), make ({size}, {size}): "
+                "keep the axis of size 1, by `keepdim=True` where you sum."
+            )
+        yield Cause(Mistake.OPERATION, sentence, advice)
     for path, _ in evidence.parts:
         unsummed = evidence.unsummed(path)
         if unsummed is not None:

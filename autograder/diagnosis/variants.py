@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.diagnosis.evidence import PLACEHOLDER, SLOPES, Evidence, GradientPath, Target, explaining, targets
+from autograder.diagnosis.evidence import CLOSE, PLACEHOLDER, SLOPES, Evidence, GradientPath, Target, explaining, targets
 from autograder.tape.tape import is_variable
 from autograder.verdict import Cause, Mistake
 
@@ -40,6 +40,7 @@ MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
         (lambda x, y: x * (1 - x), "takes the slope of `sigmoid` from what goes into it", "It is written with what comes out."),
         (lambda x, y: y, "has `sigmoid` itself where its slope belongs", ""),
     ),
+    "clamp": ((lambda x, y: y, "has the clamped value where the slope of `clamp` belongs", "It is 1 where it lets through."),),
     "softmax": (
         (
             lambda x, y: y,
@@ -58,6 +59,49 @@ MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
     **{name: () for name in ("exp", "log", "sqrt", "erf", "sin", "cos", "softplus", "square", "log_softmax", "abs")},
 }
 """What people take for the slope of a function, what is said of it, and what to do about it if that is not the usual."""
+
+Sending = Callable[[Tensor, Tensor], Tensor]
+"""What a function sends back, from what comes in and what comes out."""
+
+
+def _along_rows(probabilities: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor summed over each row of probabilities: along the axis in which they sum to one."""
+    axis = next((axis for axis in range(probabilities.dim()) if bool((probabilities.sum(axis) - 1).abs().max() < CLOSE)), -1)
+    return tensor.sum(axis, keepdim=True)
+
+
+MISTAKEN_ROWS: Mapping[str, tuple[tuple[Sending, str, str], ...]] = {
+    "log_softmax": (
+        (
+            lambda g, y: g - y.exp(),
+            "lacks the sum of what comes in over each row, which the probabilities are multiplied by",
+            IN_THE_DENOMINATOR,
+        ),
+        (
+            lambda g, y: g - y.exp() * g,
+            "lacks a sum over the row: in `log_softmax` every entry depends on its whole row",
+            IN_THE_DENOMINATOR,
+        ),
+        (
+            lambda g, y: g - y * _along_rows(y.exp(), g),
+            "has `log_softmax` itself where the probabilities belong",
+            "The probabilities are its exponential.",
+        ),
+        (
+            lambda g, y: y.exp() * (g - _along_rows(y.exp(), y.exp() * g)),
+            "has the derivative of `softmax` where the line takes `log_softmax`",
+            "The logarithm takes the probabilities before the brackets away.",
+        ),
+    ),
+    "softmax": (
+        (
+            lambda g, y: g - y * _along_rows(y, g),
+            "has the derivative of `log_softmax` where the line takes `softmax`",
+            "Without the logarithm the probabilities multiply what comes in too.",
+        ),
+    ),
+}
+"""The same for functions of whole rows."""
 
 USUAL = "Derive the function on paper once more, then compare."
 
@@ -93,11 +137,27 @@ def _slopes(evidence: Evidence, path: GradientPath) -> Iterator[tuple[str, Tenso
             call = ast.Call(ast.Name(key, ast.Load()), [given, node], [])
             SLOPES.setdefault(key, _with_slope(slope))
             yield key, evidence.along(path.edited(node, call)), predicate, advice or USUAL
+        for number, (sending, predicate, advice) in enumerate(MISTAKEN_ROWS.get(name, ())):
+            key = f"row {number} of {name}"
+            call = ast.Call(ast.Name(key, ast.Load()), [given, node], [])
+            SLOPES.setdefault(key, _with_sending(sending))
+            yield key, evidence.along(path.edited(node, call)), predicate, advice
 
 
 def _with_slope(slope: Slope) -> Callable[[Tensor, Tensor], Tensor]:
     """A function that gives its second argument, with a slope of its own by its first."""
     return lambda given, value: value.detach() + (given - given.detach()) * slope(given, value).detach()
+
+
+def _with_sending(sending: Sending) -> Slope:
+    """A function that gives its second argument, and sends something of its own back to its first."""
+
+    def function(given: Tensor, value: Tensor) -> Tensor:
+        result = given + (value - given).detach()
+        result.register_hook(lambda gradient: sending(gradient, value.detach()))  # type: ignore[no-untyped-call]
+        return result
+
+    return function
 
 
 def _another_slope(evidence: Evidence) -> Iterator[Cause]:
@@ -121,6 +181,27 @@ def _another_slope(evidence: Evidence) -> Iterator[Cause]:
         predicate, advice = said[key]
         cause = Cause(Mistake.FACTOR, f"Every part of it {predicate}.", advice)
         yield from explaining(evidence, whole, torch.stack(parts).sum(0), cause)
+
+
+SLOPES_OF_VALUES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda y: 1 - y**2,
+    "sigmoid": lambda y: y * (1 - y),
+    "relu": lambda y: (y > 0).to(y),
+}
+"""The derivatives of functions that are written with what comes out."""
+
+
+def _next_line(evidence: Evidence) -> Iterator[Cause]:
+    """The derivative of the line that makes the variable is in it already."""
+    source = next((step.source for step in evidence.tape.steps if step.name == evidence.variable), "None")
+    match ast.parse(source, mode="eval").body:
+        case ast.Call(func=ast.Attribute(attr=name)) if name in SLOPES_OF_VALUES:
+            slope = SLOPES_OF_VALUES[name](evidence.value)
+            advice = f"It belongs in the next gradient: here only what is done with `{evidence.variable}` counts."
+            for target in targets(evidence):
+                predicate = f"has the derivative of `{name}` in it, by which `{evidence.variable}` is made"
+                cause = target.cause(Mistake.FACTOR, predicate, advice, evidence.variable)
+                yield from explaining(evidence, target, target.truth * slope, cause)
 
 
 def _exchanged(evidence: Evidence) -> Iterator[Cause]:
@@ -285,7 +366,7 @@ def _short(code: str) -> str:
     return code if len(code) <= MAX_LABEL else f"{code[:MAX_LABEL]}…"
 
 
-VARIANTS: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (_another_slope, _exchanged, _signs, _another_line)
+VARIANTS: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (_another_slope, _next_line, _exchanged, _signs, _another_line)
 """In the order in which they are looked for."""
 
 FALLBACKS = (_turned,)

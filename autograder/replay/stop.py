@@ -28,7 +28,25 @@ TIMED = "<timed"
 
 PURE = frozenset({"t", "view", "reshape", "transpose", "flatten", "unsqueeze", "squeeze", "expand", "sum", "mean"})
 PURE |= frozenset(
-    {"exp", "log", "pow", "tanh", "float", "long", "double", "clone", "one_hot", "zeros_like", "ones_like", "size"}
+    {
+        "exp",
+        "log",
+        "pow",
+        "sqrt",
+        "tanh",
+        "sigmoid",
+        "relu",
+        "softmax",
+        "log_softmax",
+        "float",
+        "long",
+        "double",
+        "clone",
+        "one_hot",
+        "zeros_like",
+        "ones_like",
+        "size",
+    }
 )
 """Methods and functions that may be called once more to see what they give: they change nothing."""
 

@@ -71,6 +71,8 @@ loss = (mixed**2).sum() / n
         {"x": normal(0, 6, 5), "gain": normal(1, 5), "spread": normal(2, 5).abs() + 0.5},
     ),
     "scaled": record("raw = diff * inv\nloss = (raw**3).sum()", {"diff": normal(0, 6, 5), "inv": normal(1, 1, 5).abs()}),
+    "turned": record("v = w * (-u).exp()\nloss = (v**3).sum()", {"w": normal(0, 6, 5).abs(), "u": normal(1, 5)}),
+    "clamped": record("kept = x.clamp(min=0)\nloss = (kept * w).sum()", {"x": normal(0, 6, 5), "w": normal(1, 6, 5)}),
     "picked": record(
         "row = table[ix]\nmost = row.amax(1, keepdim=True)\nlow = row - most\nloss = low[range(n), y].sum() / n",
         {
@@ -176,6 +178,20 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
             f"The part through `most` reaches the wrong entries, {RIGHT_ELSE}",
             M.MASK,
         ),
+        (
+            "picked",
+            "row",
+            "dlow + (row == row.max()) * dmost",
+            f"The part through `most` reaches only 1 of the entries that it should, {RIGHT_ELSE}",
+            M.MASK,
+        ),
+        (
+            "picked",
+            "row",
+            "dlow + dmost",
+            f"The part through `most` is right where it belongs, but reaches entries that should get nothing, {RIGHT_ELSE}",
+            M.MASK,
+        ),
     ],
     "_summed_too_much": [
         (
@@ -189,6 +205,21 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
     "_passed_on": [
         ("layer norm", "scaled", "dy", "It is `dy` as it came in, without the derivative of the line.", M.PASSED),
         ("layer norm", "gain", "dy.sum(0)", "It is `dy` as it came in, summed, without the derivative of the line.", M.PASSED),
+        ("turned", "u", "-dv.sum(0)", "It is `-dv`, summed, without the rest of the derivative of the line.", M.PASSED),
+        (
+            "turned",
+            "u",
+            "dv.sum(0)",
+            "It is `dv` as it came in, summed, without the derivative of the line.",
+            M.PASSED,
+        ),
+        (
+            "layer norm",
+            "scaled",
+            "-dy",
+            "It is `-dy`, without the rest of the derivative of the line.",
+            M.PASSED,
+        ),
         (
             "thrice",
             "x",
@@ -223,6 +254,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
         ),
     ],
     "_an_expression": [
+        (
+            "clamped",
+            "x",
+            "dkept * kept",
+            "It has `kept` itself where a mask belongs: 1 where the line lets something through, and 0 elsewhere.",
+            M.FACTOR,
+        ),
+        ("clamped", "x", "dkept * (x > 0) * kept", "It has a factor `kept` too many.", M.FACTOR),
         (
             "layer norm",
             "variance",
@@ -486,11 +525,40 @@ class TestKnownWrongFormulas:
         assert cause.mistake is M.LESSON
 
 
+ROWS = {
+    "(d - y.exp())": "It lacks the sum of what comes in over each row, which the probabilities are multiplied by.",
+    "(d - y.exp() * d)": "It lacks a sum over the row: in `log_softmax` every entry depends on its whole row.",
+    "(d - y * d.sum(1, keepdim=True))": "It has `log_softmax` itself where the probabilities belong.",
+    "y.exp() * (d - (y.exp() * d).sum(1, keepdim=True))": (
+        "It has the derivative of `softmax` where the line takes `log_softmax`."
+    ),
+}
+
+
+@pytest.mark.parametrize("formula", ROWS)
+def test_what_is_mistaken_in_a_function_of_rows_is_named(formula: str) -> None:
+    tape = record("y = F.log_softmax(x, 1)\nloss = (y**3).sum()", {"x": normal(0, 6, 5), "F": F})
+    (case,) = step_cases(tape, "x", "seed", own=1, resampled=0)
+    answer = eval(formula, {**case.state, "d": case.incoming["y"]})
+    cause = found(evidence_of(answer, tape, "x", case, {}, f"dx = {formula}"))
+    assert cause.sentence == ROWS[formula]
+
+
+def test_the_derivative_of_the_line_that_makes_a_variable_does_not_belong_to_its_gradient() -> None:
+    tape = record(
+        "y = torch.tanh(x)\nz = y @ w\nloss = (z**3).sum()", {"x": normal(0, 6, 5), "w": normal(1, 5, 4), "torch": torch}
+    )
+    (case,) = step_cases(tape, "y", "seed", own=1, resampled=0)
+    answer = eval("dz @ w.T * (1 - y**2)", {**case.state, "dz": case.incoming["z"]})
+    cause = found(evidence_of(answer, tape, "y", case, {}, "dy = dz @ w.T * (1 - y**2)"))
+    assert cause.sentence == "It has the derivative of `tanh` in it, by which `y` is made."
+
+
 def test_a_mistake_in_an_answer_of_the_wrong_shape_is_named_besides() -> None:
     cause = found(evidence("broadcast", "bias", "-dout.sum((0, 1), keepdim=True)"))
-    assert (cause.sentence, cause.mistake) == ("The shape is wrong. Besides: It has the wrong sign.", M.SIGN)
+    assert (cause.sentence, cause.mistake) == ("The shape is wrong. Besides, it has the wrong sign.", M.SIGN)
     cause = found(evidence("broadcast", "gain", "2 * (shifted * dscaled).sum(0).T"))
-    assert cause.sentence == "The shape is wrong. Besides: It is `2` times what it should be."
+    assert cause.sentence == "The shape is wrong. Besides, it is `2` times what it should be."
 
 
 def test_the_gradient_of_another_leaf_is_called_so() -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants
+from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants, slips
 from autograder.replay import parsed
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
@@ -46,6 +46,19 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
     Operator.BRACKETS: ("dx = (a + b) * c", ["dx = a + b * c"]),
     Operator.EXTRA: ("dx = f(a)", ["dx = f(a) * dh", "dx = f(a) * h"]),
 }
+
+SLIPS = {
+    "multiplied where it is divided by": ("dx = a * b", "dx = b / a", Operator.OPERATION),
+    "another axis, and not kept": (
+        "dx = p * (d - (p * d).sum(0))",
+        "dx = p * (d - (p * d).sum(1, keepdim=True))",
+        Operator.AXIS,
+    ),
+    "joined along the first axis": ("dx = torch.cat([a, b])", "dx = torch.cat([a, b], dim=1)", Operator.AXIS),
+    "a power of brackets": ("dx = d * (1 - h)**2", "dx = d * (1 - h**2)", Operator.BRACKETS),
+    "a power without brackets": ("dx = d * (a + b**2)", "dx = d * (a + b)**2", Operator.BRACKETS),
+}
+"""What was written, what was meant, and what it is called."""
 
 MORE = {
     "keepdim dropped": (Operator.KEEPDIM, "dx = a.sum(0, keepdim=True)", "dx = a.sum(0)"),
@@ -246,3 +259,13 @@ PLACES = {
 def test_a_mutant_says_what_was_where(source: str, operator: Operator, before: str, after: str, place: str) -> None:
     mutant = next(mutant for mutant in mutants(parsed.parse_tree(source), ALTERNATIVES) if mutant.operator is operator)
     assert (mutant.before, mutant.after, mutant.place) == (before, after, place)
+
+
+@pytest.mark.parametrize(("written", "meant", "operator"), SLIPS.values(), ids=SLIPS)
+def test_a_slip_that_is_no_single_change_is_found(written: str, meant: str, operator: Operator) -> None:
+    tree = parsed.parse_tree(written)
+    kept = ast.dump(tree)
+    meant = ast.unparse(ast.parse(meant))
+    assert [mutant.operator for mutant in slips(tree, ALTERNATIVES) if mutant.source == meant] == [operator]
+    assert all(mutant.source != meant for mutant in mutants(tree, ALTERNATIVES))
+    assert ast.dump(tree) == kept

@@ -128,7 +128,7 @@ WRONG: dict[str, dict[str, str]] = {
     "dW1": {"dW1 = flat1.T @ dlin1": stopped("dW1 = flat1.T @ dlin1") + T_OF_THREE.format("flat1.T @ dlin1")},
     "dflat2": {
         "dflat2 = dlin2 @ W2": stopped("dflat2 = dlin2 @ W2") + "`W2` has to be transposed.",
-        "dflat2 = dlin2.T @ W2.T": stopped("dflat2 = dlin2.T @ W2.T") + "`dlin2.T` should not be transposed.",
+        "dflat2 = dlin2.T @ W2.T": stopped("dflat2 = dlin2.T @ W2.T") + "`dlin2` should not be transposed.",
     },
     "dlin2": {
         SIMPLE.replace("m = lin2.shape[0] * lin2.shape[1]", "m = n"): "`n` lacks a factor.",
