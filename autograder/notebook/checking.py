@@ -88,7 +88,12 @@ def in_few_words(verdict: Verdict) -> Verdict:
 
 
 def _without_numbers(text: str) -> str:
-    return "".join(each for each in SENTENCE.findall(text) if not re.search(r"\d", CODE.sub("", each))).strip()
+    return "".join(each for each in SENTENCE.findall(text) if not re.search(r"\d", CODE.sub(_number, each))).strip()
+
+
+def _number(code: re.Match[str]) -> str:
+    """Code that is no more than a number, and nothing of other code."""
+    return "" if re.search(r"[^\W\d]", code[0]) else code[0]
 
 
 def already_judged(session: Session, question: Question) -> Verdict | None:

@@ -111,8 +111,7 @@ def stop_of(error: BaseException | None, names: Mapping[str, Any], source: str |
     text = "".join(linecache.getlines(files[0])) if source is None else source
     node = _node(text, last)
     part = ast.unparse(node) if node is not None else ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _silent():
         seen = dict(_seen_in(node, last.tb_frame)) if node is not None else {}
     return Stop(*_line(text, last.tb_lineno), part, seen)
 
@@ -133,6 +132,17 @@ def _line(source: str, number: int) -> tuple[int, str]:
     lines = source.splitlines()
     number += next((place for place, line in enumerate(lines) if line.strip()), 0)
     return number, shortened(lines[number - 1].strip()) if 0 < number <= len(lines) else ""
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Inside, no warning is shown. The filters stay: with others Python would show again what it had shown already."""
+    shows = warnings.showwarning
+    warnings.showwarning = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        warnings.showwarning = shows
 
 
 @contextmanager

@@ -37,9 +37,6 @@ LIVES_ON = {
         "def f():\n    kept = []\n    def g():\n        while True:\n            kept.append(bytearray(2**20))\n    g()\nf()"
     ),
     "a deep recursion": "def f(x):\n    return f(bytes(2**20)) + x\nf(b'')",
-    "small objects of a function": (
-        "def f():\n    kept, k = [], 0\n    while True:\n        kept.append(str(k))\n        k += 1\nf()"
-    ),
     "large pieces": "hog = []\nwhile True:\n    hog.append(torch.ones(2**24))",
     "a counter that stands still": "hog, k = [], 0\nwhile k < 5:\n    hog.append(k)",
     "tensors that are joined": "hog = torch.ones(2**18)\nwhile True:\n    hog = torch.cat([hog, hog])",
@@ -151,6 +148,16 @@ def test_a_cell_whose_memory_is_freed_stops_at_the_same_place_each_time(name: st
         assert told.error(2).startswith(error) if error else told.error(2) == ""
         assert [*told.errors()[:2], *told.errors()[3:]] == [""] * 7
         assert all(note.startswith("The sandbox blocked something") for note in words(told))
+
+
+def test_a_function_full_of_small_objects_costs_its_own_cell_each_time(examine: ExamRunner) -> None:
+    """How much is left where it is refused depends on how its list grows, and so whether what it made can be given back."""
+    source = "def f():\n    kept, k = [], 0\n    while True:\n        kept.append(str(k))\n        k += 1\nf()"
+    for _ in range(TIMES):
+        told = around(examine, source)
+        assert told.error(2) in {USED_UP, "MemoryError: "}
+        assert [*told.errors()[:2], *told.errors()[3:]] == [""] * 7
+        assert told.outputs[7][0]["data"] == {"text/plain": "1"}
 
 
 def test_memory_that_grows_over_several_cells_costs_those_that_go_beyond(examine: ExamRunner) -> None:

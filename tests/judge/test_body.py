@@ -147,7 +147,7 @@ STOPS = {
     "inside of a condition": (
         "dh = dlogits @ W2.T",
         "if True:\n        dh = dlogits @ W2",
-        "It stops at `dh = dlogits @ W2`. `W2` has to be transposed, or not to be.",
+        "It stops at `dh = dlogits @ W2`. `W2` has to be transposed.",
         M.SHAPE,
     ),
     "a gradient that is not there, in a loop for another": (
@@ -179,7 +179,7 @@ STOPS = {
     "another return above it": (
         "    dW2 = h.T @ dlogits",
         "    if n == 0:\n        dC = 0 * C\n        return dC\n    dW2 = h @ dlogits",
-        "It stops at `dW2 = h @ dlogits`. `h` has to be transposed, or not to be.",
+        "It stops at `dW2 = h @ dlogits`. `h` has to be transposed.",
         M.SHAPE,
     ),
 }

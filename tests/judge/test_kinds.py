@@ -107,7 +107,9 @@ class TestANewKind:
             "  note: It took a moment.",
             "  note: A call takes its time.",
         ]
-        assert "A call takes" not in text(here, 'check("square")')
+        assert "A call takes" in text(here, 'check("square")'), "its cell may run again"
+        here.session.told["It took"] = ["another"]
+        assert "It took" not in text(here, 'check("square")'), "it is said on one answer alone"
         result, shown = here.run('grade("square")')
         assert (result.success, shown.outputs) == (True, [])
 

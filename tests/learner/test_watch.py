@@ -106,11 +106,11 @@ def test_the_list_has_all_notebooks(terminal: Terminal) -> None:
 
 def test_one_is_picked_from_the_list(terminal: Terminal) -> None:
     shown = terminal.press("l", "then Enter")
-    assert re.search(r" 1 ✓ dlogprobs +2 ✓ dprobs +3 ✓ dcounts_sum_inv", shown)
-    assert re.search(r"26 ○ dC  ", shown) and "To go to one of them, type its number or its name, then Enter." in shown
+    assert re.search(r" 6 ✓ dlogprobs +7 ✓ dprobs +8 ✓ dcounts_sum_inv", shown)
+    assert re.search(r"31 ○ dC  ", shown) and "To go to one of them, type its number or its name, then Enter." in shown
     assert "○ dW2: not attempted." in terminal.press("dW2\n", "dW2: not attempted")
     terminal.press("l", "then Enter")
-    assert "✓ dlogprobs: right." in terminal.press("1\n", "dlogprobs: right")
+    assert "✓ dlogprobs: right." in terminal.press("6\n", "dlogprobs: right")
     terminal.press("l", "then Enter")
     terminal.process.send("dhh\x7f")
     assert "○ dh: not attempted." in terminal.press("\n", "dh: not attempted")

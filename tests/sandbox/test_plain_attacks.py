@@ -65,7 +65,8 @@ get_ipython().ast_transformers.append(Without())
         f"""
 import gc
 agent = next(o for o in gc.get_objects() if type(o).__name__ == "Agent")
-agent.questions["run"] = lambda **details: {{"messages": [], "error": None, "cut": False, "ended": 1, "lingers": False}}
+told = {{"messages": [], "error": None, "stop": None, "cut": False, "ended": 1, "lingers": False}}
+agent.questions["run"] = lambda **details: told
 {WRONG}""",
         earns=True,
     ),

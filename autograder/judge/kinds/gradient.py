@@ -110,8 +110,11 @@ class Gradient:
         if replay.error and first_line(replay.error) == run.error.partition("\n")[0] and not (stop and stop.code):
             stop = replay.stop  # as in a cell under a magic, of which Python does not know the source
             cause = why_stopped(self.session, self.question.answer, run.cell, replay.error, stop)
-        if cause is None or (cause.mistake is Mistake.SHAPE and _has_three_axes(stop)):  # shapes alone would not say which
-            cause = self.answer.repair(case) or cause
+        if cause is None or cause.mistake is Mistake.SHAPE:
+            change = self.answer.repair(case)
+            # shapes alone would not say which of three axes, nor that the product is of the wrong kind
+            if change and (cause is None or _has_three_axes(stop) or change.mistake is Mistake.OPERATION):
+                cause = change
         return wording.failed(self.question.name, run.error, cause, stop)
 
     def reference(self, case: Case) -> Reference:
