@@ -295,7 +295,7 @@ PAGE = """# Wrong answers by the hundred
 Every model answer is changed in one small place, by every mutation operator: a sign flipped, a term or a
 factor dropped, another axis, no `keepdim`, a mean for a sum, n for n - 1, another tensor of the same shape, …
 `make mutation` has each judged like a submission, and fails if one is accepted; so does the test suite, which asks for the
-causes of a quarter of them.
+causes of an eighth of them.
 
 | | |
 |---|---|

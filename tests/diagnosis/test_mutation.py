@@ -11,7 +11,7 @@ from autograder.verdict import Outcome
 from benchmarks.mutation import REPORT, Trial, report, trials
 from scripts.submissions import SOURCE, model_answers
 
-ASKED = 4
+ASKED = 8
 """Of so many mutants one is asked for its cause; `make mutation` asks all."""
 
 
