@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from itertools import combinations
 
-from autograder.diagnosis.repair import MAX_CODE
+from autograder.diagnosis.evidence import replaced, short
 
 Reading = Callable[[ast.expr, Sequence[str]], Iterator[ast.AST]]
 """What may stand in a place after the change, given what is there and the names of the tensors that there are."""
@@ -213,9 +213,9 @@ def _renamed(place: ast.AST, old: str, names: Sequence[str]) -> Iterator[ast.AST
         reads = [node for node in ast.walk(place) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
         olds = [node for node in reads if node.id == old]
         for some in ([node] for node in olds):
-            yield _replaced(place, some, ast.Name(name, ast.Load()))
+            yield replaced(place, some, ast.Name(name, ast.Load()))
         if len(olds) > 1:
-            yield _replaced(place, olds, ast.Name(name, ast.Load()))
+            yield replaced(place, olds, ast.Name(name, ast.Load()))
 
 
 FUNCTIONS = ("tanh", "sigmoid", "log", "exp", "sqrt", "square")
@@ -323,34 +323,12 @@ def _applied(tree: ast.Module, quoted: str, read: Callable[[ast.expr], Iterator[
     places = [node for node in ast.walk(tree) if isinstance(node, ast.expr | ast.stmt | ast.Module) and _code(node) == quoted]
     for place in places:
         for other in read(place):  # type: ignore[arg-type]
-            yield ast.unparse(ast.fix_missing_locations(_replaced(tree, [place], other)))
+            yield ast.unparse(ast.fix_missing_locations(replaced(tree, [place], other)))
     if len(places) > 1:
         for other in read(places[0]):  # type: ignore[arg-type]
-            yield ast.unparse(ast.fix_missing_locations(_replaced(tree, places, other)))
+            yield ast.unparse(ast.fix_missing_locations(replaced(tree, places, other)))
 
 
 def _code(node: ast.AST) -> str:
     """Code as a sentence quotes it."""
-    line = " ".join(ast.unparse(node).split())
-    return line if len(line) <= MAX_CODE else f"{line[:MAX_CODE]}…"
-
-
-def _replaced(tree: ast.AST, places: Sequence[ast.AST], other: ast.AST) -> ast.AST:
-    class Replacer(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            if any(node is place for place in places):
-                return other
-            copy = type(node)(**dict(ast.iter_fields(node)))
-            self.generic_visit(copy := _shallow(copy))
-            return copy
-
-    replaced: ast.AST = Replacer().visit(tree)
-    return replaced
-
-
-def _shallow(node: ast.AST) -> ast.AST:
-    """A node whose lists are its own."""
-    for field, value in ast.iter_fields(node):
-        if isinstance(value, list):
-            setattr(node, field, list(value))
-    return node
+    return short(ast.unparse(node))

@@ -39,6 +39,8 @@ CELL_ID = r"[a-zA-Z0-9_-]{1,64}"
 """The ids of cells that nbformat allows."""
 KEYS = frozenset({"schema_version", "grade", "locked", "solution", "task", "grade_id", "points", "checksum", "cell_type"})
 """The keys of nbgrader's metadata of a cell."""
+GOES_ON = "raises-exception"
+"""The tag with which JupyterLab goes on with Run All behind a cell that stops. nbgrader goes on behind every cell."""
 
 
 class Role(StrEnum):

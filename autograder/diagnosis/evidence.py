@@ -23,6 +23,9 @@ from autograder.verdict import Cause, Mistake
 COUNTING = frozenset({"mean", "sum", "numel", "shape", "size"})
 """Attributes with which an answer may count entries, or average over them."""
 
+MAX_CODE = 60
+"""Characters of a piece of code in a sentence."""
+
 PLACEHOLDER = "_live"
 """The name that a variable has in the one place of a line that a path goes through, so that only that one is differentiated."""
 
@@ -73,11 +76,11 @@ class GradientPath:
     def around(self) -> list[ast.expr]:
         """The parts of the line that the variable is in, the smallest first; not the variable itself."""
         nodes = [node for node in ast.walk(self.tree.body) if isinstance(node, ast.expr) and not isinstance(node, ast.Name)]
-        return sorted((node for node in nodes if _is_in(node)), key=lambda node: sum(1 for _ in ast.walk(node)))
+        return sorted((node for node in nodes if has_place(node)), key=lambda node: sum(1 for _ in ast.walk(node)))
 
     def edited(self, node: ast.expr, other: ast.expr) -> GradientPath:
         """The path through the line with another expression in the place of one of its parts."""
-        return replace(self, **_compiled(ast.Expression(_replaced(self.tree.body, [node], other))))
+        return replace(self, **_compiled(ast.Expression(replaced(self.tree.body, [node], other))))
 
     def product(self, gradient: Tensor, state: State, variable: Tensor) -> Tensor | None:
         """The vector-Jacobian product of the line in that place; None where nothing comes back. Shape of `variable`."""
@@ -105,7 +108,7 @@ class GradientPath:
         for node in self.around():
             match node:
                 case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
-                    kept, term = (left, right) if _is_in(left) else (right, left)
+                    kept, term = (left, right) if has_place(left) else (right, left)
                     yield self.edited(node, kept), self.as_written(term)
 
 
@@ -359,7 +362,7 @@ def _places(tape: Tape, variable: str) -> Iterator[tuple[Step, ast.expr, list[as
 
 
 def _path(step: Step, label: str, variable: str, line: ast.expr, places: Sequence[ast.expr]) -> GradientPath:
-    tree = ast.Expression(_replaced(line, places, ast.Name(PLACEHOLDER, ast.Load())))
+    tree = ast.Expression(replaced(line, places, ast.Name(PLACEHOLDER, ast.Load())))
     where = frozenset((place.lineno, place.col_offset) for place in places)
     return GradientPath(step, label, variable, where, **_compiled(tree))
 
@@ -369,7 +372,13 @@ def _compiled(tree: ast.Expression) -> dict[str, Any]:
     return {"tree": tree, "code": compile(tree, "<forward>", "eval")}
 
 
-def _is_in(node: ast.AST) -> bool:
+def short(code: str) -> str:
+    """A piece of code on one line, as much of it as is told."""
+    line = " ".join(code.split())
+    return line if len(line) <= MAX_CODE else f"{line[:MAX_CODE]}…"
+
+
+def has_place(node: ast.AST) -> bool:
     """Whether a part of a line has the place that a path goes through."""
     return any(isinstance(each, ast.Name) and each.id == PLACEHOLDER for each in ast.walk(node))
 
@@ -386,15 +395,14 @@ def _around(line: ast.expr, place: ast.Name, places: list[ast.Name], kind: type[
     return min(inside, key=lambda node: len(ast.unparse(node)), default=place)
 
 
-def _replaced(line: ast.expr, nodes: Sequence[ast.expr], other: ast.expr) -> ast.expr:
-    """A copy of a line with another expression in the places of some nodes."""
+def replaced(tree: ast.AST, nodes: Sequence[ast.AST], other: ast.AST) -> Any:
+    """A copy of a tree with another node in the places of some."""
 
     class Replacer(ast.NodeTransformer):
         def visit(self, visited: ast.AST) -> Any:
             return other if any(visited is node for node in nodes) else _copied(visited, self)
 
-    replaced: ast.expr = Replacer().visit(line)
-    return replaced
+    return Replacer().visit(tree)
 
 
 def _copied(node: ast.AST, visitor: ast.NodeTransformer) -> ast.AST:

@@ -10,6 +10,7 @@ from itertools import chain
 from torch import Tensor
 
 from autograder.diagnosis.budget import Budget
+from autograder.diagnosis.evidence import short
 from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants, slips
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
@@ -22,8 +23,6 @@ MAX_CHANGES = 600
 """Changes to try."""
 OF_NUMBERS = {Operator.BESSEL, Operator.NUMBER, Operator.SIGN}
 """Changes that may turn one number into another."""
-MAX_CODE = 60
-"""Characters of a piece of code in a sentence."""
 
 SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.SIGN: (Mistake.SIGN, "A sign is wrong in `{place}`."),
@@ -178,7 +177,7 @@ def _cause(mutant: Mutant) -> Cause:
     mistake, *sentences = SENTENCES[mutant.operator]
     is_second = len(sentences) > 1 and SECOND[mutant.operator](mutant.before, mutant.after)
     advice = SEVERAL if mutant.is_repeated else ALONE if is_second else ADVICE.get(mutant.operator, ALONE)
-    sentence = sentences[is_second].format(before=_short(mutant.before), after=_short(mutant.after), place=_short(mutant.place))
+    sentence = sentences[is_second].format(before=short(mutant.before), after=short(mutant.after), place=short(mutant.place))
     return Cause(mistake, sentence, advice)
 
 
@@ -186,8 +185,3 @@ def _operator(code: str) -> type[ast.operator] | None:
     """What an expression does last; None where it is no arithmetic."""
     node = ast.parse(code, mode="eval").body
     return type(node.op) if isinstance(node, ast.BinOp) else None
-
-
-def _short(code: str) -> str:
-    line = " ".join(code.split())
-    return line if len(line) <= MAX_CODE else f"{line[:MAX_CODE]}…"

@@ -13,12 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.diagnosis.evidence import CLOSE, PLACEHOLDER, SLOPES, Evidence, GradientPath, Target, explaining, targets
+from autograder.diagnosis.evidence import (
+    CLOSE,
+    PLACEHOLDER,
+    SLOPES,
+    Evidence,
+    GradientPath,
+    Target,
+    explaining,
+    has_place,
+    short,
+    targets,
+)
 from autograder.tape.tape import is_variable
 from autograder.verdict import Cause, Mistake
 
-MAX_LABEL = 60
-"""Characters of a piece of code in a sentence."""
 MAX_SIGNS = 5
 """Paths of which all choices of signs are looked at."""
 
@@ -109,15 +118,10 @@ USUAL = "Derive the function on paper once more, then compare."
 def _function(node: ast.expr) -> tuple[str, ast.expr] | None:
     """The name of a function that works entry by entry and has the path in what it is given, and what it is given."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(), attr=name), args=[given, *_]) if name in MISTAKEN and _has(given):
-            return name, given
-        case ast.Call(func=ast.Attribute(value=given, attr=name)) if name in MISTAKEN and _has(given):
-            return name, given
+        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=args) if name in MISTAKEN:
+            found = [*args[:1], owner] if isinstance(owner, ast.Name) else [owner]
+            return next(((name, given) for given in found if has_place(given)), None)
     return None
-
-
-def _has(node: ast.AST) -> bool:
-    return any(isinstance(each, ast.Name) and each.id == PLACEHOLDER for each in ast.walk(node))
 
 
 def _slopes(evidence: Evidence, path: GradientPath) -> Iterator[tuple[str, Tensor | None, str, str]]:
@@ -129,7 +133,7 @@ def _slopes(evidence: Evidence, path: GradientPath) -> Iterator[tuple[str, Tenso
         code = path.as_written(node)
         left_out = (
             ONE,
-            f"lacks the derivative of `{_short(code)}`",
+            f"lacks the derivative of `{short(code)}`",
             f"Multiply by how `{name}` changes with what it is given.",
         )
         for number, (slope, predicate, advice) in enumerate((left_out, *MISTAKEN[name])):
@@ -263,7 +267,7 @@ def _signs(evidence: Evidence) -> Iterator[Cause]:
     whole = next(targets(evidence))
     for count in range(2, len(evidence.parts)) if len(evidence.parts) <= MAX_SIGNS else ():
         for turned in combinations(evidence.parts, count):
-            listed = " and ".join(f"`{_short(path.label)}`" for path, _ in turned)
+            listed = " and ".join(f"`{short(path.label)}`" for path, _ in turned)
             sentence = f"The parts through {listed} have the wrong sign, and the rest is right."
             candidate = evidence.truth - 2 * torch.stack([part for _, part in turned]).sum(0)
             cause = Cause(Mistake.SIGN, sentence, "Look for a minus that is missing, or one too many.")
@@ -297,7 +301,7 @@ def _lines(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[t
         yield target.truth.flip(axes), cause
     for shorter, term in path.without_terms():
         cause = target.cause(
-            Mistake.TERM, f"lacks the term `{_short(term)}` of the line", f"Keep `{_short(term)}` where the line has it."
+            Mistake.TERM, f"lacks the term `{short(term)}` of the line", f"Keep `{short(term)}` where the line has it."
         )
         yield evidence.along(shorter), cause
     for node in ast.walk(path.tree.body):
@@ -305,10 +309,10 @@ def _lines(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[t
             case (
                 ast.Call(func=ast.Attribute(value=ast.Name(id="torch" | "F"), attr=name), args=[given, *_])
                 | ast.Call(func=ast.Attribute(value=given, attr=name))
-            ) if name in MISTAKEN and not _has(node):
+            ) if name in MISTAKEN and not has_place(node):
                 code, inside = path.as_written(node), path.as_written(given)
                 cause = target.cause(
-                    Mistake.TENSOR, f"has `{_short(inside)}` where `{_short(code)}` belongs", "Use what the line has.", inside
+                    Mistake.TENSOR, f"has `{short(inside)}` where `{short(code)}` belongs", "Use what the line has.", inside
                 )
                 yield evidence.along(path.edited(node, given)), cause
 
@@ -360,10 +364,6 @@ def _with(evidence: Evidence, path: GradientPath, name: str, tensor: Tensor) -> 
 
 def _listed(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes[0]} and {axes[1]}"
-
-
-def _short(code: str) -> str:
-    return code if len(code) <= MAX_LABEL else f"{code[:MAX_LABEL]}…"
 
 
 VARIANTS: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (_another_slope, _next_line, _exchanged, _signs, _another_line)

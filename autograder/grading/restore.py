@@ -21,7 +21,7 @@ from nbgrader.api import Gradebook
 from nbgrader.nbgraderformat import SCHEMA_VERSION, MetadataValidator
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.course.cells import KEYS, Cell, Role, differing, grade_id, put_settings, remove_settings, settings
+from autograder.course.cells import GOES_ON, KEYS, Cell, Role, differing, grade_id, put_settings, remove_settings, settings
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.grading.bounds import Bounds
 from autograder.grading.folders import remove_copies
@@ -31,9 +31,7 @@ from autograder.grading.setup import faults_of
 
 BOUNDS = "bounds"
 """Where nbconvert's resources have how much may be handed in."""
-EXECUTION_TAGS = {"skip-execution", "raises-exception"}
-GOES_ON = "raises-exception"
-"""The tag among them that makes no difference: nbgrader goes on behind every cell that stops. Older releases lack it."""
+EXECUTION_TAGS = {"skip-execution", GOES_ON}
 _masters = WeakKeyDictionary[Any, dict[tuple[str, str, str], Master]]()
 """The masters that were read from the gradebook, by converter: one is made for a command, and forgotten with it."""
 MISSING_REMARK = "This cell (`{name}`) was missing from the submission. It was put back as it was released."
@@ -206,7 +204,7 @@ def _restore_cell(cell: NotebookNode, original: Cell) -> list[str]:
 
 
 def _without_going_on(tags: Any) -> Any:
-    """Tags without the one that makes no difference; what is no list of tags as it is."""
+    """Tags without the one that makes no difference, which older releases lack; what is no list of tags as it is."""
     return [tag for tag in tags if tag != GOES_ON] if isinstance(tags, list) else tags
 
 

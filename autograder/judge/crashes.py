@@ -17,8 +17,8 @@ from importlib import import_module
 
 from torch import Tensor
 
-from autograder.replay.parsed import parse_tree
-from autograder.replay.stop import Seen, Stop
+from autograder.replay.parsed import nodes_in, parse_tree
+from autograder.replay.stop import Seen, Stop, shortened
 from autograder.verdict import RERUN, Cause, Mistake
 
 Facts = Mapping[str, str]
@@ -101,13 +101,8 @@ class Crash:
     @cached_property
     def calls(self) -> list[ast.Call]:
         """The calls in the part that raised, and then those in the rest of the code."""
-        found: list[ast.Call] = []
-        for code in (self.stop.part, self.source):
-            try:
-                found += [node for node in ast.walk(parse_tree(code)) if isinstance(node, ast.Call)]
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue
-        return found
+        nodes = (*nodes_in(self.stop.part), *nodes_in(self.source))
+        return [node for node in nodes if isinstance(node, ast.Call)]
 
     @property
     def sides(self) -> tuple[str, str, str] | None:
@@ -182,8 +177,7 @@ def _causes(crash: Crash) -> Iterator[Cause]:
 
 def shortly(code: str) -> str:
     """A piece of code on one line, as much of it as fits in a sentence."""
-    line = " ".join(code.split()).replace("`", "'")
-    return line if len(line) <= MAX_PART else f"{line[: MAX_PART - 1]}…"
+    return shortened(" ".join(code.split()), MAX_PART)
 
 
 # Facts
@@ -229,13 +223,9 @@ def _near_name(crash: Crash, groups: Facts) -> Facts | None:
 
 def _made(source: str) -> set[str]:
     """The names that code gives a value, with the parameters of its functions."""
-    try:
-        nodes = ast.walk(parse_tree(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
     return {
         node.arg if isinstance(node, ast.arg) else node.id
-        for node in nodes
+        for node in nodes_in(source)
         if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
     }
 

@@ -232,11 +232,6 @@ def _slice(cell: ParsedCell | None, name: str) -> list[ast.stmt] | None:
     return kept
 
 
-def _alike(one: Replay, other: Replay) -> bool:
-    """Whether two runs came to the same."""
-    return _same(one.answer, other.answer) and type(one.error) is type(other.error)
-
-
 def _same(one: Any, other: Any, depth: int = 0) -> bool:
     """Whether two values are the same, as far as they can be looked into: other objects never are."""
     if one is other:

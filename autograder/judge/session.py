@@ -248,9 +248,9 @@ def _same(one: object, other: object) -> bool:
     """Whether two values are the same numbers. Of objects that are neither tensors nor numbers nothing is claimed."""
     if isinstance(other, Tensor):
         return isinstance(one, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
-    return (
-        one == other if isinstance(other, int | float) and isinstance(one, int | float) else not isinstance(other, int | float)
-    )
+    if isinstance(other, int | float):
+        return isinstance(one, int | float) and one == other
+    return True
 
 
 def in_words(error: BaseException, text: Callable[[object], str] = str) -> str:

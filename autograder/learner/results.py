@@ -51,8 +51,8 @@ class Result:
         if self.verdict is None:
             return self.error
         seen = self.verdict.seen if self.state is Status.WAITING else ""
-        name, _, words = seen.partition(": ")
-        return (f"stopped: {words}" if words and name in INCONCLUSIVE else seen) or first_sentence(self.verdict.diagnosis)
+        words = _own_words(seen)
+        return (f"stopped: {words}" if words else seen) or first_sentence(self.verdict.diagnosis)
 
     def asking(self, hints: Mapping[str, Hints]) -> Result:
         """The result with the question about its answer, if it is right and there is one."""
@@ -185,5 +185,11 @@ def _is_as_released(workbook: Workbook, found: Result) -> bool:
 
 def _reason(error: str) -> str:
     """Why a cell stopped, as the end of a sentence: the error, or where its name is one of ours its words alone."""
+    words = _own_words(error)
+    return f": {words}" if words else f" with {error}"
+
+
+def _own_words(error: str) -> str:
+    """The words of an error whose name is one of ours; nothing of any other."""
     name, _, words = error.partition(": ")
-    return f": {words}" if words and name in INCONCLUSIVE else f" with {error}"
+    return words if name in INCONCLUSIVE else ""

@@ -12,16 +12,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from autograder.course import notebooks
-from autograder.course.cells import Cell, Role, body, cell_of, cells_of, is_forward
+from autograder.course.cells import GOES_ON, Cell, Role, body, cell_of, cells_of, is_forward
 from autograder.course.questions import shown_in
 from autograder.errors import ForwardError
 from autograder.judge.wording import listed
 from autograder.notebook.gradient_map import GradientMap, Status, chart_of_lines
 from autograder.notebook.map_view import image, map_as_svg
 from autograder.tape.tape import parse_forward
-
-GOES_ON = "raises-exception"
-"""The tag with which JupyterLab goes on with Run All behind a cell that stops. nbgrader goes on behind every cell."""
 
 MAP = "map"
 """The id of the cell with the map."""

@@ -22,7 +22,6 @@ from autograder.errors import AutograderError
 from autograder.replay.drill import STOPPED, drive
 from autograder.replay.parsed import ParsedCell, with_assertions
 from autograder.replay.run import MISSING, Replay, Scratch, attempt, original, run_cell
-from autograder.replay.stop import Stop, noting
 from autograder.tape.cases import Case
 from autograder.tape.tape import private
 
@@ -84,13 +83,7 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
     handed = _copies(call.arguments)
     yields: dict[str, Any] = {}
 
-    stops: list[Stop] = []
-
     def run() -> None:
-        with noting(stops, names, cell.code):
-            work()
-
-    def work() -> None:
         codes = with_assertions(cell.code) if cell.statements else ()  # of what is not Python there are none
         for statement, code in zip(cell.statements, codes, strict=True):
             try:
@@ -102,10 +95,10 @@ def _driven(call: Call, cell: ParsedCell, namespace: Mapping[str, Any], off: Map
             raise NameError(f"name '{call.name}' is not defined")
         drive(call.drill, names[call.name], handed, yields)
 
-    error = attempt(run, seconds)
+    error, stop = attempt(run, names, cell.code, seconds)
     if error is not None:
         yields[STOPPED] = re.sub(r"\d+", "0", f"{type(error).__name__}: {error}".partition("\n")[0])
-    return Replay(yields, error, _changed(call.arguments, handed), stop=next(iter(stops), None))
+    return Replay(yields, error, _changed(call.arguments, handed), stop=stop)
 
 
 def _copies(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,13 +112,7 @@ def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any], se
     handed = _copies(call.arguments)
     answers: list[Any] = []
 
-    stops: list[Stop] = []
-
     def run() -> None:
-        with noting(stops, scratch.names):
-            work()
-
-    def work() -> None:
         if not call.generator:
             answers.append(function(**handed))
             return
@@ -133,9 +120,9 @@ def _called(call: Call, namespace: Mapping[str, Any], off: Mapping[str, Any], se
             generator = torch.Generator().manual_seed(seed)
             answers.append([function(**handed, **{call.generator: generator}) for _ in range(call.repeat)])
 
-    error = attempt(run, seconds)
+    error, stop = attempt(run, scratch.names, seconds=seconds)
     answer: Any = MISSING if error is not None else answers if call.generator else answers[0]
-    return Replay(answer, error, _changed(call.arguments, handed), stop=next(iter(stops), None))
+    return Replay(answer, error, _changed(call.arguments, handed), stop=stop)
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

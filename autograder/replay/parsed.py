@@ -49,19 +49,13 @@ class ParsedCell:
     @property
     def lost(self) -> list[str]:
         """The expressions in it whose value is computed and then lost, as code."""
-        try:
-            nodes = list(ast.walk(parse_tree(self.source)))
-        except (SyntaxError, ValueError):
-            return []
+        nodes = nodes_in(self.source)
         return [ast.unparse(node.value) for node in nodes if isinstance(node, ast.Expr) and _is_lost(node.value)]
 
     @cached_property
     def deletes(self) -> frozenset[str]:
         """The names that it deletes."""
-        try:
-            nodes = ast.walk(parse_tree(self.source))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return frozenset()
+        nodes = nodes_in(self.source)
         return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del))
 
     @cached_property
@@ -98,6 +92,14 @@ def with_assertions(code: str) -> tuple[CodeType, ...]:
     return tuple(compile(ast.Module([node], []), "<your cell>", "exec") for node in parse_tree(code).body)
 
 
+def nodes_in(source: str) -> list[ast.AST]:
+    """All parts of the tree of a cell; none of what is not Python. Copy them before you change them."""
+    try:
+        return [*ast.walk(parse_tree(source))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
 def is_python(source: str) -> bool:
     """Whether a cell, or a part of one, is Python without the rest."""
     try:
@@ -123,10 +125,7 @@ def names_in(code: CodeType) -> frozenset[str]:
 
 def numbers_in(source: str) -> list[float]:
     """The numbers that are written into a cell, in their order; none of what is not Python."""
-    try:
-        constants = [node.value for node in ast.walk(parse_tree(source)) if isinstance(node, ast.Constant)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+    constants = [node.value for node in nodes_in(source) if isinstance(node, ast.Constant)]
     return [constant for constant in constants if isinstance(constant, int | float)]
 
 
@@ -165,10 +164,7 @@ def overwriting_line(source: str, name: str, before: int) -> int | None:
 
     None too where the line `before` is inside of a loop over the name.
     """
-    try:
-        nodes = list(ast.walk(parse_tree(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    nodes = nodes_in(source)
     loops = [node for node in nodes if isinstance(node, ast.For) and name in mentioned(node.target)]
     if any(loop.lineno <= before <= (loop.end_lineno or 0) for loop in loops):
         return None

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from autograder.errors import AutograderError
 from autograder.replay.parsed import ParsedCell, names_in, parse_tree
-from autograder.replay.stop import Stop, noting
+from autograder.replay.stop import Stop, stop_of
 from autograder.tape.cases import Case
 from autograder.tape.tape import private
 
@@ -207,22 +207,19 @@ def run_cell(
     waiting = list(cell.statements)
     made = set[str]()
 
-    stops: list[Stop] = []
-
     def run() -> None:
-        with noting(stops, names, cell.code):
-            while waiting:
-                exec(waiting[0].code, names)
-                statement = waiting.pop(0)
-                made.update(statement.makes & fixed.keys())
-                for key in statement.touches & made:
-                    names[key] = fixed[key].clone()
+        while waiting:
+            exec(waiting[0].code, names)
+            statement = waiting.pop(0)
+            made.update(statement.makes & fixed.keys())
+            for key in statement.touches & made:
+                names[key] = fixed[key].clone()
 
-    error = attempt(run, seconds)
+    error, stop = attempt(run, names, cell.code, seconds)
     answer = names.get(name, MISSING)
     left = frozenset[str]().union(*(statement.touches for statement in waiting))
     unfinished = name in left or any(_share(answer, names.get(other)) for other in left)
-    return Replay(answer, error, given.changed(), unfinished, stop=next(iter(stops), None))
+    return Replay(answer, error, given.changed(), unfinished, stop=stop)
 
 
 def _share(one: Any, other: Any) -> bool:
@@ -246,16 +243,10 @@ def run_function(
     function = scratch.copied(function)
     passed = partial(function, *given.values.values()) if by_position else partial(function, **given.values)
     answers: list[Any] = [MISSING]
-    stops: list[Stop] = []
-
-    def run() -> None:
-        with noting(stops, scratch.names):
-            answers.append(passed())
-
-    error = attempt(run)
+    error, stop = attempt(lambda: answers.append(passed()), scratch.names)
     frames = traceback.walk_tb(error.__traceback__) if error else ()
     lines = {frame.f_code.co_name: line for frame, line in frames}
-    return Replay(answers[-1], error, given.changed(), lines=lines, stop=next(iter(stops), None))
+    return Replay(answers[-1], error, given.changed(), lines=lines, stop=stop)
 
 
 def locals_of(
@@ -360,26 +351,33 @@ def ended_after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def attempt(run: Callable[[], object], seconds: float = 0) -> BaseException | None:
+def attempt(
+    run: Callable[[], object], names: Mapping[str, Any], source: str | None = None, seconds: float = 0
+) -> tuple[BaseException | None, Stop | None]:
     """Runs a student's code with autograd off and apart from the notebook, for so many `seconds` at most; 0 is any number.
 
-    Gives its error, but raises KeyboardInterrupt.
+    Gives its error, and where that came up in the code whose global names are these (`stop_of`). Raises KeyboardInterrupt.
     """
     global _under_way
     _under_way = True
+    stop = None
     try:
         # the deadline is the innermost: it must not come while what is outside is put back
         with _undisturbed(), autograd_off(), _as_plain_python(), ended_after(seconds):
-            run()
+            try:
+                run()
+            except Exception as error:  # in here, since to look at what stood there may run the student's code
+                stop = stop_of(error, names, source)
+                raise
     except KeyboardInterrupt:
         raise
     except _TimeIsUp as error:
-        return TooSlow(str(error))
+        return TooSlow(str(error)), stop
     except BaseException as error:  # `sys.exit()` in an answer must not end the judge
-        return error
+        return error, stop
     finally:
         _under_way = False
-    return None
+    return None, None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from autograder.replay.form import dtype_name
-from autograder.replay.parsed import from_tree, parse_tree
+from autograder.replay.parsed import from_tree, nodes_in, parse_tree
 
 MAX_CODE = 48
 """Characters of a line that are told."""
@@ -145,21 +145,10 @@ def _silent() -> Iterator[None]:
         warnings.showwarning = shows
 
 
-@contextmanager
-def noting(stops: list[Stop], names: Mapping[str, Any], source: str | None = None) -> Iterator[None]:
-    """Inside, an error is raised as ever, and where it came up is added to `stops`."""
-    try:
-        yield
-    except Exception as error:
-        if found := stop_of(error, names, source):
-            stops.append(found)
-        raise
-
-
-def shortened(code: str) -> str:
+def shortened(code: str, most: int = MAX_CODE) -> str:
     """A line of code, as much of it as is told, without quotes that would end it in a message."""
     line = code.replace("`", "'")
-    return line if len(line) <= MAX_CODE else f"{line[: MAX_CODE - 1]}…"
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def described(value: object) -> Seen:
@@ -192,10 +181,7 @@ def _node(source: str, trace: TracebackType) -> ast.expr | ast.stmt | None:
     """The smallest part of the code that the instruction which raised was made of."""
     positions = [*trace.tb_frame.f_code.co_positions()]
     start, end, first, last = positions[trace.tb_lasti // 2]
-    try:
-        nodes = [node for node in ast.walk(parse_tree(source)) if isinstance(node, ast.expr | ast.stmt)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    nodes = [node for node in nodes_in(source) if isinstance(node, ast.expr | ast.stmt)]
     exact = [
         node
         for node in nodes

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from autograder.diagnosis import repair as repairing
+from autograder.diagnosis.evidence import MAX_CODE
 from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Operator
-from autograder.diagnosis.repair import ADVICE, ALONE, MAX_CODE, SENTENCES, SEVERAL, alternatives, repair
+from autograder.diagnosis.repair import ADVICE, ALONE, SENTENCES, SEVERAL, alternatives, repair
 from autograder.judge.kinds.gradient_answer import GradientAnswer
 from autograder.replay.parsed import ParsedCell, parse_cell
 from autograder.replay.workspace import NotebookWorkspace

@@ -11,10 +11,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder.course import notebooks
-from autograder.course.cells import cell_of, read_cells
+from autograder.course.cells import GOES_ON, cell_of, read_cells
 from autograder.course.questions import has_forward
 from autograder.errors import ContentError
-from autograder.lint.committed import GOES_ON, MAP, committed
+from autograder.lint.committed import MAP, committed
 from autograder.notebook.box import COLOURS
 from autograder.notebook.gradient_map import chart, chart_of_lines
 from autograder.notebook.map_view import QUIET

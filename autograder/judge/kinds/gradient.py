@@ -216,9 +216,10 @@ def right(answer: GradientAnswer, replay: Replay, rounded: str, culprit: str = "
     praise = f"It {f'holds {others} too, and ' if others else ''}has the shape of `{answer.variable}`, {answer.shape}."
     remarks = notes(answer.name, replay)
     if answer.error and not remarks:
-        error = answer.error.partition("\n")[0]
-        remarks = (f"In the notebook the cell stopped with {error}. Fix what it needs, then run it again.",)
-        remarks = (f"In the notebook the cell stopped with {error.partition(':')[0]}. {lost}",) if lost else remarks
+        error, remedy = answer.error.partition("\n")[0], "Fix what it needs, then run it again."
+        if lost:
+            error, remedy = error.partition(":")[0], lost
+        remarks = (f"In the notebook the cell stopped with {error}. {remedy}",)
     elif culprit and f"d{culprit}" not in replay.changed:
         off = f"The numbers of `{answer.name}` in the notebook are off all the same"
         because = f"because `d{culprit}` is. Check that one, then run the cells from `d{culprit}` down to this one."

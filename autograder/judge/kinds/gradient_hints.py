@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.diagnosis.evidence import PLACEHOLDER, Evidence, GradientPath, evidence_of
+from autograder.diagnosis.evidence import PLACEHOLDER, Evidence, GradientPath, evidence_of, has_place
 from autograder.diagnosis.shapes import stretch, stretched
 from autograder.judge.wording import listed
 from autograder.tape.cases import Case
@@ -132,14 +132,10 @@ def _steps(path: GradientPath) -> Iterator[str]:
 def _nodes(path: GradientPath) -> Iterator[tuple[ast.AST, ast.AST]]:
     """The parts of a line around the place where it reads the variable, from the whole line on, each with the next one."""
     node: ast.AST = path.tree.body
-    while not _is_place(node):
-        child = next(each for each in ast.iter_child_nodes(node) if any(map(_is_place, ast.walk(each))))
+    while not (isinstance(node, ast.Name) and node.id == PLACEHOLDER):
+        child = next(each for each in ast.iter_child_nodes(node) if has_place(each))
         yield node, child
         node = child
-
-
-def _is_place(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and node.id == PLACEHOLDER
 
 
 def _rule_of(node: ast.AST, child: ast.AST) -> str:
