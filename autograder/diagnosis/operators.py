@@ -8,10 +8,11 @@ from __future__ import annotations
 import ast
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
+from typing import TypeVar
 
 FACTORS, CONSTANTS, AXES = "*", "1", ":"
 """The alternatives under these names are what a product may lack, what a number may be, and all axes, if more than two."""
@@ -60,6 +61,8 @@ class Operator(StrEnum):
     BRACKETS = "move brackets"
     EXTRA = "add a factor"
 
+
+Node = TypeVar("Node", bound=ast.AST)
 
 Rewrite = Callable[[ast.AST, ast.AST, Alternatives], Iterator[ast.AST]]
 """What may stand in the place of a node, given the node, its parent and the alternatives. It must not change the node."""
@@ -478,6 +481,25 @@ def _joined(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
                 yield ast.Call(func, [joined], [ast.keyword("dim", ast.Constant(axis))])
 
 
+def _product_of_sums(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """`a.T @ c + b.T @ d` for `(a + b).T @ (c + d)`."""
+    match node:
+        case ast.BinOp(left=left, op=ast.MatMult() as product, right=right):
+            ones, others = _terms(left), _terms(right)
+            if ones and others:
+                yield ast.BinOp(ast.BinOp(ones[0], product, others[0]), ast.Add(), ast.BinOp(ones[1], product, others[1]))
+
+
+def _terms(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
+    """The two terms of a sum, or of one that is transposed as a whole; None where it is neither."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return left, right
+        case ast.Attribute(value=ast.BinOp(left=left, op=ast.Add(), right=right), attr="T" | "mT" as name):
+            return ast.Attribute(left, name, ast.Load()), ast.Attribute(right, name, ast.Load())
+    return None
+
+
 OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.SIGN, _sign),
     (Operator.AXIS, _other_axes),
@@ -502,19 +524,20 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.FUNCTION, _function),
     (Operator.UNSUMMED, _unsummed),
     (Operator.SUMMED, _summed),
-    (Operator.EXTRA, _extra),
     (Operator.PRODUCT, _product),
     (Operator.ORDER, _order),
     (Operator.STATEMENT, _statement),
     (Operator.ROWS, _rows),
+    (Operator.EXTRA, _extra),
 )
-"""In the order in which mistakes are looked for: the most frequent ones come first."""
+"""In the order in which mistakes are looked for: the most frequent ones come first, and the one with many candidates last."""
 
 SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.OPERATION, _upside_down),
     (Operator.AXIS, _axis_kept),
     (Operator.AXIS, _joined),
     (Operator.BRACKETS, _powers_inside),
+    (Operator.SUMS, _product_of_sums),
 )
 """Slips that are two changes of the code, or of code that is not there: they are looked for when no single change is found."""
 
@@ -524,11 +547,11 @@ EVERYWHERE = (Operator.AXIS, Operator.MORE_AXES, Operator.FEWER_AXES)
 
 def _loaded(target: ast.expr) -> ast.expr:
     """What is assigned to, as code that reads it."""
-    copy = deepcopy(target)
-    for node in ast.walk(copy):
+    loaded = deepcopy(target)
+    for node in ast.walk(loaded):
         if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
             node.ctx = ast.Load()
-    return copy
+    return loaded
 
 
 def _upright(factor: ast.expr) -> ast.expr:
@@ -563,28 +586,49 @@ class Mutant:
         return ast.unparse(self.tree)
 
 
-def mutants(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
-    """All code that is one change away, in the order of the table; after those of axes, one made in every place.
+def mutants(
+    tree: ast.Module, alternatives: Alternatives, operators: Sequence[tuple[Operator, Rewrite]] = OPERATORS
+) -> Iterator[Mutant]:
+    """All code that is one change away, in the order of the table; after those of axes and names, one made in every place.
 
-    The tree is as before when the iterator goes on: changes are made in copies.
+    Their trees share nodes with this one: neither may be changed.
     """
-    for operator, rewrite in OPERATORS:
+    for operator, rewrite in operators:
         yield from _changed(tree, operator, rewrite, alternatives)
         if operator is EVERYWHERE[-1]:
-            for each, everywhere in OPERATORS:
+            for each, everywhere in operators:
                 if each in EVERYWHERE:
                     yield from _everywhere(tree, each, everywhere, alternatives)
-    code = ast.unparse(tree)
-    used = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
-    for name in (name for name, count in used.items() if count > 1):
-        for alternative in alternatives.get(name, ()):
-            yield Mutant(Operator.NAME, name, alternative, code, _renamed(tree, name, alternative))
+        if operator is Operator.NAME:
+            for name, other in _repeated(tree, alternatives):
+                yield Mutant(operator, name, other, ast.unparse(tree), _renamed(tree, name, other))
 
 
 def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
     for operator, rewrite in SLIPS:
         yield from _changed(tree, operator, rewrite, alternatives)
+    yield from _another_in_a_term(tree, alternatives)
+
+
+def _another_in_a_term(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
+    """The tree with another name in all places of one product: `f * (1 - f)` for `i * (1 - i)`."""
+    for above, field, index, node in _places(tree, ()):
+        if not _is_product(node) or _is_product(above[-1]):
+            continue
+        for name, other in _repeated(node, alternatives):
+            changed = _with(tree, above, field, index, _renamed(node, name, other))
+            yield Mutant(Operator.NAME, name, other, ast.unparse(node), changed)
+
+
+def _repeated(tree: ast.AST, alternatives: Alternatives) -> Iterator[tuple[str, str]]:
+    """The names that are read more than once, each with every other that may stand in its place."""
+    used = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    yield from ((name, other) for name, count in used.items() if count > 1 for other in alternatives.get(name, ()))
+
+
+def _is_product(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.MatMult)
 
 
 def _changed(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
@@ -593,8 +637,7 @@ def _changed(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternative
         for other in rewrite(node, above[-1], alternatives):
             place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
             changed = _with(tree, above, field, index, other)
-            after = ast.unparse(ast.fix_missing_locations(other))
-            yield Mutant(operator, ast.unparse(node), after, ast.unparse(place), changed)
+            yield Mutant(operator, ast.unparse(node), ast.unparse(other), ast.unparse(place), changed)
 
 
 def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[ast.AST, ...], str, int | None, ast.AST]]:
@@ -608,22 +651,23 @@ def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[a
 
 
 def _with(tree: ast.Module, above: tuple[ast.AST, ...], field: str, index: int | None, other: ast.AST) -> ast.Module:
-    """The tree with another node in one place; the statements in which nothing changes are the same objects.
+    """The tree with another node in one place. The nodes above it are copies, and all others are the same objects."""
+    kept = getattr(above[-1], field)
+    old = kept if index is None else kept[index]
+    changed = ast.fix_missing_locations(other if hasattr(other, "lineno") else ast.copy_location(other, old))
+    for parent in reversed(above):
+        outer = copy(parent)
+        for name, value in ast.iter_fields(parent):
+            if value is old:
+                setattr(outer, name, changed)
+            elif isinstance(value, list) and any(each is old for each in value):
+                setattr(outer, name, [changed if each is old else each for each in value])
+        old, changed = parent, outer
+    assert isinstance(changed, ast.Module)
+    return changed
 
-    The tree itself is changed for as long as the copying takes.
-    """
-    parent = above[-1]
-    kept = getattr(parent, field)
-    setattr(parent, field, [*kept[:index], other, *kept[index + 1 :]] if index is not None else other)
-    try:
-        touched = other if parent is tree else above[1]
-        body = [deepcopy(statement) if statement is touched else statement for statement in tree.body]
-    finally:
-        setattr(parent, field, kept)
-    return ast.fix_missing_locations(ast.Module(body, tree.type_ignores))
 
-
-def _renamed(tree: ast.Module, name: str, other: str) -> ast.Module:
+def _renamed(tree: Node, name: str, other: str) -> Node:
     """The tree with another name in every place that reads one."""
     changed = deepcopy(tree)
     for node in ast.walk(changed):

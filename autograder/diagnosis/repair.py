@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autograder.diagnosis.budget import Budget
 from autograder.diagnosis.evidence import short
-from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Alternatives, Mutant, Operator, mutants, slips
+from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, OPERATORS, Alternatives, Mutant, Operator, mutants, slips
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
 from autograder.tape.tape import Tape
@@ -135,7 +135,8 @@ def repair(
         return None  # a changed condition may never end
     going_on = parsed.going_on(tree)
     compiled = {statement: parsed.statement(statement) for statement in tree.body}
-    for count, mutant in enumerate(chain(mutants(tree, alternatives), slips(tree, alternatives))):
+    few, many = mutants(tree, alternatives, OPERATORS[:-1]), mutants(tree, alternatives, OPERATORS[-1:])
+    for count, mutant in enumerate(chain(few, slips(tree, alternatives), many)):
         if count == MAX_CHANGES or budget.spent:
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:

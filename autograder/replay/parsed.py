@@ -199,14 +199,18 @@ def statement(node: ast.stmt) -> Statement:
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a statement, but for the names that a comprehension or a class has to itself."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, ast.comprehension) and child is node.target:
-            continue
-        if isinstance(node, ast.ClassDef) and child in node.body:
-            continue
-        yield from _own(child)
+    """The parts of a statement, in no order, but for the names that a comprehension or a class has to itself."""
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        children = ast.iter_child_nodes(each)
+        if isinstance(each, ast.comprehension):
+            waiting += (child for child in children if child is not each.target)
+        elif isinstance(each, ast.ClassDef):
+            waiting += (child for child in children if child not in each.body)
+        else:
+            waiting += children
 
 
 class _Magics(ast.NodeTransformer):

@@ -56,6 +56,8 @@ SLIPS = {
     ),
     "joined along the first axis": ("dx = torch.cat([a, b])", "dx = torch.cat([a, b], dim=1)", Operator.AXIS),
     "a power of brackets": ("dx = d * (1 - h)**2", "dx = d * (1 - h**2)", Operator.BRACKETS),
+    "a product of sums": ("dx = (a + b).T @ (d + h)", "dx = a.T @ d + b.T @ h", Operator.SUMS),
+    "another tensor in one product": ("dx = d * h * (1 - h) + h", "dx = d * hpreact * (1 - hpreact) + h", Operator.NAME),
     "a power without brackets": ("dx = d * (a + b**2)", "dx = d * (a + b)**2", Operator.BRACKETS),
 }
 """What was written, what was meant, and what it is called."""
@@ -228,17 +230,6 @@ def test_the_same_code_gives_the_same_mutants_and_none_is_the_code_itself(source
         return [(e.operator, e.before, e.after, e.place, e.source) for e in mutants(parsed.parse_tree(source), ALTERNATIVES)]
 
     assert made() == made()
-
-
-def test_a_mutant_that_is_changed_changes_no_other() -> None:
-    tree = parsed.parse_tree("dx = a * b + a.sum(0)")
-    found = list(mutants(tree, {}))
-    sources = [mutant.source for mutant in found]
-    for node in ast.walk(found[0].tree):
-        if isinstance(node, ast.Name):
-            node.id = "spoilt"
-    assert [mutant.source for mutant in found[1:]] == sources[1:]
-    assert ast.unparse(tree) == "dx = a * b + a.sum(0)"
 
 
 def test_an_iteration_that_is_left_leaves_the_tree_as_it_was() -> None:
