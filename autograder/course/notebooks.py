@@ -37,7 +37,8 @@ def read(path: str | os.PathLike[str]) -> NotebookNode:
     except OSError as error:
         raise ContentError(f"{path} cannot be read ({error.strerror}). Give the path of a notebook.") from None
     except Exception as error:  # nbformat raises whatever its parts raise
-        raise ContentError(f"{path} is not a notebook ({error}). Open it in JupyterLab and save it again.") from error
+        advice = "Take a copy of it that opens in JupyterLab, such as an earlier one."
+        raise ContentError(f"{path} is not a notebook ({error}). {advice}") from error
 
 
 def parse(text: str, needs: Needs = lacks_id) -> NotebookNode:

@@ -98,7 +98,7 @@ def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:
             if is_about(factor, constant):
                 if name in {f"1 / {count}" for count in counts} and MEAN.search(evidence.source):
                     predicate = f"is `{name}` {TIMES}: a mean where a sum belongs"
-                    yield target.cause(Mistake.MEAN, predicate, "Every use of an entry counts in full: take the sum.")
+                    yield target.cause(Mistake.MEAN, predicate, "Take the sum: every use of an entry counts in full.")
                 advice = f"Look for a factor `{name}` too many, or for its inverse that is missing."
                 yield target.cause(Mistake.CONSTANT, f"is `{name}` {TIMES}", advice)
 
@@ -220,7 +220,7 @@ def _another_factor(evidence: Evidence, target: Target, path: GradientPath) -> I
             mixed = target.cause(
                 Mistake.PLACES,
                 f"has the entries of `{name}` in another order",
-                f"`.view` and `.reshape` do not transpose: use `{name}.T`.",
+                f"Use `{name}.T`: `.view` and `.reshape` do not transpose.",
                 name,
             )
             flat = factor.flatten(0, -2)
@@ -260,7 +260,7 @@ def _another_tensor(evidence: Evidence, target: Target, path: GradientPath) -> I
     look = f"Look at the line of `{path.consumer}` again: what does it do with `{evidence.variable}`?"
     for name, tensor in evidence.tensors.items():
         if name != incoming and tensor.shape == gradient.shape and path.consumer != evidence.tape.loss:
-            advice = f"`{path.consumer}` is what is computed from `{evidence.variable}`, so its gradient comes in."
+            advice = f"Use the gradient of `{path.consumer}`, which is computed from `{evidence.variable}`."
             cause = target.cause(Mistake.GRADIENT, f"has `{name}` where `{incoming}` comes in", advice, name)
             yield evidence.along(path, tensor), cause
     for factor in dict.fromkeys((*evidence.tape.parents(path.consumer), evidence.variable)):
@@ -320,7 +320,7 @@ def _repeats(evidence: Evidence, target: Target, path: GradientPath) -> Iterator
                 once[place] = value
             total += once
     mean = flat.index_add(0, places, gradient) / places.bincount(minlength=len(flat)).clamp(min=1)
-    advice = f"An entry that `{path.consumer}` uses several times gets the sum of what comes back: `index_add_`, for example."
+    advice = f"Add up what comes back to an entry that `{path.consumer}` uses several times: with `index_add_`, for example."
     for candidate, what in (
         (last, "only the last contribution is kept"),
         (first, "only the first contribution is kept"),
@@ -397,13 +397,13 @@ def _rows_cause(name: str, axis: int, kept: Tensor, verbs: tuple[str, str]) -> C
     subject = f"{what if only else what.capitalize()}{'s' * (len(few) > 1)} {listed} of `{name}`"
     verb = f"{'is' if len(few) == 1 else 'are'} {verbs[not only]}"
     sentence = f"{'Only ' * only}{subject} {verb}."
-    return Cause(Mistake.ROWS, sentence, "All of them count: look at the index, or at the ends of the loop.")
+    return Cause(Mistake.ROWS, sentence, "Look at the index, or at the ends of the loop: all of them count.")
 
 
 def _a_term_too_many(evidence: Evidence) -> Iterator[Cause]:
     """Another tensor is added to the right gradient."""
     whole = next(targets(evidence))
-    advice = "Leave it out; what is filled up entry by entry starts from zeros."
+    advice = "Leave it out: what is filled in entry by entry starts from zeros."
     for name, tensor in evidence.tensors.items():
         if _fits(tensor, evidence.truth) and whole.is_explained(evidence.truth + tensor):
             yield Cause(Mistake.OPERATION, f"It is the right gradient, and `{name}` added to it.", advice, (name,))

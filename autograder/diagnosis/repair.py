@@ -105,11 +105,11 @@ SECOND: Mapping[Operator, Callable[[str, str], bool]] = {
 }
 """Of which changes, by the code before and after, the second sentence is said."""
 ALONE = "All the rest is right: look at this place alone."
-SEVERAL = "It is the same in other places of the cell, and all the rest is right."
+SEVERAL = "Look at this place, and at others of the cell like it: all the rest is right."
 ADVICE = {
-    Operator.FLATTEN: "Make the first two axes one, by `.flatten(0, 1)`, in both factors. "
-    "Or use `.transpose(1, 2)`, which is `.mT` here, and sum over the first axis.",
-    Operator.SWAP: "`.mT` exchanges the last two axes, as `.transpose(-2, -1)` does. All the rest is right.",
+    Operator.FLATTEN: "Make the first two axes one, by `.flatten(0, 1)`, in both factors; "
+    "or use `.transpose(1, 2)`, which is `.mT` here, and sum over the first axis.",
+    Operator.SWAP: "Use `.mT`, or `.transpose(-2, -1)`: they exchange the last two axes. All the rest is right.",
 }
 """What to do about a change, where it is not in one place alone."""
 
@@ -178,8 +178,20 @@ def _cause(mutant: Mutant) -> Cause:
     mistake, *sentences = SENTENCES[mutant.operator]
     is_second = len(sentences) > 1 and SECOND[mutant.operator](mutant.before, mutant.after)
     advice = SEVERAL if mutant.is_repeated else ALONE if is_second else ADVICE.get(mutant.operator, ALONE)
+    if mutant.operator in {Operator.TERM, Operator.FACTOR} and not mutant.is_repeated and (extra := _dropped(mutant)):
+        advice = f"Take `{short(extra)}` out: all the rest is right."
     sentence = sentences[is_second].format(before=short(mutant.before), after=short(mutant.after), place=short(mutant.place))
     return Cause(mistake, sentence, advice)
+
+
+def _dropped(mutant: Mutant) -> str:
+    """The term or the factor that a change leaves out; nothing where both sides are the same, or where it is a line in place."""
+    match ast.parse(mutant.before).body:
+        case [ast.Expr(ast.BinOp(left=left, right=right))]:
+            kept = {mutant.after, mutant.after.removeprefix("-")}
+            sides = [side for side in (ast.unparse(left), ast.unparse(right)) if side not in kept]
+            return sides[0] if len(sides) == 1 else ""
+    return ""
 
 
 def _operator(code: str) -> type[ast.operator] | None:

@@ -35,12 +35,12 @@ def misfits(evidence: Evidence) -> Iterator[Cause]:
                 yield Cause(Mistake.SHAPE, sentence, advice)
     if answer.dim() == 2 and len(set(answer.shape)) == 1 and near(answer.diagonal(), truth.flatten()):
         sentence = "It holds every entry against every other, with the right numbers on its diagonal."
-        advice = "The line goes entry by entry: look for a `@` or a transpose too many."
+        advice = "Look for a `@` or a transpose too many: the line goes entry by entry."
         if 1 in truth.shape and not TURNING.search(evidence.source) and SUMMING.search(evidence.source):
             size = len(answer)
             advice = (
-                f"A column, ({size}, 1), and a plain list of numbers, ({size},), make ({size}, {size}): "
-                "keep the axis of size 1, by `keepdim=True` where you sum."
+                "Keep the axis of size 1, by `keepdim=True` where you sum: "
+                f"a column, ({size}, 1), and a plain list of numbers, ({size},), make ({size}, {size})."
             )
         yield Cause(Mistake.OPERATION, sentence, advice)
     for path, _ in evidence.parts:
@@ -94,10 +94,10 @@ def _advice(evidence: Evidence) -> str:
     if [size for size in answer.shape if size != 1] != [size for size in truth.shape if size != 1]:
         return f"Give it the shape of `{evidence.variable}`: `.view({evidence.variable}.shape)`."
     if answer.dim() < truth.dim():
-        return "An axis of size 1 is missing: keep it, by `keepdim=True` where you sum."
+        return "Keep the axis of size 1 that is missing: by `keepdim=True` where you sum."
     if answer.dim() > truth.dim():
-        return "There is an axis of size 1 too many: sum without `keepdim=True`."
-    return "The axis of size 1 is in the wrong place: sum with `keepdim=True`."
+        return "Sum without `keepdim=True`: there is an axis of size 1 too many."
+    return "Sum with `keepdim=True`: the axis of size 1 is in the wrong place."
 
 
 def _broadcast(answer: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,19 +37,35 @@ Slope = Callable[[Tensor, Tensor], Tensor]
 ONE: Slope = lambda x, y: torch.ones_like(x)  # noqa: E731
 """The slope of a function that is left out."""
 
-IN_THE_DENOMINATOR = "Each input is in the denominator of all entries of its row: something comes back from every one of them."
+IN_THE_DENOMINATOR = (
+    "Add up what comes back from all entries of the row: each input is in the denominator of every one of them."
+)
 
 MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
     "tanh": (
         (lambda x, y: y * (1 - y), "has the slope of the logistic function where the line takes `tanh`", ""),
-        (lambda x, y: 1 - x**2, "takes the slope of `tanh` from what goes into it", "It is written with what comes out."),
+        (
+            lambda x, y: 1 - x**2,
+            "takes the slope of `tanh` from what goes into it",
+            "Write it with what comes out of the function.",
+        ),
     ),
     "sigmoid": (
         (lambda x, y: 1 - y**2, "has the slope of `tanh` where the line takes `sigmoid`", ""),
-        (lambda x, y: x * (1 - x), "takes the slope of `sigmoid` from what goes into it", "It is written with what comes out."),
+        (
+            lambda x, y: x * (1 - x),
+            "takes the slope of `sigmoid` from what goes into it",
+            "Write it with what comes out of the function.",
+        ),
         (lambda x, y: y, "has `sigmoid` itself where its slope belongs", ""),
     ),
-    "clamp": ((lambda x, y: y, "has the clamped value where the slope of `clamp` belongs", "It is 1 where it lets through."),),
+    "clamp": (
+        (
+            lambda x, y: y,
+            "has the clamped value where the slope of `clamp` belongs",
+            "Let it be 1 where the value gets through, and 0 elsewhere.",
+        ),
+    ),
     "softmax": (
         (
             lambda x, y: y,
@@ -63,8 +79,20 @@ MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
         ),
     ),
     "gelu": ((lambda x, y: (x > 0).to(x), "has the slope of `relu` where the line takes `gelu`", ""),),
-    "silu": ((lambda x, y: torch.sigmoid(x), "lacks the second term of the slope of `silu`", "It is a product: two terms."),),
-    "relu": ((lambda x, y: y, "has `relu` itself where its slope belongs", "It is one where the input is positive."),),
+    "silu": (
+        (
+            lambda x, y: torch.sigmoid(x),
+            "lacks the second term of the slope of `silu`",
+            "Use the product rule, which gives two terms.",
+        ),
+    ),
+    "relu": (
+        (
+            lambda x, y: y,
+            "has `relu` itself where its slope belongs",
+            "Let it be 1 where the input is positive, and 0 elsewhere.",
+        ),
+    ),
     **{name: () for name in ("exp", "log", "sqrt", "erf", "sin", "cos", "softplus", "square", "log_softmax", "abs")},
 }
 """What people take for the slope of a function, what is said of it, and what to do about it if that is not the usual."""
@@ -94,19 +122,19 @@ MISTAKEN_ROWS: Mapping[str, tuple[tuple[Sending, str, str], ...]] = {
         (
             lambda g, y: g - y * _along_rows(y.exp(), g),
             "has `log_softmax` itself where the probabilities belong",
-            "The probabilities are its exponential.",
+            "Take the exponential of it: that gives the probabilities.",
         ),
         (
             lambda g, y: y.exp() * (g - _along_rows(y.exp(), y.exp() * g)),
             "has the derivative of `softmax` where the line takes `log_softmax`",
-            "The logarithm takes the probabilities before the brackets away.",
+            "Leave out the probabilities before the brackets: the logarithm takes them away.",
         ),
     ),
     "softmax": (
         (
             lambda g, y: g - y * _along_rows(y, g),
             "has the derivative of `log_softmax` where the line takes `softmax`",
-            "Without the logarithm the probabilities multiply what comes in too.",
+            "Multiply what comes in by the probabilities too: there is no logarithm that takes them away.",
         ),
     ),
 }
@@ -201,7 +229,7 @@ def _next_line(evidence: Evidence) -> Iterator[Cause]:
     match ast.parse(source, mode="eval").body:
         case ast.Call(func=ast.Attribute(attr=name)) if name in SLOPES_OF_VALUES:
             slope = SLOPES_OF_VALUES[name](evidence.value)
-            advice = f"It belongs in the next gradient: here only what is done with `{evidence.variable}` counts."
+            advice = f"Leave it for the next gradient: here only what is done with `{evidence.variable}` counts."
             for target in targets(evidence):
                 predicate = f"has the derivative of `{name}` in it, by which `{evidence.variable}` is made"
                 cause = target.cause(Mistake.FACTOR, predicate, advice, evidence.variable)
@@ -230,7 +258,7 @@ def _exchanged(evidence: Evidence) -> Iterator[Cause]:
             cause = Cause(
                 Mistake.TENSOR,
                 f"{', '.join(listed[:-1])} and {listed[-1]} all go through the line of `{path.consumer}`.",
-                "Each of them goes through its own line, with the factors of that.",
+                "Send each of them through its own line, with the factors of that.",
             )
             yield from explaining(evidence, whole, torch.stack(taken).sum(0), cause)
 

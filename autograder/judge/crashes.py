@@ -350,7 +350,7 @@ def _multiplied(crash: Crash, groups: Facts) -> Facts | None:
 
 # The table
 
-AUTOGRAD = "The cell takes it from autograd, which is switched off while an answer is judged."
+AUTOGRAD = "The cell takes it from autograd, which is switched off while an answer is checked."
 DERIVE = "Derive it by hand, from the forward variables and the gradients that come in."
 
 TABLE: tuple[Row, ...] = (
@@ -467,7 +467,7 @@ TABLE: tuple[Row, ...] = (
         "AttributeError",
         "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
         "What stands before `.{name}` is of the type `{kind}`, which has no `{name}`.",
-        "Print what stands before `.{name}`: it is not what you take it for.",
+        "Print what stands before `.{name}`: it is not what you expect.",
     ),
     Row(
         "AttributeError",
@@ -478,8 +478,8 @@ TABLE: tuple[Row, ...] = (
     Row(
         "TypeError",
         "(?P<function>[\\w.]+)\\(\\) got an unexpected keyword argument '(?P<name>.+?)'",
-        "`{function}` knows no argument `{name}`. Is `{near}` meant?",
-        "Write `{near}=` there.",
+        "`{function}` knows no argument `{name}`. The closest that it knows is `{near}`.",
+        "Write `{near}=` there, if that is what you mean.",
         _near_keyword,
     ),
     Row(
@@ -504,7 +504,7 @@ TABLE: tuple[Row, ...] = (
         "TypeError",
         "(?P<function>\\w+)\\(\\): argument '(?P<name>\\w+)' .*must be (?P<wanted>.+?), not (?P<kind>[\\w.]+)",
         "`{function}` takes a value of the type `{wanted}` for its `{name}`, and gets one of the type `{kind}`.",
-        "Print what you pass to it: it is not what you take it for.",
+        "Print what you pass to it: it is not what you expect.",
     ),
     Row(
         "TypeError",
@@ -529,7 +529,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         "TypeError",
         "'(?P<kind>Tensor|int|float)' object is not callable",
-        "`{called}` is no function, and a bracket right after it makes a call. Is a `*` missing between the two?",
+        "`{called}` is no function, and a bracket right after it makes a call: perhaps a `*` is missing there.",
         "Write the sign that belongs between `{called}` and the bracket.",
         _called,
     ),
@@ -551,7 +551,7 @@ TABLE: tuple[Row, ...] = (
         "TypeError",
         "'(?P<kind>.+?)' object is not subscriptable",
         "`{owner}` is of the type `{kind}`, which has no entries to pick.",
-        "Print `{owner}`: it is not what you take it for.",
+        "Print `{owner}`: it is not what you expect.",
         _indexed,
     ),
     Row(
@@ -584,7 +584,7 @@ TABLE: tuple[Row, ...] = (
         "TypeError",
         "unsupported operand type\\(s\\) for (?P<operator>\\S+): '(?P<one>.+?)' and '(?P<other>.+?)'",
         "`{operator}` does not go between a value of the type `{one}` and one of the type `{other}`.",
-        "Print both: one is not what you take it for.",
+        "Print both: one is not what you expect.",
     ),
     # shapes
     Row(
@@ -599,7 +599,7 @@ TABLE: tuple[Row, ...] = (
         "RuntimeError",
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?|mat2 must be a matrix|expected batch2",
         "`{left}` is {one} and `{right}` is {other}: the inner sizes have to be equal. {whole}",
-        "Which of them has to be transposed, by `.T`, or do they change places?",
+        "Which of them needs `.T`, or should the two change places?",
         _product,
         Mistake.SHAPE,
     ),
@@ -607,7 +607,7 @@ TABLE: tuple[Row, ...] = (
         "RuntimeError",
         "size of tensor a .* must match",
         "`*` goes entry by entry, and `{left}` is {one}, `{right}` is {other}. {whole}",
-        "Is it a matrix product, `@`? Then mind which one is transposed.",
+        "Should it be a matrix product, `@`, with one of them transposed?",
         _matrices,
         Mistake.SHAPE,
     ),
@@ -714,7 +714,7 @@ TABLE: tuple[Row, ...] = (
         "RuntimeError|IndexError",
         "Expected dtype int\\d+(?:/int64)? for index|tensors used as indices must be|only applicable to index tensor",
         "An index has to be a tensor of whole numbers, such as the labels, and this one holds something else.",
-        "Which tensor says where? Use that one as the index, or turn it into whole numbers by `.long()`.",
+        "Use the tensor that says where, or turn this one into whole numbers by `.long()`.",
         mistake=Mistake.DTYPE,
     ),
     Row(
@@ -850,7 +850,7 @@ TABLE: tuple[Row, ...] = (
         "TypeError",
         "object of type '(?P<kind>.+?)' has no len|len\\(\\) of a 0-d tensor",
         "`len` counts entries, and this value has none to count.",
-        "Print it: it is not what you take it for.",
+        "Print it: it is not what you expect.",
     ),
     Row(
         "ZeroDivisionError",
@@ -880,7 +880,7 @@ TABLE: tuple[Row, ...] = (
         "RecursionError",
         "",
         "A function calls itself, and never ends.",
-        "Give it a case in which it returns without a call of itself.",
+        "Let it return at some point without a call of itself.",
     ),
     Row(
         "TooSlow|Interrupted|KeyboardInterrupt|OutOfTime",

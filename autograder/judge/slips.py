@@ -46,13 +46,25 @@ def _scaled(name: str, power: int) -> Change:
 
 
 FIXED: Mapping[str, tuple[Mistake, str, Change]] = {
-    "The sign is wrong everywhere.": (Mistake.SIGN, "Take the negative.", lambda right, sizes: -right),
-    "Rows and columns are the wrong way round.": (Mistake.AXIS, "Which of the two comes first?", _turned),
-    "Everything stands one place too far on.": (Mistake.PLACES, "Where does the first entry belong?", _moved),
-    "Everything stands one place too early.": (Mistake.PLACES, "Where does the first entry belong?", _moved_back),
+    "The sign is wrong everywhere.": (
+        Mistake.SIGN,
+        "Look for a minus that is missing, or one too many.",
+        lambda right, sizes: -right,
+    ),
+    "Rows and columns are the wrong way round.": (Mistake.AXIS, "Look at which of the two should come first.", _turned),
+    "Everything is one place too late.": (Mistake.PLACES, "Look at where the first entry belongs.", _moved),
+    "Everything is one place too early.": (Mistake.PLACES, "Look at where the first entry belongs.", _moved_back),
     "Only the first row is right, all others are zero.": (Mistake.ROWS, "Do the same for every row.", _first_row),
-    "Every entry is one too large.": (Mistake.CONSTANT, "Where is one added?", lambda right, sizes: right + 1),
-    "Every entry is one too small.": (Mistake.CONSTANT, "Where is one taken off?", lambda right, sizes: right - 1),
+    "Every entry is too large by 1.": (
+        Mistake.CONSTANT,
+        "Look for the place where 1 is added.",
+        lambda right, sizes: right + 1,
+    ),
+    "Every entry is too small by 1.": (
+        Mistake.CONSTANT,
+        "Look for the place where 1 is subtracted.",
+        lambda right, sizes: right - 1,
+    ),
 }
 """Slips by what is said of them: what they are, the next step, and what they make of what is right."""
 
@@ -76,8 +88,12 @@ def slips(right: Sequence[Any], cases: Sequence[AskCase]) -> Iterator[Planted]:
         if not (are_truths and mistake in ARITHMETIC)
     ]
     for name in (name for name in sizes[0] if not are_truths and all(its.get(name, 0) > 0 for its in sizes)):
-        changes.append((f"It is `{name}` times what it should be.", "A sum, or a mean?", _scaled(name, 1)))
-        changes.append((f"It is what it should be, over `{name}`.", "A sum, or a mean?", _scaled(name, -1)))
+        changes.append(
+            (f"It is `{name}` times what it should be.", "Ask whether it should be a sum or a mean.", _scaled(name, 1))
+        )
+        changes.append(
+            (f"It is what it should be, divided by `{name}`.", "Ask whether it should be a sum or a mean.", _scaled(name, -1))
+        )
     for sentence, step, change in changes:
         outcomes = [change(each, its) for each, its in zip(tensors, sizes, strict=True)]
         if all(isinstance(each, Tensor) for each in outcomes):

@@ -28,9 +28,22 @@ MAX_STRING = 24
 """Characters of a string that is shown."""
 NUMBER_TOLERANCE = 1e-5
 """How far off a Python number may be, relative to it: float32 has been on the way to many."""
+OF_SEVERAL = "Make one tensor of its parts, by `torch.tensor` or `torch.stack`."
 WORDS = Words(
-    types={"float": "Return a tensor: `.item()` makes a number of Python of it.", "NoneType": "Is a `return` missing?"}
+    types={
+        "float": "Leave it a tensor: `.item()` makes a number of Python of it.",
+        "list": OF_SEVERAL,
+        "tuple": OF_SEVERAL,
+        "NoneType": "Is a `return` missing?",
+    }
 )
+DTYPES = {
+    torch.int64: ("an index has to be a whole number of this type", "Convert it with `.long()`."),
+    torch.bool: ("each entry says yes or no", "Get it from a comparison, as in `x > 0`."),
+}
+"""Why a tensor has to be of this dtype, and how it becomes one."""
+COUNTS = ("it holds counts", "Convert it with `.long()`.")
+"""The same for all others."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +58,8 @@ class Place:
 def difference(answer: Any, right: Any, path: str = "") -> Difference | None:
     """How an answer differs from what is right; None where it does not. `path` is where in the whole answer this stands."""
     if answer is UNDECIDED or (isinstance(answer, str) and answer == UNDECIDED):
-        diagnosis = "It gives different results where it has no choice."
-        step = "In this case one result alone has a probability: does it look at all that it is given?"
+        diagnosis = "Its results differ, and here only one is possible."
+        step = "Look at what it is given: does it use all of that?"
         return None if right == UNDECIDED else Difference("undecided", diagnosis, UNDECIDED, "the same each time", step)
     match right:
         case Expected():
@@ -66,7 +79,7 @@ def difference(answer: Any, right: Any, path: str = "") -> Difference | None:
         case _:
             found = _type(answer, f"`{type(right).__name__}`")
     if found is not None and path and found.diagnosis.startswith(("It ", "The ")):
-        return replace(found, diagnosis=f"{path}: {found.diagnosis}")
+        return replace(found, diagnosis=f"{path}: {lowered(found.diagnosis)}")
     return found
 
 
@@ -93,12 +106,13 @@ def _whole_numbers(answer: Any, right: Tensor) -> Difference | None:
     is_index = right.dtype in (torch.int64, torch.bool)
     if (is_index and answer.dtype != right.dtype) or (not is_index and answer.dtype == torch.bool) or answer.is_complex():
         wanted = dtype_name(right.dtype) if is_index else "numbers"
-        why = "an index has to be int64" if right.dtype == torch.int64 else "it is to be counted with"
+        why, step = DTYPES.get(right.dtype, COUNTS)
         diagnosis = f"It is of {dtype_name(answer.dtype)}, and should be of {wanted}: {why}."
-        return Difference("dtype", diagnosis, f"a tensor of {answer.dtype}", wanted, "", Mistake.DTYPE)
+        return Difference("dtype", diagnosis, f"a tensor of {answer.dtype}", wanted, step, Mistake.DTYPE)
     if answer.is_floating_point() and torch.finfo(answer.dtype).eps > COARSEST:
-        diagnosis = f"It is of {dtype_name(answer.dtype)}, which has too few digits: larger numbers stop growing."
-        return Difference("dtype", diagnosis, f"a tensor of {answer.dtype}", "int64 or float32", "", Mistake.DTYPE)
+        diagnosis = f"It is of {dtype_name(answer.dtype)}, which has too few digits to count far."
+        step = "Convert it with `.long()` or `.float()` before you count."
+        return Difference("dtype", diagnosis, f"a tensor of {answer.dtype}", "int64 or float32", step, Mistake.DTYPE)
     values = answer.detach().as_subclass(Tensor).double()
     wrong = values != right.double()
     if not bool(wrong.any()):
@@ -111,7 +125,7 @@ def _sequence(answer: Any, right: Sequence[Any], path: str) -> Difference | None
     if not isinstance(answer, list | tuple):
         return _type(answer, "a list or a tuple")
     if len(answer) != len(right):
-        seen, expected = (f"{len(each)} {'entry' if len(each) == 1 else 'entries'}" for each in (answer, right))
+        seen, expected = (_counted(len(each), "entry", "entries") for each in (answer, right))
         where = f"{path} has" if path else "It has"
         return Difference("length", f"{where} {seen}, and should have {expected}.", seen, expected, "", Mistake.SHAPE)
     places = (
@@ -126,8 +140,9 @@ def _mapping(answer: Any, right: Mapping[Any, Any], path: str) -> Difference | N
         return _type(answer, "a dictionary")
     if answer.keys() != right.keys():
         lacks = [repr(key) for key in right if key not in answer]
-        diagnosis = f"It lacks the key {lacks[0]}." if lacks else "It has keys too many."
-        return Difference("length", diagnosis, f"{len(answer)} keys", f"{len(right)}", "", Mistake.SHAPE)
+        diagnosis = f"It lacks the key {lacks[0]}." if lacks else "It has too many keys."
+        seen, expected = (_counted(len(each), "key", "keys") for each in (answer, right))
+        return Difference("length", diagnosis, seen, expected, "", Mistake.SHAPE)
     places = (difference(answer[key], right[key], f"{path}[{key!r}]" if path else f"Entry {key!r}") for key in right)
     return next(filter(None, places), None)
 
@@ -137,13 +152,20 @@ def _set(answer: Any, right: Set[Any]) -> Difference | None:
         return _type(answer, "a set")
     if answer == right:
         return None
-    words = [f"{len(each)} of them" if len(each) > FEW else _listed(each) for each in (right - answer, answer - right)]
-    diagnosis = f"It lacks {words[0]}." if right - answer else f"It has {words[1]}, which should not be in it."
+    lacking, extra = right - answer, answer - right
+    if lacking:
+        diagnosis = f"It lacks {_listed(lacking) if len(lacking) <= FEW else f'{len(lacking)} members'}."
+    else:
+        diagnosis = f"It should not have {_listed(extra)}." if len(extra) <= FEW else f"It has {len(extra)} members too many."
     return Difference("values", diagnosis, _listed(answer), _listed(right))
 
 
 def _listed(values: Set[Any]) -> str:
     return listed([f"`{value}`" for value in sorted(map(str, values))]) if values else "nothing"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _plain(answer: Any, right: Any) -> Difference | None:
@@ -212,18 +234,17 @@ def _often(answer: Any, right: Any) -> Difference | None:
             return None
         if len(answer) == 1 < len(right):
             step = "Draw anew in each call, from the generator that is given, and do not seed it."
-            return Difference("often", "It draws the same each time.", f"`{next(iter(answer))}`", "different ones", step)
+            return Difference("often", "It draws the same result each time.", f"`{next(iter(answer))}`", "different ones", step)
         worst = max(
             {*answer, *right}, key=lambda name: abs(answer.get(name, 0) / _total(answer) - right.get(name, 0) / _total(right))
         )
         seen, expected = (f"{100 * each.get(worst, 0) / _total(each):.3g} %" for each in (answer, right))
         return Difference(
-            "often", "What it draws comes too often or too seldom.", f"`{worst}` in {seen} of the draws", f"{expected}"
+            "often", "Some results come too often or too seldom.", f"`{worst}` in {seen} of the draws", f"{expected}"
         )
     if not isinstance(answer, list) or len(answer) != len(right):
-        return Difference(
-            "often", f"It should give {len(right)} tensors.", f"{len(answer)}", f"{len(right)}", "", Mistake.SHAPE
-        )
+        seen, expected = (_counted(len(each), "tensor", "tensors") for each in (answer, right))
+        return Difference("often", f"It should give {expected}.", seen, expected, "", Mistake.SHAPE)
     for place, (one, other) in enumerate(zip(answer, right, strict=True)):
         which = f"Tensor {place} of what it returns" if len(right) > 1 else "The tensor"
         if one["shape"] != other["shape"]:
@@ -231,10 +252,10 @@ def _often(answer: Any, right: Any) -> Difference | None:
             return Difference("shape", f"{which} has the wrong shape.", seen, expected, "", Mistake.SHAPE)
         if off := moments_off(one, other):
             words = {
-                "mean": "has another mean than it should",
-                "deviation": "has another spread than it should",
+                "mean": "has the wrong mean",
+                "deviation": "has the wrong spread",
                 "kurtosis": "is not drawn from a normal distribution",
-                "distinct": "has numbers that are copies of others",
+                "distinct": "has the same numbers more than once",
             }
             seen, expected = (f"standard deviation {each['deviation']:.4g}, mean {each['mean']:.4g}" for each in (one, other))
             return Difference("often", f"{which} {words[off]}.", seen, expected)

@@ -66,7 +66,7 @@ def unseen(name: str) -> Verdict:
 
 def script(name: str, what: str) -> Verdict:
     """The answer's code makes a script of torch from text or from a file."""
-    diagnosis = f"{what} makes a script from text or from a file, which is switched off while an answer is judged."
+    diagnosis = f"{what} makes a script from text or from a file, which is switched off while an answer is checked."
     advice = "Write it as a Python function: `torch.jit.script` may stand before it."
     return Verdict(name, Outcome.COULD_NOT_TELL, diagnosis, next_step=advice)
 

@@ -29,8 +29,12 @@ SENTENCE = re.compile(r"(?:`[^`]*`|[^.?!`]|[.?!](?!\s|$))+[.?!]*\s*")
 
 
 def forward(session: Session, source: str, batch: list[str]) -> None:
-    """Records a forward pass, and says which weights in it are no variables, because objects hold them."""
+    """Records a forward pass. Says which values it put back, and which weights are no variables, because objects hold them."""
+    before = {each.name: session.namespace.get(each.name) for each in session.overwritten(source)}
     weights = [f"`{code}`" for code in session.forward(source, batch).weights]
+    put_back = [f"`{name}`" for name, value in before.items() if session.namespace.get(name) is not value]
+    if put_back:
+        show(Box("→", "%%forward", "recorded", f"Put back: {wording.listed(put_back)}.", (), NEUTRAL))
     if weights:
         names = wording.listed(weights[:MOST_WEIGHTS] + [f"{len(weights) - MOST_WEIGHTS} more"] * (len(weights) > MOST_WEIGHTS))
         have, them = ("has", "it") if len(weights) == 1 else ("have", "them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import TracebackType
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
@@ -13,6 +14,11 @@ from autograder.judge.session import Session, of, start_session
 from autograder.notebook import checking, overview
 from autograder.notebook.logbook import NBGRADER
 from autograder.notebook.on_path import put_on_path
+from autograder.verdict import Outcome
+
+
+TEST = "test-"
+"""How the ids of test cells begin."""
 
 
 class LocalBackend:
@@ -62,6 +68,24 @@ class CourseMagics(Magics):
         session.backend.ask(session, cell)
 
 
+def _show_assertion(
+    shell: InteractiveShell,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType,
+    tb_offset: int | None = None,
+) -> None:
+    """Shows an assertion that does not hold: in a test cell, to a person, the sentence that it has, and no traceback."""
+    session = of(shell)
+    cell = (session.runs[-1].id or "") if session.runs else ""
+    sentence = str(error)
+    if sentence and cell.startswith(TEST) and checking.is_attended(session):
+        stop = "" if sentence.endswith((".", "?", "!")) else "."
+        text = f"✗ {cell.removeprefix(TEST)}: {Outcome.WRONG}. {sentence}{stop}"
+        error._render_traceback_ = lambda: [text]  # type: ignore[attr-defined]
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+
 def load(shell: InteractiveShell) -> None:
     """Gives the notebook the magic, and a session that judges in this process, unless it has a session already.
 
@@ -69,5 +93,6 @@ def load(shell: InteractiveShell) -> None:
     """
     start_session(shell, LocalBackend())
     shell.register_magics(CourseMagics)
+    shell.set_custom_exc((AssertionError,), _show_assertion)  # type: ignore[no-untyped-call]
     if NBGRADER not in os.environ:
         put_on_path()

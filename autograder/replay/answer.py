@@ -171,7 +171,7 @@ def _owner(path: str) -> Any:
 
 def _refusal(path: str, is_class: bool) -> Callable[..., Any]:
     def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise SwitchedOff(f"`{path}` is switched off while the answer is judged: what it does is yours to write")
+        raise SwitchedOff(f"`{path}` is switched off while the answer is checked: what it does is yours to write")
 
     return type("SwitchedOff", (), {"__new__": refuse, "__init_subclass__": refuse}) if is_class else refuse
 

@@ -461,7 +461,7 @@ class _Refusal:
         return self
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
-        raise self._error(OFF[self._error].format("while an answer is judged"))
+        raise self._error(OFF[self._error].format("while an answer is checked"))
 
 
 @contextmanager

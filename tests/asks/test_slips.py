@@ -11,8 +11,8 @@ def test_truth_values_have_no_sign_and_no_sum() -> None:
     cases = practice_cases(parse_ask("def dead(h: real[n, m])"))
     right = [(case.values["h"] > 0).all(0) for case in cases]
     assert {each.sentence for each in slips(right, cases)} == {
-        "Everything stands one place too far on.",
-        "Everything stands one place too early.",
+        "Everything is one place too late.",
+        "Everything is one place too early.",
     }
     counts = [each.int() for each in right]
     assert "The sign is wrong everywhere." in {each.sentence for each in slips(counts, cases)}

@@ -137,7 +137,7 @@ class TestFiles:
         with pytest.raises(ContentError) as raised:
             read(path)
         assert str(raised.value).startswith(f"{path} is not a notebook ({reason}")
-        assert str(raised.value).endswith("). Open it in JupyterLab and save it again.")
+        assert str(raised.value).endswith("). Take a copy of it that opens in JupyterLab, such as an earlier one.")
 
     def test_a_file_in_which_two_cells_have_the_same_id_is_named(self, tmp_path: Path) -> None:
         notebook = json.loads(to_text(used()))

@@ -152,6 +152,13 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
 }
 
 
+LEFT_OUT = {
+    Operator.TERM: "Take `a.sin()` out: all the rest is right.",
+    Operator.FACTOR: "Take `b.sin()` out: all the rest is right.",
+}
+"""Changes whose next step names what is too many."""
+
+
 def test_there_is_a_sentence_for_every_change() -> None:
     assert set(PLANTED) == set(SENTENCES) == set(Operator)
 
@@ -160,9 +167,8 @@ def test_there_is_a_sentence_for_every_change() -> None:
 def test_the_change_that_mends_a_mistake_is_found_and_its_place_quoted(
     change: Operator, wrong: str, right: str, sentence: str
 ) -> None:
-    assert fixed(wrong, right, ("b",) if change is Operator.EXTRA else ()) == Cause(
-        SENTENCES[change][0], sentence, ADVICE.get(change, ALONE)
-    )
+    advice = LEFT_OUT.get(change) or ADVICE.get(change, ALONE)
+    assert fixed(wrong, right, ("b",) if change is Operator.EXTRA else ()) == Cause(SENTENCES[change][0], sentence, advice)
 
 
 @pytest.mark.parametrize(("wrong", "right"), [(wrong, right) for wrong, right, _ in PLANTED.values()], ids=PLANTED)
@@ -424,5 +430,5 @@ def test_a_cell_that_stops_is_told_what_would_mend_it() -> None:
     assert verdict.outcome is Outcome.COULD_NOT_TELL
     sizes = "`h` is (32, 64) and `dlogits` is (32, 27): the inner sizes have to be equal. `dW2` has to be (64, 27)."
     assert verdict.diagnosis == f"The cell for `dW2` stopped in line 1, `dW2 = h @ dlogits`. {sizes}"
-    advice = "Which of them has to be transposed, by `.T`, or do they change places? Then run the cell again."
+    advice = "Which of them needs `.T`, or should the two change places? Then run the cell again."
     assert (verdict.next_step, verdict.mistake) == (advice, M.SHAPE)

@@ -61,8 +61,8 @@ TRANSPOSED = "It is transposed, and the numbers are right."
 SHIFT = "`shift` was stretched along axis 0, over `n` rows and axis 2, over `width` entries, in the line of `shifted`"
 BIAS = "`bias` was stretched along axis 0, over `n` rows and axis 1, over 4 columns, in the line of `out`"
 GAIN = "`gain` was stretched along axis 0, over `n` rows, in the line of `scaled`"
-KEPT = "An axis of size 1 is missing: keep it, by `keepdim=True` where you sum."
-TOO_MANY = "There is an axis of size 1 too many: sum without `keepdim=True`."
+KEPT = "Keep the axis of size 1 that is missing: by `keepdim=True` where you sum."
+TOO_MANY = "Sum without `keepdim=True`: there is an axis of size 1 too many."
 
 REASONS = [
     ("shift", "dshifted.sum((0, 2))", SAME_NUMBERS, KEPT, M.SHAPE),
@@ -71,7 +71,7 @@ REASONS = [
         "shift",
         "dshifted.sum((0, 2)).view(4, 1, 1)",
         SAME_NUMBERS,
-        "The axis of size 1 is in the wrong place: sum with `keepdim=True`.",
+        "Sum with `keepdim=True`: the axis of size 1 is in the wrong place.",
         M.SHAPE,
     ),
     ("out", "dflat", SAME_NUMBERS, "Give it the shape of `out`: `.view(out.shape)`.", M.SHAPE),
@@ -94,7 +94,7 @@ REASONS = [
         "bias",
         "torch.diag(dout.sum((0, 1)))",
         "It holds every entry against every other, with the right numbers on its diagonal.",
-        "The line goes entry by entry: look for a `@` or a transpose too many.",
+        "Look for a `@` or a transpose too many: the line goes entry by entry.",
         M.OPERATION,
     ),
     ("bias", "dout", f"It is not summed: {BIAS}.", "Sum over what was stretched: `.sum((0, 1))`.", M.AXIS),

@@ -190,7 +190,7 @@ ROWS: dict[str, Row] = {
     ),
     "autograd.grad": Row(
         "leaf = y.clone().requires_grad_()\ndy = torch.autograd.grad(leaf.tanh(), leaf, dz)[0]",
-        "The cell takes it from autograd, which is switched off while an answer is judged.",
+        "The cell takes it from autograd, which is switched off while an answer is checked.",
         AUTOGRAD_OFF,
     ),
     "func.vjp": Row("dy = torch.func.vjp(torch.tanh, y)[1](dz)[0]", "The cell takes it from autograd", AUTOGRAD_OFF),

@@ -309,11 +309,11 @@ MISTAKES: Mapping[str, tuple[Answers, str]] = {
     ),
     "new-tensors": (
         descend(EACH, "    p = p - lr * gradient"),
-        "it changes nothing yet. `p = …` makes a new tensor, and `p += …` changes p: use the second",
+        "it changes nothing yet. Write a line that changes p in place, `p += …`: with `p = …` the parameter stays as it was",
     ),
     "nothing": (
         descend("pass"),
-        "it changes nothing yet. `p = …` makes a new tensor, and `p += …` changes p: use the second",
+        "it changes nothing yet. Write a line that changes p in place, `p += …`: with `p = …` the parameter stays as it was",
     ),
     "returns-new-ones": (
         descend("return [p - lr * gradient for p, gradient in zip(parameters, gradients)]"),

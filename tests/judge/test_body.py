@@ -161,7 +161,7 @@ STOPS = {
         "dlogits[range(n), Yb] -= 1",
         "dlogits = dlogits - F.one_hot(Yb, num_clases=27)",
         "It stops at `dlogits = dlogits - F.one_hot(Yb, num_clases=27)`. "
-        "`one_hot` knows no argument `num_clases`. Is `num_classes` meant?",
+        "`one_hot` knows no argument `num_clases`. The closest that it knows is `num_classes`.",
         M.STOPS,
     ),
     "dots that were left in": (

@@ -227,7 +227,7 @@ class TestOrder:
 
 TRANSPOSED = "It is transposed: swap the two axes, or the order of the matrix product."
 MISSING_AXIS = "The numbers are in another shape: keep the axis of size 1, by `keepdim=True` where you sum."
-EXTRA_AXIS = "There is an axis of size 1 too many: sum without `keepdim=True`."
+EXTRA_AXIS = "Sum without `keepdim=True`: there is an axis of size 1 too many."
 OTHER = "Print the shapes of what you combine, and compare them with the forward line."
 
 SHAPE_ADVICE = [

@@ -146,19 +146,19 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "x = n.sum()": (
         "What stands before `.sum` is of the type `int`, which has no `sum`.",
-        "Print what stands before `.sum`: it is not what you take it for.",
+        "Print what stands before `.sum`: it is not what you expect.",
     ),
     "import math\nx = math.squareroot(2)": (
         "The module `math` has no `squareroot`.",
         "Look up how the name is spelt.",
     ),
     "dlogits = F.one_hot(Yb, num_clases=27)": (
-        "`one_hot` knows no argument `num_clases`. Is `num_classes` meant?",
-        "Write `num_classes=` there.",
+        "`one_hot` knows no argument `num_clases`. The closest that it knows is `num_classes`.",
+        "Write `num_classes=` there, if that is what you mean.",
     ),
     "dcounts_sum = probs.sum(1, keep_dim=True)": (
-        "`sum` knows no argument `keep_dim`. Is `keepdim` meant?",
-        "Write `keepdim=` there.",
+        "`sum` knows no argument `keep_dim`. The closest that it knows is `keepdim`.",
+        "Write `keepdim=` there, if that is what you mean.",
     ),
     "dcounts_sum = probs.sum(1, colour=True)": (
         "`sum` knows no argument `colour`.",
@@ -174,7 +174,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "x = torch.exp(2)": (
         "`exp` takes a value of the type `Tensor` for its `input`, and gets one of the type `int`.",
-        "Print what you pass to it: it is not what you take it for.",
+        "Print what you pass to it: it is not what you expect.",
     ),
     "x = torch.where(probs > 0, dprobs)": (
         "`where` takes other arguments than it gets in that line: values of the types (Tensor, Tensor).",
@@ -189,11 +189,11 @@ TOLD: dict[str, tuple[str, str]] = {
         "Leave out the `()` after it.",
     ),
     "dprobs = probs(1 / dlogprobs)": (
-        "`probs` is no function, and a bracket right after it makes a call. Is a `*` missing between the two?",
+        "`probs` is no function, and a bracket right after it makes a call: perhaps a `*` is missing there.",
         "Write the sign that belongs between `probs` and the bracket.",
     ),
     "dprobs = 1.0(1 / dlogprobs)": (
-        "`1.0` is no function, and a bracket right after it makes a call. Is a `*` missing between the two?",
+        "`1.0` is no function, and a bracket right after it makes a call: perhaps a `*` is missing there.",
         "Write the sign that belongs between `1.0` and the bracket.",
     ),
     "dprobs = [1, 2](0)": (
@@ -206,7 +206,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "x = n[0]": (
         "`n` is of the type `int`, which has no entries to pick.",
-        "Print `n`: it is not what you take it for.",
+        "Print `n`: it is not what you expect.",
     ),
     "x = h.t @ dlogits": (
         "`h.t` is the function itself, and not what it gives.",
@@ -230,7 +230,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     'x = dlogprobs + "1"': (
         "`+` does not go between a value of the type `Tensor` and one of the type `str`.",
-        "Print both: one is not what you take it for.",
+        "Print both: one is not what you expect.",
     ),
     "dlogits = probs - F.one_hot(Yb)": (
         "`F.one_hot(Yb)` has only so many columns as its largest label here needs.",
@@ -242,16 +242,16 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "dW2 = h @ dlogits": (
         "`h` is (32, 64) and `dlogits` is (32, 27): the inner sizes have to be equal. `dW2` has to be (64, 27).",
-        "Which of them has to be transposed, by `.T`, or do they change places?",
+        "Which of them needs `.T`, or should the two change places?",
     ),
     "dW2 = torch.zeros((64, 27)) @ dlogits": (
         "`torch.zeros((64, 27))` is (64, 27) and `dlogits` is (32, 27): the inner sizes have to be equal. "
         "`dW2` has to be (64, 27).",
-        "Which of them has to be transposed, by `.T`, or do they change places?",
+        "Which of them needs `.T`, or should the two change places?",
     ),
     "dW2 = h * dlogits": (
         "`*` goes entry by entry, and `h` is (32, 64), `dlogits` is (32, 27). `dW2` has to be (64, 27).",
-        "Is it a matrix product, `@`? Then mind which one is transposed.",
+        "Should it be a matrix product, `@`, with one of them transposed?",
     ),
     "dW2 = bngain * dlogits": (
         "`bngain` is (1, 64) and `dlogits` is (32, 27): entry by entry these do not fit. `dW2` has to be (64, 27).",
@@ -320,15 +320,15 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "x = torch.zeros(32, 27).scatter_(1, Yb.float().unsqueeze(1), 1.0)": (
         "An index has to be a tensor of whole numbers, such as the labels, and this one holds something else.",
-        "Which tensor says where? Use that one as the index, or turn it into whole numbers by `.long()`.",
+        "Use the tensor that says where, or turn this one into whole numbers by `.long()`.",
     ),
     "x = F.one_hot(probs, num_classes=27)": (
         "An index has to be a tensor of whole numbers, such as the labels, and this one holds something else.",
-        "Which tensor says where? Use that one as the index, or turn it into whole numbers by `.long()`.",
+        "Use the tensor that says where, or turn this one into whole numbers by `.long()`.",
     ),
     "x = probs[probs]": (
         "An index has to be a tensor of whole numbers, such as the labels, and this one holds something else.",
-        "Which tensor says where? Use that one as the index, or turn it into whole numbers by `.long()`.",
+        "Use the tensor that says where, or turn this one into whole numbers by `.long()`.",
     ),
     "x = probs.masked_fill(probs, 0)": (
         "A mask has to hold True and False, and this tensor holds numbers.",
@@ -379,7 +379,7 @@ TOLD: dict[str, tuple[str, str]] = {
         "Print its keys, and compare the spelling.",
     ),
     "loss.backward()": (
-        "The cell takes it from autograd, which is switched off while an answer is judged.",
+        "The cell takes it from autograd, which is switched off while an answer is checked.",
         "Derive it by hand, from the forward variables and the gradients that come in.",
     ),
     "x = torch.zeros(3, requires_grad=True)\nx += 1": (
@@ -412,7 +412,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "x = len(n)": (
         "`len` counts entries, and this value has none to count.",
-        "Print it: it is not what you take it for.",
+        "Print it: it is not what you expect.",
     ),
     "x = 1 / 0": (
         "Something there is divided by the number 0.",
@@ -436,7 +436,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "def f(x):\n    return f(x)\nf(1)": (
         "A function calls itself, and never ends.",
-        "Give it a case in which it returns without a call of itself.",
+        "Let it return at some point without a call of itself.",
     ),
     "if n:\n\tx = 1\n        y = 2": (
         "The line is indented with tabs where others have spaces.",
@@ -587,14 +587,14 @@ LEARNERS = {
     "one_hot with a misspelt argument": (
         "dlogits",
         "dlogits = dnorm_logits.clone()\ndlogits += F.one_hot(logits.max(1).indices, num_clases=27) * dlogit_maxes",
-        "Is `num_classes` meant?",
+        "The closest that it knows is `num_classes`.",
     ),
     "backward": ("dprobs", "loss.backward()\ndprobs = probs.grad", "takes it from autograd"),
     "backward alone": ("dprobs", "loss.backward()", "takes it from autograd"),
     "a bracket": ("dprobs", "dprobs = dlogprobs * (1 / probs", "never closed"),
     "indentation": ("dprobs", "dprobs = dlogprobs / probs\n    dprobs = dprobs * 1", "no line above it opens a block"),
     "return": ("dprobs", "return dlogprobs / probs", "`return` belongs in a function"),
-    "a call of a number": ("dprobs", "dprobs = n(dlogprobs / probs)", "Is a `*` missing"),
+    "a call of a number": ("dprobs", "dprobs = n(dlogprobs / probs)", "perhaps a `*` is missing"),
 }
 """Crashes that learners met, each with the answer that it is in and some of what is said."""
 
@@ -661,7 +661,7 @@ class TestAStopIsAStop:
             "dlogits",
             "dlogits = dnorm_logits.clone()\ndlogits += F.one_hot(Yb, num_clases=27)",
             "The cell for `dlogits` stopped in line 2, `dlogits += F.one_hot(Yb, num_clases=27)`. "
-            "`one_hot` knows no argument `num_clases`. Is `num_classes` meant?",
+            "`one_hot` knows no argument `num_clases`. The closest that it knows is `num_classes`.",
         ),
         "a line that a later one needs": (
             "dcounts",

@@ -370,7 +370,7 @@ def test_autograd_in_an_answer_is_told(before: str, source: str) -> None:
     assert here.run(before)[0].success
     verdict = here.answer("dprobs", source)
     assert verdict.outcome is Outcome.WRONG
-    assert verdict.diagnosis == "The cell takes it from autograd, which is switched off while an answer is judged."
+    assert verdict.diagnosis == "The cell takes it from autograd, which is switched off while an answer is checked."
     assert verdict.next_step == "Derive it by hand, from `dlogprobs` and the forward variables."
 
 
@@ -444,7 +444,7 @@ def test_a_cell_that_stopped_as_it_asked_autograd_is_told_what_it_is_told_in_a_r
     here = Lesson(STEPS, solved=False)
     here.run("(probs.log() * dlogprobs).sum().backward()\ndprobs = probs.grad", id="dprobs")
     verdict = here.verdict("dprobs")
-    assert verdict.diagnosis == "The cell takes it from autograd, which is switched off while an answer is judged."
+    assert verdict.diagnosis == "The cell takes it from autograd, which is switched off while an answer is checked."
 
 
 REPLACED = {

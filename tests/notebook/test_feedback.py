@@ -51,7 +51,7 @@ def test_a_wrong_answer_fails_the_cell_with_one_line_and_no_stack(here: Lesson) 
         "✗ dbngain: wrong. The numbers are right, and the shape is not.",
         "  seen: shape (64,)",
         "  expected: shape (1, 64)",
-        "  next: An axis of size 1 is missing: keep it, by `keepdim=True` where you sum.",
+        "  next: Keep the axis of size 1 that is missing: by `keepdim=True` where you sum.",
     ]
     assert "checking.py" not in shown.stdout + shown.stderr
 

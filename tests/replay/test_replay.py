@@ -435,7 +435,7 @@ class TestAutograd:
         lines = ["leaf = a.clone().requires_grad_()", "b = leaf.exp()", *source.splitlines()]
         replay = replayed("\n    ".join([graph, *lines]), "da", case, namespace)
         assert isinstance(replay.error, AutogradOff)
-        assert str(replay.error) == "autograd is switched off while an answer is judged: derive the gradient by hand"
+        assert str(replay.error) == "autograd is switched off while an answer is checked: derive the gradient by hand"
         assert replay.answer is MISSING
 
     def test_a_function_that_the_notebook_took_from_torch_before_is_refused_too(

@@ -37,7 +37,7 @@ from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff, TooSl
 from autograder.verdict import Cause, Mistake, Outcome, Verdict
 
 BY_HAND = "Work out by hand what comes for the smallest inputs that you can think of."
-READ_AGAIN = "Read again what is asked for."
+READ_AGAIN = "Read again what is asked for, and compare it with your lines one by one."
 LOOK = "Print what it gives for these inputs, with its type and its shape."
 BY_SIZE = "Take the size from what you are given, such as its `shape` or its `len`."
 LEAST_TELLING = 5
@@ -140,10 +140,10 @@ class Asked:
             return self._stopped(replay, case)
         if replay.changed:
             changed = replay.changed[0]
-            diagnosis = f"It changes `{changed}` in place, which it was only lent."
+            diagnosis = f"It changes `{changed}` in place, and that is an input: other cells read it too."
             value = case.values.get(changed)
-            copy = ".clone()` of a tensor" if isinstance(value, Tensor) else ".copy()`"
-            step = f"Work on a copy, `{changed}{copy}."
+            copy = ".clone()`" if isinstance(value, Tensor) else ".copy()`"
+            step = f"Work on a copy: `{changed}{copy}."
             return Verdict(self.name, Outcome.WRONG, diagnosis, next_step=step, mistake=Mistake.OPERATION)
         return None
 
@@ -156,12 +156,12 @@ class Asked:
         kept = Mistake.STOPS
         if isinstance(error, TooSlow):
             diagnosis, seen = "It does not end.", ""
-            step = "Look at the condition under which the loop ends, and whether what it reads changes."
+            step = "Look at the condition that ends the loop: does anything in it change?"
         elif isinstance(error, SwitchedOff):
             step = "Write it without that function."
             return Verdict(self.name, Outcome.WRONG, f"{error}.", next_step=step, mistake=Mistake.OPERATION)
         elif isinstance(error, AutogradOff | ScriptOff):
-            diagnosis, step = "It uses autograd, which is switched off while an answer is judged.", "Derive it by hand."
+            diagnosis, step = "It uses autograd, which is switched off while an answer is checked.", "Derive it by hand."
             kept = Mistake.AUTOGRAD
         elif planted := self._agreeing():
             return self._named(planted, case, None, MISSING)
@@ -181,7 +181,7 @@ class Asked:
             return f"It stops on other inputs than the notebook's{where and ','}{where}.", step
         if cause := self._cause_of_stop(replay):
             return f"It stops{where}. {cause.sentence}", cause.next_step
-        return f"It stops with {seen}.", "Call it yourself, with these inputs, and look at the line that stops."
+        return f"It stops{where}.", "Call it yourself, with these inputs, and look at the line that stops."
 
     def _cause_of_stop(self, replay: Replay) -> Cause | None:
         if replay.error is None:

@@ -495,7 +495,7 @@ def depends(question: Question, cause: Cause, case: Case, seen: str = "") -> Ver
 def stopped(question: Question, error: BaseException, cause: Cause, case: Case, tape: Tape) -> Verdict:
     """The function raised an error on a case. `cause` says where, and why."""
     if isinstance(error, AutogradOff):
-        diagnosis = f"`{question.by}` asks autograd, which is switched off while an answer is judged."
+        diagnosis = f"`{question.by}` asks autograd, which is switched off while an answer is checked."
         advice = "Derive the gradients by hand."
         return Verdict(question.name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
     if isinstance(error, ScriptOff):

@@ -25,7 +25,7 @@ from autograder.replay.parsed import ParsedCell, parse_cell
 from autograder.replay.run import MISSING, Replay, TooSlow
 from autograder.verdict import Mistake, Outcome, Verdict
 
-BY_HAND = "Do by hand what the drill does up to there, with the smallest numbers that you can think of."
+BY_HAND = "Go through the lines of `drill` in the cell above by hand, with the smallest numbers that you can think of."
 
 STOPS_THERE = Difference("stops", "It stops there.", "", "")
 
@@ -59,7 +59,7 @@ class Driven(Asked):
         empty = [name for name in empty_methods(self.cell.source, self.ask.answer) if name not in {"__init__", *asked}]
         if not empty:
             return None
-        step = "Write it: the drill calls it, or something that it calls."
+        step = "Write it: `drill` in the cell above needs it."
         return self._verdict(f"`{empty[0]}` is not written yet.", found, step, case, MISSING, Mistake.UNKNOWN)
 
     def missing(self) -> Verdict | None:
@@ -104,10 +104,10 @@ class Driven(Asked):
     def _stop_in_words(self, replay: Replay, case: AskCase, seen: str) -> tuple[str, str]:
         known = replay.answer if isinstance(replay.answer, dict) else {}
         label = next((label for label in self._right(case) if label not in known), "")
-        where = f", before the drill has {label}" if label else ""
+        where = f" before `drill` has {label}" if label else ""
         if cause := self._cause_of_stop(replay):
-            return f"It stops with {seen}{where}. {cause.sentence}", cause.next_step
-        return f"It stops with {seen}{where}.", "Do by hand what the drill does up to there, and look at the line that stops."
+            return f"It stops{where}. {cause.sentence}", cause.next_step
+        return f"It stops{where}.", "Go through the lines of `drill` in the cell above by hand, up to the one that stops."
 
     def wrong(self, attempt: Attempt[AskCase], difference: Difference) -> Verdict:
         label, found = self._first_off(attempt.answer, attempt.case)
@@ -156,13 +156,13 @@ class Driven(Asked):
 
     def hints(self) -> Sequence[str]:
         words = ask_hints(self.session.workspace.folder, self.name)
-        return words or ("The drill in the cell above calls it: go through that line by line, and say what should come.",)
+        return words or ("`drill` in the cell above calls it: go through its lines, and say what each should give.",)
 
     def to_explain(self) -> str:
         return ""
 
     def right(self, agreed: Sequence[tuple[Attempt[AskCase], Any]], with_remarks: bool) -> Verdict:
-        praise = f"It gives what it should in {len(agreed)} drills, with other sizes and numbers in each."
+        praise = f"It gives what it should in {len(agreed)} trials, with other sizes and numbers in each."
         return Verdict(self.name, Outcome.RIGHT, praise)
 
 

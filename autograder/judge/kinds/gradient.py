@@ -303,7 +303,7 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
 
 
 def _autograd(answer: GradientAnswer) -> Verdict:
-    diagnosis = "The cell takes it from autograd, which is switched off while an answer is judged."
+    diagnosis = "The cell takes it from autograd, which is switched off while an answer is checked."
     advice = f"Derive it by hand, from {_sources(answer)}."
     return Verdict(answer.name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.AUTOGRAD)
 
