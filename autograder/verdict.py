@@ -63,8 +63,8 @@ EXACT = "Equal to autograd's answer in every bit."
 ROUNDED = "Same maths, other rounding: "
 """How the remark on a right answer begins that is not equal to autograd's in every bit."""
 FUSED = (
-    "Neither is more right: another order of operations rounds otherwise, and so does a processor's fused multiply-add, "
-    "which rounds once where two operations round twice."
+    "Neither is more right: another order of operations rounds otherwise, and so does a processor that multiplies and adds "
+    "in one step."
 )
 """What is said behind that remark."""
 ROUNDING = (EXACT, ROUNDED, FUSED)

@@ -185,12 +185,12 @@ def _cause(mutant: Mutant) -> Cause:
 
 
 def _dropped(mutant: Mutant) -> str:
-    """The term or the factor that a change leaves out; nothing where both sides are the same, or where it is a line in place."""
+    """The term or the factor that a change leaves out; nothing where both are the same, or where it is a line in place."""
     match ast.parse(mutant.before).body:
-        case [ast.Expr(ast.BinOp(left=left, right=right))]:
+        case [ast.Expr(ast.BinOp(left=left, op=operator, right=right))]:
             kept = {mutant.after, mutant.after.removeprefix("-")}
             sides = [side for side in (ast.unparse(left), ast.unparse(right)) if side not in kept]
-            return sides[0] if len(sides) == 1 else ""
+            return f"{'/ ' * isinstance(operator, ast.Div)}{sides[0]}" if len(sides) == 1 else ""
     return ""
 
 

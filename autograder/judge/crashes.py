@@ -939,7 +939,7 @@ TABLE: tuple[Row, ...] = (
         "SyntaxError",
         "Maybe you meant '=='|cannot assign to",
         "One `=` gives a name a value, and what stands there is no name.",
-        "To compare write `==`; to give a value, begin the line with a single name.",
+        "Begin the line with a single name to give a value, or write `==` to compare.",
     ),
     Row(
         "SyntaxError",

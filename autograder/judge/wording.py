@@ -21,7 +21,7 @@ def not_attempted(name: str, misspelt: str = "", has_run: bool = False) -> Verdi
     """Nothing is there. `misspelt` is a name in the notebook that may be meant for it; `has_run` is said of its cell."""
     advice = WRITE
     if has_run:
-        advice = f"Its cell was run, and gives `{name}` no value: begin a line with `{name} = `."
+        advice = f"Begin a line with `{name} = `: its cell was run, and gives `{name}` no value."
     if misspelt:
         advice = f"There is a `{misspelt}`. If that is the answer, call it `{name}`."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"There is no `{name}` yet.", next_step=advice)
@@ -31,7 +31,7 @@ def blank(name: str, cell: ParsedCell) -> Verdict:
     """The answer's cell gives it no value."""
     advice = WRITE
     if GRAD.search(cell.source):
-        advice = "The tensors of this notebook carry no graph, so there is no `.grad`: derive it by hand."
+        advice = "Derive it by hand: the tensors of this notebook carry no graph, so there is no `.grad`."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"`{name}` has no value yet.", next_step=advice)
 
 

@@ -137,7 +137,7 @@ def explained(session: Session, question: Question, verdict: Verdict) -> Verdict
         if beginning is None:
             notes.append(note)
         elif session.told.setdefault(beginning, [question.name])[0] == question.name:  # its cell may run again
-            notes += filter(None, (note, once[beginning]))
+            notes.append(f"{note} {once[beginning]}".strip())
     return replace(verdict, notes=tuple(notes))
 
 

@@ -16,7 +16,6 @@ from autograder.notebook.logbook import NBGRADER
 from autograder.notebook.on_path import put_on_path
 from autograder.verdict import Outcome
 
-
 TEST = "test-"
 """How the ids of test cells begin."""
 

@@ -480,11 +480,11 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "if n = 3:\n    x = 1": (
         "One `=` gives a name a value, and what stands there is no name.",
-        "To compare write `==`; to give a value, begin the line with a single name.",
+        "Begin the line with a single name to give a value, or write `==` to compare.",
     ),
     "dW2 + 1 = h.T @ dlogits": (
         "One `=` gives a name a value, and what stands there is no name.",
-        "To compare write `==`; to give a value, begin the line with a single name.",
+        "Begin the line with a single name to give a value, or write `==` to compare.",
     ),
     'print("hello)': (
         "A text begins with a quotation mark, and does not end.",

@@ -118,7 +118,7 @@ def test_other_rows_of_the_batch_do_not_count(here: Lesson, monkeypatch: pytest.
 
 def test_it_is_said_of_one_answer_only(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds_otherwise(monkeypatch)
-    assert noted(here, 'check("dprobs")') == [OTHER.format(3), FUSED]
+    assert noted(here, 'check("dprobs")') == [f"{OTHER.format(3)} {FUSED}"]
     assert noted(here, 'check("dcounts")') == []
     rounds_otherwise(monkeypatch, 4)
     assert noted(here, 'check("dcounts_sum")') == []
@@ -130,14 +130,14 @@ def test_that_an_answer_is_equal_in_every_bit_is_said_of_one_only(here: Lesson, 
     assert noted(here, 'check("dprobs")') == [SAME]
     assert noted(here, 'check("dcounts")') == []
     rounds_otherwise(monkeypatch)
-    assert noted(here, 'check("dcounts")') == [OTHER.format(3), FUSED]
+    assert noted(here, 'check("dcounts")') == [f"{OTHER.format(3)} {FUSED}"]
 
 
 def test_why_is_said_in_each_notebook(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds_otherwise(monkeypatch)
     assert FUSED in noted(here, 'check("dprobs")')
     other = Lesson("2-cross-entropy")
-    assert noted(other, 'check("dlogits")') == [OTHER.format(3), FUSED]
+    assert noted(other, 'check("dlogits")') == [f"{OTHER.format(3)} {FUSED}"]
     assert noted(here, 'check("dcounts")') == []
 
 
@@ -152,19 +152,19 @@ def test_why_is_said_of_a_function_too(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     rounds_otherwise(monkeypatch)
     lesson = Lesson("4-train")
-    assert noted(lesson, 'check("dW2", by="backward")') == [OTHER.format(3), FUSED]
+    assert noted(lesson, 'check("dW2", by="backward")') == [f"{OTHER.format(3)} {FUSED}"]
     assert noted(lesson, 'check("dC", by="backward")') == []
 
 
 def test_a_map_that_shows_no_remarks_does_not_use_it_up(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds_otherwise(monkeypatch)
     here.run("progress()")
-    assert noted(here, 'check("dprobs")') == [OTHER.format(3), FUSED]
+    assert noted(here, 'check("dprobs")') == [f"{OTHER.format(3)} {FUSED}"]
 
 
 def test_other_remarks_come_after_it(here: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds_otherwise(monkeypatch)
     here.run("dhprebn = dbndiff\ndhprebn += dbnmeani / n")
     remarks = noted(here, 'check("dhprebn")')
-    assert remarks[:2] == [OTHER.format(3), FUSED]
+    assert remarks[:2] == [f"{OTHER.format(3)} {FUSED}"]
     assert "changes `dbndiff` in place" in remarks[2]

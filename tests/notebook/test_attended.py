@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autograder.course.cells import read_cells
 from autograder.errors import NotRight
 from autograder.notebook import logbook
 from scripts.submissions import ROOT
@@ -174,3 +176,28 @@ def put(path: Path, **sources: str) -> None:
     for cell in content["cells"]:
         cell["source"] = sources.get(cell["id"], cell["source"])
     path.write_text(json.dumps(content))
+
+
+class TestPlainTests:
+    def test_a_person_sees_the_sentence_of_a_test_that_fails_and_no_traceback(self, lesson: Lesson) -> None:
+        result, shown = lesson.run('assert 1 == 2, "1 is not 2: count again"', "test-counting")
+        assert isinstance(result.error_in_exec, AssertionError), "Run All stops, and nbgrader gives no mark"
+        assert shown.stdout.strip() == "✗ counting: wrong. 1 is not 2: count again."
+
+    @pytest.mark.parametrize(("source", "id"), [("assert 1 == 2, 'no'", "mine"), ("assert 1 == 2", "test-counting")])
+    def test_any_other_assertion_keeps_its_traceback(self, lesson: Lesson, source: str, id: str) -> None:
+        _, shown = lesson.run(source, id)
+        assert "Traceback" in shown.stdout and source in re.sub(r"\x1b\[[\d;]*m", "", shown.stdout)
+
+    def test_nbgrader_gets_the_traceback(self, lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(logbook.NBGRADER, "autograde")
+        assert "Traceback" in lesson.run("assert 1 == 2, 'no'", "test-counting")[1].stdout
+
+
+def test_a_forward_pass_that_runs_again_says_what_it_put_back(lesson: Lesson) -> None:
+    forward = next(cell.source for cell in read_cells(RELEASE / "backprop" / "1-every-gradient.ipynb") if cell.id == "forward")
+    assert lesson.run(forward)[1].outputs == []
+    lesson.run("n = 7\ndh = dlogits", "dh")
+    _, shown = lesson.run(forward)
+    assert [output.data["text/plain"] for output in shown.outputs] == ["→ %%forward: recorded. Put back: `n`."]
+    assert lesson.shell.user_ns["n"] == 32

@@ -433,7 +433,7 @@ def lacks(question: Question, lacking: Sequence[str], order: Sequence[str]) -> V
     words = listed([f"`{name}`" for name in lacking])
     what, it, them = ("The parameter", "is", "it") if len(lacking) == 1 else ("The parameters", "are", "them")
     diagnosis = f"{what} {words} {it} missing from the first line of `{question.by}`."
-    advice = f"Add {them}: `def {_call(question.by, order)}:`."
+    advice = f"Add {them}, so that the line is `def {_call(question.by, order)}:`."
     return Verdict(question.name, Outcome.COULD_NOT_TELL, diagnosis, next_step=advice)
 
 
@@ -517,8 +517,9 @@ def returns_none(question: Question, what: str) -> Verdict:
 
 def returns_nothing(question: Question, leaves: Sequence[str]) -> Verdict:
     """The function returns None in the place of all gradients."""
-    advice = f"Without a `return` a function returns None. {_ending(question.by, leaves)}"
-    return Verdict(question.name, Outcome.WRONG, f"`{question.by}` returns nothing.", "None", next_step=advice)
+    diagnosis = f"`{question.by}` returns nothing, so it gives no gradient."
+    advice = f"{_ending(question.by, leaves).removesuffix('.')}: without it a function returns None."
+    return Verdict(question.name, Outcome.WRONG, diagnosis, "None", next_step=advice)
 
 
 def _ending(by: str, leaves: Sequence[str]) -> str:

@@ -261,8 +261,8 @@ class GradientAnswer:
             return Cause(Mistake.BATCH, sentence, f"Write {self.count}, or take sizes from the variables' shapes.")
         if stop and stop.mistake is Mistake.BATCH:
             return stop
-        suspicion = f"Is {self.tape.rows} written into it, a number made from it, or a size read off the data?"
-        return Cause(Mistake.BATCH, "", f"{suspicion} Use {self.count} and the variables' shapes.")
+        suspicion = f"is {self.tape.rows} written into it, a number made from it, or a size read off the data?"
+        return Cause(Mistake.BATCH, "", f"Use {self.count} and the variables' shapes: {suspicion}")
 
     def _fixed(self, case: Case) -> list[Fixed]:
         """What in the cell stays as it is when the minibatch is another one; nothing where the judge cannot find that out."""
