@@ -92,6 +92,6 @@ def load(shell: InteractiveShell) -> None:
     """
     start_session(shell, LocalBackend())
     shell.register_magics(CourseMagics)
-    shell.set_custom_exc((AssertionError,), _show_assertion)  # type: ignore[no-untyped-call]
+    shell.set_custom_exc((AssertionError,), _show_assertion)
     if NBGRADER not in os.environ:
         put_on_path()

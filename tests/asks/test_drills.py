@@ -268,7 +268,7 @@ def test_a_class_of_another_name_is_told_its_name(folder: Path) -> None:
     session = in_session(ASKS, "", NAMES, folder)
     session.note("class Other:\n    pass", "Scale")
     found = judge(claim(session, Question("Scale")), PRACTICE)
-    assert found.next_step == "Its cell was run, and gives `Scale` no value: begin with `class Scale:`."
+    assert found.next_step == "Begin with `class Scale:`: its cell was run, and gives `Scale` no value."
 
 
 def test_an_assertion_in_a_method_holds(folder: Path) -> None:

@@ -460,7 +460,7 @@ def test_another_order_is_right_and_told(judged: Judged) -> None:
 
 WHOLE = "`backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias)`"
 BACK = "Put the first line back: `def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):`."
-ADD = "Add {}: `def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):`."
+ADD = "Add {}, so that the line is `def backward(Xb, Yb, C, W1, b1, W2, b2, bngain, bnbias):`."
 UNFIT = "The first line of `backward` does not fit the call: by position it gets 9 values, in this order."
 UNCALLABLE = {
     "one is missing": (

@@ -400,7 +400,7 @@ def test_a_fault_in_the_diagnosis_costs_no_verdict(lesson: Lessons, monkeypatch:
         (
             "len(str(10**30))",
             r"The values are wrong in \d+ of \d+ entries.",
-            "Is 32 written into it, a number made from it, or a size read off the data? Use `n` and the variables' shapes.",
+            "Use `n` and the variables' shapes: is 32 written into it, a number made from it, or a size read off the data?",
         ),
     ],
     ids=["less one", "itself", "made from it"],
@@ -457,13 +457,13 @@ REPLACED = {
     "not assigned": (
         "dlogprobs / probs",
         "There is no `dprobs` yet.",
-        "Its cell was run, and gives `dprobs` no value: begin a line with `dprobs = `.",
+        "Begin a line with `dprobs = `: its cell was run, and gives `dprobs` no value.",
     ),
     "None": ("dprobs = None", "`dprobs` has no value yet.", "Write it in its answer cell, run that cell, then this one."),
     "no graph": (
         "dprobs = probs.grad",
         "`dprobs` has no value yet.",
-        "The tensors of this notebook carry no graph, so there is no `.grad`: derive it by hand.",
+        "Derive it by hand: the tensors of this notebook carry no graph, so there is no `.grad`.",
     ),
 }
 

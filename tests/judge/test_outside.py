@@ -15,7 +15,7 @@ from tests.support.lesson import Lesson
 
 INSTEAD = "Use `n` in its place, or take sizes from the variables' shapes."
 WRITE = "Write `n`, or take sizes from the variables' shapes."
-UNKNOWN = "Is 32 written into it, a number made from it, or a size read off the data? Use `n` and the variables' shapes."
+UNKNOWN = "Use `n` and the variables' shapes: is 32 written into it, a number made from it, or a size read off the data?"
 
 
 @pytest.fixture(scope="module")

@@ -310,7 +310,7 @@ def _shape_advice(seen: Sequence[int], expected: Sequence[int]) -> str:
         if len(seen) < len(expected):
             return "The numbers are in another shape: keep the axis of size 1, by `keepdim=True` where you sum."
         if len(seen) > len(expected):
-            return "There is an axis of size 1 too many: sum without `keepdim=True`."
+            return "Sum without `keepdim=True`: there is an axis of size 1 too many."
     if len(seen) == len(expected):
         stretched = [axis for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if b == 1 and a != 1]
         if stretched and all(a == b for axis, (a, b) in enumerate(zip(seen, expected, strict=True)) if axis not in stretched):
