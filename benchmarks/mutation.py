@@ -117,7 +117,7 @@ class Trial:
     def _is_quoted(self, said: str) -> bool:
         """Whether the code that was changed is pointed at, or the new code is a part of what is pointed at."""
         after = self.mutant.after
-        code = f"{after}\n{self.mutant.place}"
+        code = "\n".join((after, quotable(after), self.mutant.place))
         found = re.findall("`([^`]+)`", said)
         return any(len(quoted) > 2 and (quoted in code or (len(after) > 2 and after in quoted)) for quoted in found)
 
@@ -126,6 +126,14 @@ class Trial:
         """The lines in which the mutant and the model answer differ."""
         lines = [set(lines_of(source)) for source in (model_answers()[self.notebook][self.answer], self.mutant.source)]
         return "\n".join(lines[0] ^ lines[1])
+
+
+def quotable(code: str) -> str:
+    """Code as it is quoted: a negative power has brackets once the code was parsed again."""
+    try:
+        return ast.unparse(ast.parse(code))
+    except SyntaxError:  # such as a keyword argument
+        return code
 
 
 def lines_of(source: str) -> list[str]:

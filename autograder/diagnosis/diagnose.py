@@ -22,32 +22,42 @@ from autograder.verdict import Cause, Mistake
 FACTOR = re.compile(f"`([^`]+)` {TIMES}")
 """How a sentence says by which factor an answer is off."""
 
+DOUBLED = f"`2` {TIMES}"
+
 Probe = Callable[[Evidence], Iterator[Cause]]
 
 Elsewhere = Callable[[], Evidence | None]
-"""The evidence for the same answer on another number of rows, if it can be had."""
+"""The evidence for the same answer on another case, if it can be had."""
+
+VAGUE = {Mistake.PLACES, Mistake.AXIS}
+"""Mistakes beside a wrong shape of which a change of the code would say where."""
+
+
+def nowhere() -> None:
+    """No evidence on another case."""
 
 
 def diagnose(
-    evidence: Evidence, known: Iterable[KnownMistake] = (), elsewhere: Elsewhere = lambda: None
+    evidence: Evidence, known: Iterable[KnownMistake] = (), fewer: Elsewhere = nowhere, moved: Elsewhere = nowhere
 ) -> tuple[Cause | None, bool]:
     """The mistake that gives exactly this answer, and whether it is credible: whether the code has what it speaks of.
 
     None where no known mistake does: a wrong cause is worse than none. `known` are the wrong formulas of the lesson.
-    Where several factors explain an answer, one has to do so `elsewhere` too: 6 may be the number of rows, or another size.
+    A factor has to explain the answer on other values too, which are `moved`: 2 may be what a tensor happens to be here.
+    Where several do, one has to do so on `fewer` rows: 6 may be the number of rows, or another size.
     """
     answer = evidence.answer
     if not answer.numel() or not bool(answer.isfinite().all()) or not evidence.parts:
         return None, False
     if answer.shape == evidence.truth.shape:
-        return _of_values(evidence, known, elsewhere)
+        return _of_values(evidence, known, fewer, moved)
     with suppress(Late):
         if cause := next(misfits(evidence), None):
             return cause, True
     if (fixed := _fitting(evidence)) is not None:
-        cause, is_credible = _of_values(replace(evidence, answer=fixed), known, lambda: None)
+        cause, is_credible = _of_values(replace(evidence, answer=fixed), known, nowhere, nowhere)
         if cause is not None:
-            is_credible = is_credible and cause.mistake is not Mistake.PLACES  # a change of the code would say which place
+            is_credible = is_credible and cause.mistake not in VAGUE
             return replace(cause, sentence=f"The shape is wrong. Besides, {_continued(cause.sentence)}"), is_credible
     return None, False
 
@@ -65,10 +75,13 @@ def _continued(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:]
 
 
-def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Elsewhere) -> tuple[Cause | None, bool]:
+def _of_values(
+    evidence: Evidence, known: Iterable[KnownMistake], fewer: Elsewhere, moved: Elsewhere
+) -> tuple[Cause | None, bool]:
     """The first mistake that explains the answer and is about names that its code has, or else the first that explains it.
 
     Often several mistakes give the same numbers. One that is about a tensor which the code does not have cannot have been made.
+    A `2` that is written and a `+=` too many may give the same: a change of the code says which.
     """
     words = _words(evidence.source)
     first = None
@@ -76,23 +89,23 @@ def _of_values(evidence: Evidence, known: Iterable[KnownMistake], elsewhere: Els
     with suppress(Late):
         for probe in probes:
             for cause in probe(evidence):
-                if not _holds(cause, probe, evidence, elsewhere):
+                if not _holds(cause, probe, evidence, fewer, moved):
                     continue
-                if probe not in FALLBACKS and (not words or all(_words(name) <= words for name in cause.about)):
+                is_vague = probe in FALLBACKS or (DOUBLED in cause.sentence and "+=" in evidence.source)
+                if not is_vague and (not words or all(_words(name) <= words for name in cause.about)):
                     return cause, True
                 first = first or cause
     return first, False
 
 
-def _holds(cause: Cause, probe: Probe, evidence: Evidence, elsewhere: Elsewhere) -> bool:
-    """Whether a cause that speaks of a factor explains the answer elsewhere too, where several factors explain it here."""
+def _holds(cause: Cause, probe: Probe, evidence: Evidence, fewer: Elsewhere, moved: Elsewhere) -> bool:
+    """Whether a cause that many others look like here, as one that speaks of a factor, explains the answer elsewhere too."""
     found = FACTOR.search(cause.sentence)
     factor = evidence.constants.get(found[1]) if found else None
-    if factor is None:
-        return True
-    alike = [name for name, value in evidence.constants.items() if is_about(value, factor)]
-    other = elsewhere() if len(alike) > 1 else None
-    return other is None or any(each.sentence == cause.sentence for each in probe(other))
+    alike = [name for name, value in evidence.constants.items() if factor is not None and is_about(value, factor)]
+    cases = [fewer] * (len(alike) > 1) + [moved] * (factor is not None or evidence.has_few)
+    others = (other for case in cases if (other := case()) is not None)
+    return all(any(each.sentence == cause.sentence for each in probe(other)) for other in others)
 
 
 def _of_lesson(known: Iterable[KnownMistake], evidence: Evidence) -> Iterator[Cause]:

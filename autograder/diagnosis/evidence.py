@@ -158,6 +158,11 @@ class Evidence:
         return _constants(self)
 
     @property
+    def has_few(self) -> bool:
+        """Whether the answer has so few entries that much explains it by chance."""
+        return self.answer.numel() < MIN_ENTRIES
+
+    @property
     def lines(self) -> Iterator[tuple[GradientPath, Tensor]]:
         """What comes back along each line: all of its places together."""
         whole = [(path, part) for path, part in self.groups if path.label == path.consumer]

@@ -604,6 +604,11 @@ def mutants(
                 yield Mutant(operator, name, other, ast.unparse(tree), _renamed(tree, name, other))
 
 
+def shorter(tree: ast.Module) -> Iterator[Mutant]:
+    """All code with one term less."""
+    return _changed(tree, Operator.TERM, _term, {})
+
+
 def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
     for operator, rewrite in SLIPS:

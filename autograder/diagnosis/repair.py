@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 from torch import Tensor
 
 from autograder.diagnosis.budget import Budget
 from autograder.diagnosis.evidence import short
-from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, OPERATORS, Alternatives, Mutant, Operator, mutants, slips
+from autograder.diagnosis.operators import (
+    AXES,
+    CONSTANTS,
+    FACTORS,
+    OPERATORS,
+    Alternatives,
+    Mutant,
+    Operator,
+    mutants,
+    shorter,
+    slips,
+)
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
 from autograder.tape.tape import Tape
@@ -120,11 +131,12 @@ def repair(
     is_right: Callable[[ParsedCell], bool],
     budget: Budget | None = None,
     holds: Callable[[ParsedCell], bool] = lambda cell: True,
+    has_few: bool = False,
 ) -> Cause | None:
     """The mistake that one small change of the code fixes, or None. `is_right` runs code, and says whether it is right.
 
-    `budget` is for how long it is looked for. A change of a number has to be right on other rows too, which
-    `holds` says: `n - 1` may be another size by chance.
+    `budget` is for how long it is looked for. A change of a number has to be right on other rows and
+    values too, which `holds` says: `n - 1` may be another size by chance. If the answer `has_few` entries, so has every change.
     """
     budget = budget or Budget.of(MAX_SECONDS)
     try:
@@ -142,9 +154,15 @@ def repair(
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
             continue  # it would add to what another cell has left under this name
         cell = parsed.from_tree(source, mutant.tree, compiled)
-        if is_right(cell) and (mutant.operator not in OF_NUMBERS or holds(cell)):
+        if is_right(cell) and (not (has_few or mutant.operator in OF_NUMBERS) or holds(cell)):
             return _cause(mutant)
     return None
+
+
+def with_a_term_less(source: str) -> Iterator[ParsedCell]:
+    """The code without one of the terms of its sums."""
+    tree = parsed.parse_tree(source)
+    return (parsed.from_tree(source, mutant.tree) for mutant in shorter(tree))
 
 
 def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alternatives:

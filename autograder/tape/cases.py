@@ -96,6 +96,25 @@ def _drawn(tape: Tape, seed: str, own: int, resampled: int) -> tuple[tuple[Case,
     return tuple(drawn)
 
 
+def moved_case(tape: Tape, variable: str) -> Case:
+    """A case for one step with other values of the leaves: what holds by a value of the notebook alone does not hold there.
+
+    Each entry of a leaf grows by a tenth to a half, so that signs and zeros stay.
+    """
+    case, noise = _moved_state(tape)
+    incoming = {name: _incoming(tape, variable, name, case, noise) for name in tape.consumers(variable)}
+    return replace(case, incoming=incoming, others=NO_GRADIENTS)
+
+
+@lru_cache(MAX_CASE_SETS)
+def _moved_state(tape: Tape) -> tuple[Case, Mapping[str, Tensor]]:
+    generator = generator_of("moved", tape.loss)
+    leaves = {name: tape.given[name] for name in tape.leaves}
+    moved = {name: leaf * (1.1 + 0.4 * torch.rand(leaf.shape, generator=generator)).to(leaf) for name, leaf in leaves.items()}
+    state = tape.forward({**tape.given, **moved})
+    return _random(tape, state, tape.gradients(state), None, generator)
+
+
 @lru_cache(MAX_CASE_SETS)
 def whole_cases(tape: Tape, seed: str, own: int = 1, resampled: int = 2) -> tuple[Case, ...]:
     """Cases for a whole backward pass: `own` on the notebook's own state, then `resampled` with other leaves and rows.

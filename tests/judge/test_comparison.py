@@ -165,7 +165,7 @@ class TestMessages:
         assert replace(found(answer, torch.ones(4, 3)), off=None) == expected
 
     def test_a_wrong_number_has_no_place(self) -> None:
-        expected = Difference("values", "The values are wrong in 1 of 1 entries.", "2.5", "1")
+        expected = Difference("values", "The number is wrong.", "2.5", "1")
         assert replace(found(torch.tensor(2.5), torch.tensor(1.0)), off=None) == expected
 
     def test_a_wrong_shape_is_told_with_the_rule(self) -> None:

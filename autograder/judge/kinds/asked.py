@@ -216,8 +216,6 @@ class Asked:
             step = f"Take `{own}` as it is: it stands above."
         elif written := self._written_size():
             return self._verdict(written, difference, BY_SIZE, case, attempt.answer, Mistake.BATCH)
-        elif diagnosis == "The values are wrong in 1 of 1 entries.":
-            diagnosis = "The number is wrong."
         if not step:
             step = READ_AGAIN if case.mode is not Mode.VALUE else BY_HAND if difference.kind == "values" else LOOK
         return self._verdict(diagnosis, difference, step, case, attempt.answer, difference.mistake)

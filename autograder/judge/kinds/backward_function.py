@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from autograder.course.questions import Question
@@ -306,12 +307,12 @@ class Body:
 
     def _wrong_before(self, node: ast.stmt) -> Cause | None:
         """Why a statement stops that has values which do not fit: what went into it is wrong, or one change would fix it."""
-        read, finished = mentioned(node), self._finished(node)
+        read, finished = self._read_for(node), self._finished(node)
         gradients = [name[1:] for name in sorted(read & finished) if name[1:] in self.tape.variables and name[0] == "d"]
         culprit = next(filter(None, (self._first_wrong_gradient(name, finished) for name in gradients)), "")
         if culprit and (cause := self._cause(culprit, self.local[f"d{culprit}"])):
             return replace(_within(cause, culprit), sentence=f"`d{culprit}` is wrong before that. {cause.sentence}")
-        value = self._first_wrong_value()
+        value = self._wrong_size() or self._first_wrong_value()
         if value in finished and downstream(self.tape, {value}) & read:
             sentence = f"`{value}` is wrong before that: it is not what the forward pass gives."
             return Cause(Mistake.EARLIER, sentence, f"Fix the line of `{value}`.")
@@ -320,6 +321,12 @@ class Body:
         found = [name[1:] for name in touched(node) if name[1:] in self.tape.variables and name[0] == "d"]
         repairs = ((name, self._answer(name).repair(self._case(name))) for name in found)
         return next((_within(cause, name) for name, cause in repairs if cause), None)
+
+    def _read_for(self, node: ast.stmt) -> set[str]:
+        """What a statement reads, and the earlier ones that work on the same names."""
+        own = touched(node)
+        earlier = [mentioned(each) for each in self._body() if each.lineno < node.lineno and touched(each) & own]
+        return mentioned(node).union(*earlier)
 
     def _stopping(self, line: int | None) -> ast.stmt | None:
         """The innermost statement of the function that has this line."""
@@ -335,11 +342,16 @@ class Body:
         """The first line of the forward pass that has another value in the function, whatever its shape."""
         for step in self.tape.steps:
             value, true = self.local.get(step.name), self.case.state[step.name]
-            if isinstance(value, Tensor) and isinstance(true, Tensor):
+            if isinstance(value, Tensor | float) and isinstance(true, Tensor):
                 reference = Reference(true.double().flatten(), true.flatten())
-                if compare(value.flatten(), reference) is not None:
+                if compare(torch.as_tensor(value).flatten(), reference) is not None:
                     return step.name
         return ""
+
+    def _wrong_size(self) -> str:
+        """The number of rows, where the function has another one under its name."""
+        sizes = {name: self.case.state[name] for name in self.tape.batch if type(self.case.state[name]) is int}
+        return next((name for name, size in sizes.items() if self.local.get(name, size) != size), "")
 
     def is_right(self, variable: str) -> bool:
         """Whether the function had the right gradient of a variable under its name."""

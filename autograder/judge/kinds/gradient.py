@@ -110,7 +110,7 @@ class Gradient:
         if replay.error and first_line(replay.error) == run.error.partition("\n")[0] and not (stop and stop.code):
             stop = replay.stop  # as in a cell under a magic, of which Python does not know the source
             cause = why_stopped(self.session, self.question.answer, run.cell, replay.error, stop)
-        if cause is None or cause.mistake is Mistake.SHAPE:
+        if cause is None or cause.mistake in {Mistake.SHAPE, Mistake.DTYPE}:
             change = self.answer.repair(case)
             # shapes alone would not say which of three axes, nor that the product is of the wrong kind
             if change and (cause is None or _has_three_axes(stop) or change.mistake is Mistake.OPERATION):
@@ -262,7 +262,7 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
     if case.rows is not None and finding.cause:
         where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on a batch of {case.rows} of them."
         difference = _because(difference, finding.cause, f"{where} {finding.cause.sentence or difference.diagnosis}")
-    elif difference.kind == "finite" and finding.cause:
+    elif difference.kind in {"finite", "type"} and finding.cause:
         difference = _because(difference, finding.cause, f"{difference.diagnosis} {finding.cause.sentence}")
     else:
         difference = _with_reason(answer, finding, difference)

@@ -15,8 +15,8 @@ from autograder.course.lesson import Advice, advice
 from autograder.diagnosis import repair as repairing
 from autograder.diagnosis.budget import Budget
 from autograder.diagnosis.diagnose import diagnose
-from autograder.diagnosis.evidence import Evidence, evidence_of
-from autograder.diagnosis.repair import alternatives, repair
+from autograder.diagnosis.evidence import MIN_ENTRIES, Evidence, evidence_of
+from autograder.diagnosis.repair import alternatives, repair, with_a_term_less
 from autograder.errors import ContentError
 from autograder.judge import comparison
 from autograder.judge.comparison import Difference, Words
@@ -25,7 +25,7 @@ from autograder.judge.wording import GRAD, listed
 from autograder.replay.parsed import ParsedCell, parse_tree
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
-from autograder.tape.cases import Case, Reference, step_cases, step_reference, whole_references
+from autograder.tape.cases import Case, Reference, moved_case, step_cases, step_reference, whole_references
 from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake
 
@@ -103,7 +103,13 @@ class GradientAnswer:
             return Explanation(self.on_fewer_rows(case))
         if difference.kind in {"values", "shape"} and replay.answer.numel() <= MAX_ENTRIES:
             return self._why_wrong(replay, case)
+        if self._is_a_number(replay.answer):
+            return Explanation(self.cause(torch.tensor(float(replay.answer)), case))
         return Explanation(self.repair(case)) if difference.kind == "finite" else Explanation()
+
+    def _is_a_number(self, answer: object) -> bool:
+        """Whether an answer is a plain number where the variable is a tensor without axes."""
+        return type(answer) in (int, float) and not self.shape
 
     def _why_wrong(self, replay: Replay, case: Case) -> Explanation:
         ignored = tuple(f"`d{name}`" for name in case.incoming if self.ignores(name, case, replay.answer))
@@ -135,20 +141,44 @@ class GradientAnswer:
         for seen, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as a forward pass that fixes its dtype: a wrong answer needs no reason to be wrong
                 evidence = evidence_of(seen, self.tape, self.variable, given, self.workspace.names, self.cell.source)
-                cause, is_credible = diagnose(replace(evidence, budget=half), known, self._elsewhere)
-                if is_credible:
+                cause, is_credible = diagnose(replace(evidence, budget=half), known, self._on_fewer, self._on_moved)
+                if is_credible and not (cause and cause.mistake is Mistake.PATH and self._has_idle_term(seen, given)):
                     return cause
                 found = cause or found
         return self.repair(case, budget) or found
 
-    def _elsewhere(self) -> Evidence | None:
+    def _on_fewer(self) -> Evidence | None:
         """The evidence for the answer on fewer rows; None where it does not run on them."""
+        return self._evidence(self._fewer())
+
+    def _on_moved(self) -> Evidence | None:
+        """The evidence for the answer on other values; None where it does not run on them."""
+        return self._evidence(self._moved())
+
+    def _evidence(self, cases: list[Case]) -> Evidence | None:
         with suppress(Exception):  # as above
-            for case in self._fewer():
+            for case in cases:
                 answer = self.replay(case).answer
+                answer = torch.tensor(float(answer)) if self._is_a_number(answer) else answer
                 if isinstance(answer, Tensor) and answer.shape == case.state[self.variable].shape:
                     return evidence_of(answer, self.tape, self.variable, case, self.workspace.names, self.cell.source)
         return None
+
+    def _moved(self) -> list[Case]:
+        """A case with other values of the leaves, if the forward pass goes through with them."""
+        if self.stands_alone:
+            with suppress(Exception):
+                case = moved_case(self.tape, self.variable)
+                values = (case.state[name] for name in self.tape.variables)
+                return [case] if all(bool(value.isfinite().all()) for value in values) else []
+        return []
+
+    def _has_idle_term(self, answer: Tensor, case: Case) -> bool:
+        """Whether the code has a term that comes to nothing: then no path is missing, but something is wrong in that term."""
+        same = Reference(answer.double(), answer)
+        return any(
+            compare(replace(self, cell=cell).replay(case).answer, same) is None for cell in with_a_term_less(self.cell.source)
+        )
 
     def _fewer(self) -> list[Case]:
         """A case on fewer rows, if there is one: on a number of rows that is like no other size here where possible."""
@@ -208,12 +238,12 @@ class GradientAnswer:
             return again.error is None and compare(again.answer, truth) is None
 
         def holds(cell: ParsedCell) -> bool:
-            fewer = self._fewer()
-            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in fewer)
+            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in (*self._fewer(), *self._moved()))
             return all(compare(answer, step_reference(self.tape, self.variable, each)) is None for answer, each in answers)
 
         others = alternatives(self.tape, self.variable, {**case.state, **gradients})
-        return repair(self.cell.source, others, is_right, budget, holds)
+        has_few = truth.exact.numel() < MIN_ENTRIES
+        return repair(self.cell.source, others, is_right, budget, holds, has_few)
 
     def ignores(self, consumer: str, case: Case, answer: object) -> bool:
         """Whether the answer stays the same when another gradient comes in from one consumer."""
