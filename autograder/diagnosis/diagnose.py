@@ -57,7 +57,8 @@ def diagnose(
     if (fixed := _fitting(evidence)) is not None:
         cause, is_credible = _of_values(replace(evidence, answer=fixed), known, nowhere, nowhere)
         if cause is not None:
-            is_credible = is_credible and cause.mistake not in VAGUE
+            is_far = TIMES in cause.sentence and cause.mistake is not Mistake.CONSTANT  # three mistakes at once
+            is_credible = is_credible and not is_far and cause.mistake not in VAGUE
             return replace(cause, sentence=f"The shape is wrong. Besides, {_continued(cause.sentence)}"), is_credible
     return None, False
 

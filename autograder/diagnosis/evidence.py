@@ -440,6 +440,7 @@ TOO_SMALL = 1e-3
 MIN_ENTRIES = 4
 """Entries of an answer with which a constant factor on top of another mistake is believed."""
 AND_REST = ", and the rest is right."
+WRONG_SIGN = "has the wrong sign"
 TIMES = "times what it should be"
 """What every sentence about a constant factor has."""
 
@@ -521,9 +522,10 @@ def explaining(evidence: Evidence, target: Target, candidate: Tensor | None, cau
     factor = ratio(target.seen, candidate)
     if factor is None or target.seen.numel() < MIN_ENTRIES or not target.is_explained(factor * candidate):
         return
-    for name, constant in {"-1": -1.0, **evidence.constants}.items():
+    minus = {} if WRONG_SIGN in cause.sentence else {"-1": -1.0}  # a sign that is wrong twice is right
+    for name, constant in {**minus, **evidence.constants}.items():
         if is_about(factor, constant) and (name == "-1" or cause.mistake not in EXACT):
-            besides = "has the wrong sign" if name == "-1" else f"is `{name}` {TIMES}"
+            besides = WRONG_SIGN if name == "-1" else f"is `{name}` {TIMES}"
             yield replace(cause, sentence=_with_another(cause.sentence, besides))
             return
 

@@ -68,7 +68,8 @@ def _all_zeros(evidence: Evidence) -> Iterator[Cause]:
 def _missing_paths(evidence: Evidence) -> Iterator[Cause]:
     """The answer is the sum of some of the parts."""
     whole, loss = next(targets(evidence)), evidence.tape.loss
-    parts = [(path, part) for path, part in evidence.parts if bool(part.any())]
+    rounding = CLOSE * float(evidence.truth.abs().max())  # a sum of deviations from a mean is zero but for this
+    parts = [(path, part) for path, part in evidence.parts if float(part.abs().max()) > rounding]
     for count in range(1, len(parts)):
         for missing in combinations(parts, count):
             labels = [path.label for path, _ in missing]

@@ -82,6 +82,12 @@ PLANTED = {
         "In `backward`, `bnvar_inv` is not what the forward pass gives.",
         M.EARLIER,
     ),
+    "a number in the place of a tensor": (
+        "(hprebn.var(0, keepdim=True, unbiased=True) + 1e-5) ** -0.5",
+        "1e-5 ** -0.5",
+        "In `backward`, `bnvar_inv` is not what the forward pass gives.",
+        M.EARLIER,
+    ),
     "what is returned": ("return dC, dW1", "return -dC, dW1", "It has the wrong sign.", M.SIGN),
     "something of our own": ("dlogits /= n", "dlogits = (dlogits / n).sin().tanh() + 0.01", first("dlogits"), M.EARLIER),
 }
@@ -125,6 +131,18 @@ STOPS = {
         "dlogits = -dlogits[:, :3]",
         "It stops at `dh = dlogits @ W2.T`. `dlogits` is wrong before that.",
         None,
+    ),
+    "a value of another shape before": (
+        "bngain * bnraw + bnbias",
+        "bnbias",
+        "It stops at `dlogits[range(n), Yb] -= 1`. `h` is wrong before that: it is not what the forward pass gives.",
+        M.EARLIER,
+    ),
+    "another number of rows": (
+        "n = Xb.shape[0]",
+        "n = -Xb.shape[0]",
+        "It stops at `embcat = C[Xb].view(n, -1)`. `n` is wrong before that: it is not what the forward pass gives.",
+        M.EARLIER,
     ),
     "an unknown name": (
         "dh = dlogits @ W2.T",

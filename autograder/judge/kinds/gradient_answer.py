@@ -206,7 +206,8 @@ class GradientAnswer:
             if compare(elsewhere, step_reference(self.tape, self.variable, case)) is None:
                 sentence = f"The {what} should get nothing, but what comes in there gets through; the rest is right."
                 return Cause(Mistake.MASK, sentence, advice)
-            if isinstance(there, Tensor) and bool(answer.any()) and torch.equal(there, answer):
+            is_alone = isinstance(elsewhere, Tensor) and not torch.equal(elsewhere, answer)  # the answer takes what comes in
+            if is_alone and isinstance(there, Tensor) and bool(answer.any()) and torch.equal(there, answer):
                 sentence = f"It takes only what comes in at {what}, which should get nothing: the mask is the wrong way round."
                 return Cause(Mistake.MASK, sentence, advice)
         return None

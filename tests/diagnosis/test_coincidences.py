@@ -1,0 +1,95 @@
+"""What fits only by chance is no cause: values that two names share, parts that come to nothing, and single numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from autograder.tape.cases import moved_case, step_cases
+from tests.support.lesson import Lesson
+
+WRONG_SIGN = "It has the wrong sign."
+
+NUMBERS: Mapping[str, tuple[str, str, str]] = {
+    "a tensor that is 2.0": ("da", "da = b * dproduct * a", "It has a factor `a` too many."),
+    "a 2 that is written": ("da", "da = b * dproduct * 2", "It is `2` times what it should be."),
+    "nobody's factor": ("da", "da = dproduct * 2", "The number is wrong."),
+    "added to itself": (
+        "dt",
+        "dt = 2 * t * dsquare\ndt += dt + 3 * dtriple",
+        "`dt += dt + 3 * dtriple` adds to what was there where it should take its place.",
+    ),
+    "half of a part": (
+        "dt",
+        "dt = t * dsquare\ndt += 3 * dtriple",
+        "The part through `square` is `1 / 2` times what it should be, and the rest is right.",
+    ),
+    "a plain number": ("dproduct", "dproduct = 1.0", "It is not a tensor. It is the derivative of the line alone, without `dout`."),
+    "a plain number that lacks a factor": ("dout", "dout = 2", "It is not a tensor. It lacks the factor `out`."),
+    "a plain number of no kind": ("dout", "dout = 7", "It is not a tensor."),
+}
+
+BATCHNORM: Mapping[str, tuple[str, str, str]] = {
+    "nothing comes back through sigma: a sign": ("dmu", "dmu = (dxhat / sigma).sum(0, keepdim=True)", WRONG_SIGN),
+    "nothing comes back through sigma: a mean": (
+        "dmu",
+        "dmu = -(dxhat / sigma).mean(0, keepdim=True)",
+        "It is `1 / n` times what it should be: a mean where a sum belongs.",
+    ),
+    "nothing comes back through sigma: a factor": (
+        "dmu",
+        "dmu = -(dxhat * sigma).sum(0, keepdim=True)",
+        "The part through `xhat` multiplies by `sigma` where it should divide, and the rest is right.",
+    ),
+    "a term that comes to nothing": (
+        "dhprebn",
+        "dhprebn = bngain * bnvar_inv * (dhpreact - dhpreact.mean(0) - bnraw * bnraw.sum(0) / (n - 1))",
+        "`bnraw` lacks a factor.",
+    ),
+    "a term that is left out": (
+        "dhprebn",
+        "dhprebn = bngain * bnvar_inv * (dhpreact - dhpreact.mean(0))",
+        "The path through `hprebn.var(0, keepdim=True)` is missing, and the rest is right.",
+    ),
+    "a product of matrices": (
+        "dsigma",
+        "dsigma = -(dxhat.T @ xhat).sum(0, keepdim=True) / sigma",
+        "`dxhat.T @ xhat` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def warm_up() -> Lesson:
+    return Lesson("0-warm-up")
+
+
+@pytest.fixture(scope="module")
+def batchnorm() -> Lesson:
+    return Lesson("3-batchnorm")
+
+
+@pytest.mark.parametrize(("name", "source", "said"), NUMBERS.values(), ids=NUMBERS)
+def test_of_plain_numbers(warm_up: Lesson, name: str, source: str, said: str) -> None:
+    assert warm_up.answer(name, source).diagnosis == said
+
+
+@pytest.mark.parametrize(("name", "source", "said"), BATCHNORM.values(), ids=BATCHNORM)
+def test_of_parts_that_are_zero(batchnorm: Lesson, name: str, source: str, said: str) -> None:
+    assert batchnorm.answer(name, source).diagnosis == said
+
+
+def test_a_sign_that_is_wrong_twice_is_not_told(batchnorm: Lesson) -> None:
+    source = "dhprebn = bngain * bnvar_inv * (dhpreact.mean(0) - dhpreact - bnraw * (dhpreact * bnraw).sum(0) / (n - 1))"
+    assert batchnorm.answer("dhprebn", source).diagnosis.count("wrong sign") == 1
+
+
+def test_a_moved_case_is_a_forward_pass_with_other_leaves(batchnorm: Lesson) -> None:
+    tape = batchnorm.session.tape("sigma")
+    assert tape is not None
+    case, own = moved_case(tape, "sigma"), next(iter(step_cases(tape, "sigma", "")))
+    assert case.incoming.keys() == own.incoming.keys()
+    assert all((case.state[leaf] / own.state[leaf]).min() > 1.05 for leaf in tape.leaves)
+    again = tape.forward({name: case.state[name] for name in tape.given})
+    assert all((again[step.name] == case.state[step.name]).all() for step in tape.steps)
