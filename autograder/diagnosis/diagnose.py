@@ -29,9 +29,6 @@ Probe = Callable[[Evidence], Iterator[Cause]]
 Elsewhere = Callable[[], Evidence | None]
 """The evidence for the same answer on another case, if it can be had."""
 
-VAGUE = {Mistake.PLACES, Mistake.AXIS}
-"""Mistakes beside a wrong shape of which a change of the code would say where."""
-
 
 def nowhere() -> None:
     """No evidence on another case."""
@@ -58,7 +55,9 @@ def diagnose(
         cause, is_credible = _of_values(replace(evidence, answer=fixed), known, nowhere, nowhere)
         if cause is not None:
             is_far = TIMES in cause.sentence and cause.mistake is not Mistake.CONSTANT  # three mistakes at once
-            is_credible = is_credible and not is_far and cause.mistake not in VAGUE
+            # a change of the code would say which place; what looks summed may come from a product of matrices
+            is_vague = cause.mistake is Mistake.PLACES or (cause.mistake is Mistake.AXIS and "@" in evidence.source)
+            is_credible = is_credible and not is_far and not is_vague
             return replace(cause, sentence=f"The shape is wrong. Besides, {_continued(cause.sentence)}"), is_credible
     return None, False
 

@@ -25,7 +25,11 @@ NUMBERS: Mapping[str, tuple[str, str, str]] = {
         "dt = t * dsquare\ndt += 3 * dtriple",
         "The part through `square` is `1 / 2` times what it should be, and the rest is right.",
     ),
-    "a plain number": ("dproduct", "dproduct = 1.0", "It is not a tensor. It is the derivative of the line alone, without `dout`."),
+    "a plain number": (
+        "dproduct",
+        "dproduct = 1.0",
+        "It is not a tensor. It is the derivative of the line alone, without `dout`.",
+    ),
     "a plain number that lacks a factor": ("dout", "dout = 2", "It is not a tensor. It lacks the factor `out`."),
     "a plain number of no kind": ("dout", "dout = 7", "It is not a tensor."),
 }
