@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from autograder.tape.cases import moved_case, step_cases
+from scripts.submissions import SOURCE
 from tests.support.lesson import Lesson
 
 WRONG_SIGN = "It has the wrong sign."
@@ -84,7 +85,8 @@ def test_of_parts_that_are_zero(batchnorm: Lesson, name: str, source: str, said:
     assert batchnorm.answer(name, source).diagnosis == said
 
 
-def test_a_sign_that_is_wrong_twice_is_not_told(batchnorm: Lesson) -> None:
+def test_a_sign_that_is_wrong_twice_is_not_told(batchnorm: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SOURCE)  # where the lesson's own mistakes are listed
     source = "dhprebn = bngain * bnvar_inv * (dhpreact.mean(0) - dhpreact - bnraw * (dhpreact * bnraw).sum(0) / (n - 1))"
     assert batchnorm.answer("dhprebn", source).diagnosis.count("wrong sign") == 1
 
