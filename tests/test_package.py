@@ -354,8 +354,8 @@ def test_the_readme_says_of_the_diagnosis_what_was_measured() -> None:
     rejected = re.search(r"of these rejected \| (\d+)", report)
     shares = [re.search(rf"{what} is named \| \d+ \(([\d.]+) %\)", report) for what in ("planted cause", "another cause")]
     assert rejected and all(shares)
-    named, other = (round(float(share[1])) for share in shares if share)
-    planted = f"Of {int(rejected[1]):,} planted mistakes it names {named} %, and another one in {other} %"
+    named, other = (share[1] for share in shares if share)
+    planted = f"Of {int(rejected[1]):,} planted mistakes it names {round(float(named))} %, and another one in {other} %"
     blind = re.search(r"the mistake is named \| (\d+) \([\d.]+ %\) of (\d+) \|[^|]+\| (\d+) \([\d.]+ %\) of (\d+)", report)
     assert blind
     away, of_away, home, of_home = map(int, blind.groups())
