@@ -104,8 +104,7 @@ class TestANewKind:
         here.run(RIGHT)
         assert text(here, 'check("square")').splitlines() == [
             "✓ square: right. It is right for 2 numbers.",
-            "  note: It took a moment.",
-            "  note: A call takes its time.",
+            "  note: It took a moment. A call takes its time.",
         ]
         assert "A call takes" in text(here, 'check("square")'), "its cell may run again"
         here.session.told["It took"] = ["another"]
