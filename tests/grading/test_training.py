@@ -288,7 +288,7 @@ BUT = f"AssertionError: {STEP}, but"
 MISTAKES: Mapping[str, tuple[Answers, str]] = {
     "uphill": (
         descend(EACH, "    p += lr * gradient"),
-        "it goes uphill: it adds the gradient. Put a minus in front of `lr`",
+        "it goes uphill: it adds `lr` times the gradient. Take that off: `p -= lr * …`, or `p += -lr * …`",
     ),
     "no-rate": (
         descend(EACH, "    p -= gradient"),
@@ -309,19 +309,19 @@ MISTAKES: Mapping[str, tuple[Answers, str]] = {
     ),
     "new-tensors": (
         descend(EACH, "    p = p - lr * gradient"),
-        "it changes nothing yet. Write a line that changes p in place, `p += …`: with `p = …` the parameter stays as it was",
+        "it changes nothing yet. Write a line that changes the tensors themselves, as `p += …` does, and `p = …` does not",
     ),
     "nothing": (
         descend("pass"),
-        "it changes nothing yet. Write a line that changes p in place, `p += …`: with `p = …` the parameter stays as it was",
+        "it changes nothing yet. Write a line that changes the tensors themselves, as `p += …` does, and `p = …` does not",
     ),
     "returns-new-ones": (
         descend("return [p - lr * gradient for p, gradient in zip(parameters, gradients)]"),
-        "it returns something, and changes nothing. Change the parameters in place: `p += …`, where `p = …` stands now",
+        "it returns something, and changes nothing. Change the tensors themselves, as `p += …` does",
     ),
     "returns-in-the-loop": (
         descend(EACH, "    p -= lr * gradient", "    return parameters"),
-        "it moves `C`, and leaves `W1` and the rest as they were. Let the loop go on to the end",
+        "it moves `C`, and leaves `W1` and the rest as they were. Do the same for all seven, in a loop",
     ),
     "another-s-gradient": (
         descend(
@@ -339,6 +339,18 @@ MISTAKES: Mapping[str, tuple[Answers, str]] = {
     ),
     "half-a-step": (
         descend(EACH, "    p -= 0.5 * lr * gradient"),
+        "it takes off 0.25 times the gradient, where `lr` is 0.5. Multiply it by `lr`, and by nothing else",
+    ),
+    "a-rate-of-its-own": (
+        descend(EACH, "    p -= 0.1 * gradient"),
+        "it takes off 0.1 times the gradient, where `lr` is 0.5. Multiply it by `lr`, and by nothing else",
+    ),
+    "uphill-twice": (
+        descend(EACH, "    p -= -lr * gradient"),
+        "it goes uphill: it adds `lr` times the gradient. Take that off: `p -= lr * …`, or `p += -lr * …`",
+    ),
+    "shrinks": (
+        descend(EACH, "    p /= lr"),
         "`C` is elsewhere. Work one step of it out on paper, and compare",
     ),
 }
