@@ -12,6 +12,8 @@ from tests.support.lesson import Lesson
 
 WRONG_SIGN = "It has the wrong sign."
 
+OTHER_NUMBERS = "Right for the numbers of this notebook, but not for others in `a`, `b` and `c`."
+
 NUMBERS: Mapping[str, tuple[str, str, str]] = {
     "a tensor that is 2.0": ("da", "da = b * dproduct * a", "It has a factor `a` too many."),
     "a 2 that is written": ("da", "da = b * dproduct * 2", "It is `2` times what it should be."),
@@ -32,6 +34,9 @@ NUMBERS: Mapping[str, tuple[str, str, str]] = {
         "It is not a tensor. It is the derivative of the line alone, without `dout`.",
     ),
     "a plain number that lacks a factor": ("dout", "dout = 2", "It is not a tensor. It lacks the factor `out`."),
+    "a value that is typed": ("da", "da = -1.7 * dproduct", OTHER_NUMBERS),
+    "a value of the result that is typed": ("dout", "dout = torch.tensor(10.0)", OTHER_NUMBERS),
+    "another tensor of the same value": ("dout", "dout = out * a", OTHER_NUMBERS),
     "a plain number of no kind": ("dout", "dout = 7", "It is not a tensor."),
 }
 

@@ -26,7 +26,7 @@ from autograder.judge.wording import differs, first_line, listed, notes
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.replay.stop import Stop
-from autograder.tape.cases import Case, Reference, step_cases, step_reference
+from autograder.tape.cases import Case, Reference, moved_case, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
 from autograder.verdict import EXACT, FUSED, ROUNDED, Cause, Mistake, Outcome, Verdict
 
@@ -73,7 +73,9 @@ class Gradient:
         return None if self.session.answering(self.question.answer) else wording.unseen(self.question.name)
 
     def cases(self, effort: Effort) -> Iterable[Case]:
-        return step_cases(self.tape, self.variable, effort.seed, effort.own, effort.resampled)
+        yield from step_cases(self.tape, self.variable, effort.seed, effort.own, effort.resampled)
+        if all(self.tape.given[name].numel() == 1 for name in self.tape.leaves):
+            yield moved_case(self.tape, self.variable)  # of single numbers, `3.0` may be any of them by chance
 
     def run(self, case: Case) -> Attempt[Case]:
         replay = self.answer.replay(case)
@@ -262,6 +264,12 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
     if case.rows is not None and finding.cause:
         where = f"Right on this minibatch of {answer.tape.rows} rows, but wrong on a batch of {case.rows} of them."
         difference = _because(difference, finding.cause, f"{where} {finding.cause.sentence or difference.diagnosis}")
+    elif case.rows is None and case.state is not answer.tape.state:
+        leaves = listed([f"`{leaf}`" for leaf in answer.tape.leaves])
+        where = f"Right for the numbers of this notebook, but not for others in {leaves}."
+        advice = f"Work it out from {_sources(answer)} by their names: a number that is written there fits by chance."
+        cause = finding.cause or Cause(Mistake.FOREIGN, "", advice)
+        difference = _because(difference, cause, f"{where} {cause.sentence}".rstrip())
     elif difference.kind in {"finite", "type"} and finding.cause:
         difference = _because(difference, finding.cause, f"{difference.diagnosis} {finding.cause.sentence}")
     else:
