@@ -84,6 +84,17 @@ def test_one_mistake_is_one_mistake(teacher: Checker, learner: Learner) -> None:
     assert [node.name for node in graph.nodes][:3] == ["loss", "dlogprobs", "dprobs"]
 
 
+def test_a_loop_over_all_entries_is_no_suspicion(room: Checker, learner: Learner) -> None:
+    learner.solves()
+    loop = """dcounts = torch.zeros_like(counts)
+for i in range(n):
+    for j in range(vocab_size):
+        dcounts[i, j] = counts_sum_inv[i, 0] * dprobs[i, j] + dcounts_sum[i, 0]"""
+    learner.writes({"dcounts": loop})
+    found = checked(room, learner)
+    assert (found.right, found.notes) == (26, ())
+
+
 def test_what_was_not_written_is_not_attempted(teacher: Checker, learner: Learner) -> None:
     states = {result.state for stem in NOTEBOOKS for result in checked(teacher, learner, stem).results}
     assert states == {Status.NOT_ATTEMPTED}
