@@ -10,7 +10,7 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
@@ -26,6 +26,8 @@ Facts = Mapping[str, str]
 
 NOWHERE = Stop(0, "")
 """The place of an error of which nothing more is known."""
+
+NOTHING_STOPPED: Mapping[str, str] = {}
 
 MAX_PART = 32
 """Characters of a piece of code in a sentence."""
@@ -77,6 +79,7 @@ class Crash:
 
     `names` are those that exist there. `gradients` are those of the lesson, worked out or not, in the order of the backward
     pass. `answer` is the name of what the code is to work out, of this `shape`; it is empty where there is no one name.
+    `first` gives for a gradient the one whose cell stopped first, so that it is not there.
     """
 
     kind: str
@@ -87,6 +90,7 @@ class Crash:
     gradients: Sequence[str] = ()
     answer: str = ""
     shape: tuple[int, ...] | None = None
+    first: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def node(self) -> ast.AST | None:
@@ -147,18 +151,20 @@ def explain(
     gradients: Sequence[str] = (),
     answer: str = "",
     shape: tuple[int, ...] | None = None,
+    first: Mapping[str, str] = NOTHING_STOPPED,
 ) -> Cause | None:
     """Why code stopped, in a sentence, and the next step; None where no row of the table fits.
 
     `error` is what was raised, or `type: message` as text. `source` is the code, `stop` where in it that was, with what stood
     there (`Replay.stop`, or `stop_of`). `names` exist where the code ran; `gradients` are all of the lesson, in the order of
-    the backward pass. `answer` is what the code is to work out, of this `shape`; empty where it is many things.
+    the backward pass. `answer` is what the code is to work out, of this `shape`; empty where it is many things. `first` gives
+    for a gradient the one whose cell stopped first, so that it is not there.
     """
     if isinstance(error, BaseException):
         kind, message = type(error).__name__, error.msg if isinstance(error, SyntaxError) else str(error)
     else:
         kind, _, message = error.partition(": ")
-    crash = Crash(kind, message, source, stop or NOWHERE, names, gradients, answer, shape)
+    crash = Crash(kind, message, source, stop or NOWHERE, names, gradients, answer, shape, first)
     return next(_causes(crash), None)
 
 
@@ -194,6 +200,17 @@ def nearest(name: str, names: Collection[str]) -> str:
 def _gradient(crash: Crash, groups: Facts) -> Facts | None:
     """A gradient of the lesson that is not there yet."""
     return {} if groups["name"] in crash.gradients and groups["name"] != crash.answer else None
+
+
+def _stopped(crash: Crash, groups: Facts) -> Facts | None:
+    """A gradient that is not there because its cell stopped, or one before it, with the first of them."""
+    first = crash.first.get(groups["name"], "")
+    return {"first": first} if first not in ("", crash.answer) and _gradient(crash, groups) is not None else None
+
+
+def _returned(crash: Crash, groups: Facts) -> Facts | None:
+    """An answer that has its name, in a cell with a `return`."""
+    return {"answer": crash.answer} if crash.answer in _made(crash.source) else None
 
 
 def _later(crash: Crash, groups: Facts) -> Facts | None:
@@ -382,6 +399,13 @@ TABLE: tuple[Row, ...] = (
         "`{name}` comes after `{answer}` on the way back from the loss, so nothing can be worked out from it here.",
         "Start from the gradients of what was computed from `{variable}`.",
         _later,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "`{name}` has no value, because its own cell stopped, or a cell that it needs.",
+        "Get the cell of `{first}` to run first, and then those after it.",
+        _stopped,
     ),
     Row(
         "NameError",
@@ -907,6 +931,13 @@ TABLE: tuple[Row, ...] = (
         "unindent does not match",
         "The line is indented by another number of spaces than the lines above it.",
         "Indent all lines of a block by the same four spaces.",
+    ),
+    Row(
+        "SyntaxError",
+        "'return' outside function",
+        "`return` belongs in a function, and this is a cell: `{answer}` keeps its value without it.",
+        "Delete the line with `return`.",
+        _returned,
     ),
     Row(
         "SyntaxError",

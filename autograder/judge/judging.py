@@ -14,7 +14,7 @@ from autograder.course.questions import Question
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
 from autograder.judge.crashes import explain
-from autograder.judge.session import Run, Session
+from autograder.judge.session import Run, Session, in_words
 from autograder.replay.parsed import ParsedCell, overwriting_line
 from autograder.replay.run import MISSING, Replay
 from autograder.replay.stop import Stop, described, stop_of_syntax
@@ -142,21 +142,24 @@ def missing(session: Session, question: Question, known: Set[str], is_replayed: 
 def _missing(session: Session, answer: str, known: Set[str], is_replayed: bool) -> Verdict | None:
     run = session.answering(answer)
     value = session.workspace.names.get(answer, MISSING if run and is_replayed else None)
-    if value is not None and value is not Ellipsis and not session.dropped(answer):
-        return None
     about = session.about(answer)
+    # IPython runs the lines above a `return`, so a cell that is not Python may have left an answer
+    is_broken = run is None and about is not None and bool(about.error) and stop_of_syntax(about.cell.source) is not None
+    if value is not None and value is not Ellipsis and not session.dropped(answer) and not is_broken:
+        return None
     if about and about.error and not wording.is_stub(about.error):
-        return wording.failed(answer, about.error, *why_failed(session, answer, about))
+        return wording.failed(answer, *why_failed(session, answer, about))
     if run:
         return wording.blank(answer, run.cell)
     return wording.not_attempted(answer, session.misspelt(answer, known), session.has_run(answer))
 
 
-def why_failed(session: Session, answer: str, run: Run) -> tuple[Cause | None, Stop | None]:
-    """Why a cell stopped in the notebook, and where."""
-    if broken := stop_of_syntax(run.cell.source):
-        return why_stopped(session, answer, run.cell, *broken), broken[1]
-    return why_stopped(session, answer, run.cell, run.error, run.stop), run.stop
+def why_failed(session: Session, answer: str, run: Run) -> tuple[str, Cause | None, Stop | None]:
+    """What a cell stopped with in the notebook, why, and where."""
+    if broken := stop_of_syntax(run.cell.source):  # which is what to fix first, if a line above it stopped too
+        error, stop = broken
+        return in_words(error), why_stopped(session, answer, run.cell, error, stop), stop
+    return run.error, why_stopped(session, answer, run.cell, run.error, run.stop), run.stop
 
 
 def why_stopped(session: Session, answer: str, cell: ParsedCell, error: BaseException | str, stop: Stop | None) -> Cause | None:
@@ -168,7 +171,8 @@ def why_stopped(session: Session, answer: str, cell: ParsedCell, error: BaseExce
         return cause
     gradients = [f"d{name}" for name in reversed(tape.variables[:-1])]
     names = {*session.workspace.names, *tape.state}
-    return explain(error, cell.source, stop, names, gradients, answer, tuple(tape.state[answer[1:]].shape))
+    first = {name: session.first_to_fix(name) for name in gradients}
+    return explain(error, cell.source, stop, names, gradients, answer, tuple(tape.state[answer[1:]].shape), first)
 
 
 def _overwritten(session: Session, tape: Tape, cell: ParsedCell, stop: Stop) -> Cause | None:

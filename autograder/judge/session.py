@@ -236,6 +236,15 @@ class Session:
 
         return next((run for run in reversed(self.runs) if run.current and is_about(run)), None)
 
+    def first_to_fix(self, name: str) -> str:
+        """The answer that is missing first, so that the cell of `name` stopped; nothing where that did not stop."""
+        stopped = list[str]()
+        while name not in stopped and (run := self.about(name)) and run.error:
+            stopped.append(name)
+            name = missing_name(run.error)
+        is_unwritten = stopped and self.tape(name[1:]) and name not in {*stopped, *self.workspace.names}
+        return name if is_unwritten else stopped[-1] if stopped else ""
+
     def misspelt(self, name: str, known: Set[str]) -> str:
         """A name that a cell made, that is none of the `known` ones, and that is nearly `name`; or nothing."""
         made = {made for run in self.runs if run.current for made in run.cell.touches}
@@ -257,6 +266,12 @@ def in_words(error: BaseException, text: Callable[[object], str] = str) -> str:
     """An error in words; `text` turns its message into a string, since that may be an object of the student's."""
     message: object = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
     return f"{type(error).__name__}: {text(message)}"
+
+
+def missing_name(error: str) -> str:
+    """The name that an error in words says is not defined, or nothing."""
+    found = re.match(r"NameError: name '(\w+)' is not defined", error)
+    return found[1] if found else ""
 
 
 _sessions: dict[InteractiveShell, Session] = {}

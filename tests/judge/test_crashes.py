@@ -458,6 +458,10 @@ TOLD: dict[str, tuple[str, str]] = {
         "`return` belongs in a function, and this is a cell.",
         "Give the answer its name instead: a line that begins with `dW2 = `.",
     ),
+    "dW2 = h.T @ dlogits\nreturn dW2": (
+        "`return` belongs in a function, and this is a cell: `dW2` keeps its value without it.",
+        "Delete the line with `return`.",
+    ),
     "break": (
         "`break` stands where Python does not allow it.",
         "Take it out of there.",
@@ -532,7 +536,10 @@ def rows_that_say(sentence: str) -> list[int]:
     ]
 
 
-ELSEWHERE = {"It did not end in time.": "a replay with a deadline"}
+ELSEWHERE = {
+    "It did not end in time.": "a replay with a deadline",
+    "`{name}` has no value, because its own cell stopped, or a cell that it needs.": "a notebook with more cells that stop",
+}
 """Rows that no cell which simply runs can meet."""
 
 
@@ -695,6 +702,65 @@ class TestAStopIsAStop:
         assert verdict.notes[-1] == (
             "Your cell works out `dprobs`, and stops after that with AttributeError: 'Tensor' object has no attribute 'shap'."
         )
+
+
+@pytest.fixture(scope="module")
+def halted() -> Lesson:
+    """Notebook 1 with a bracket too many in the first answer, so that all cells after it stop."""
+    lesson = Lesson(STEPS, solved=False)
+    for name, source in lesson.solutions.items():
+        lesson.run(f"{source})" if name == "dlogprobs" else source, id=name)
+    return lesson
+
+
+class TestAnEarlierCellStops:
+    """One mistake costs one exercise: each cell after it is judged alone, with random gradients for those that are missing."""
+
+    WAITING: ClassVar = {
+        "a typo": ("dnorm_logits", "dnorm_logits = dcounts * torch.exp(norm_logit)", "The closest name is `norm_logits`."),
+        "shapes": ("dh", "dh = dlogits @ W2", "`dlogits` is (32, 27) and `W2` is (64, 27)"),
+        "a function": ("dnorm_logits", "dnorm_logits = dcounts * torch.Exp(norm_logits)", "The closest that it has is `exp`."),
+        "a keyword": ("db2", "db2 = dlogits.sum(0, keepdims=true)", "There is no `true` here. The closest name is `True`."),
+        "a view": ("demb", "demb = dembcat.view(emb)", "`view` takes other arguments than it gets in that line"),
+        "an axis": ("db1", "db1 = dhprebn.sum(2)", "There is no axis 2"),
+        "another gradient": ("dh", "dh = dlogits @ W2.T * dprobs", "`dprobs` has no value, because its own cell stopped"),
+    }
+
+    @pytest.mark.parametrize("what", WAITING)
+    def test_its_own_error_comes_first(self, what: str, halted: Lesson) -> None:
+        name, source, told = self.WAITING[what]
+        verdict = checked(halted, name, source)
+        assert told in verdict.diagnosis
+        assert "is not there yet" not in verdict.diagnosis
+        assert "NameError: name 'd" not in verdict.seen or what == "another gradient"
+        assert 20 <= len(as_text(verdict).split()) <= 80
+
+    def test_the_first_cell_to_fix_is_named(self, halted: Lesson) -> None:
+        name, source, _ = self.WAITING["another gradient"]
+        step = checked(halted, name, source).next_step
+        assert step == f"Get the cell of `dlogprobs` to run first, and then those after it. {RERUN}"
+
+    @pytest.mark.parametrize(
+        ("form", "outcome"), [("dh = dlogits @ W2.T", Outcome.RIGHT), ("dh = -dlogits @ W2.T", Outcome.WRONG)]
+    )
+    def test_what_runs_is_judged(self, form: str, outcome: Outcome, halted: Lesson) -> None:
+        assert checked(halted, "dh", form).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "line", "seen"),
+    [
+        ("dlogprobs", "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = -1 / n\nreturn", 3, "return"),
+        ("dcounts_sum", "dcounts_sum = unknown\nreturn dcounts_sum", 2, "return"),
+        ("dcounts_sum", "dcounts_sum = unknown\nbreak", 2, "break"),
+    ],
+)
+def test_a_cell_that_is_not_python_says_so_though_lines_above_ran(
+    name: str, source: str, line: int, seen: str, opened: Lesson
+) -> None:
+    verdict = checked(opened, name, source)
+    assert verdict.diagnosis.startswith(f"The cell for `{name}` stopped in line {line}, `{seen}")
+    assert verdict.seen.startswith(f"SyntaxError: '{seen}' outside")
 
 
 def test_in_a_terminal_the_next_step_is_a_save(opened: Lesson) -> None:

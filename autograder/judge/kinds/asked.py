@@ -166,7 +166,7 @@ class Asked:
         elif planted := self._agreeing():
             return self._named(planted, case, None, MISSING)
         elif run and run.error and not self.ask.is_function and not self.ask.drill:
-            return wording.failed(self.name, run.error, *why_failed(self.session, self.ask.answer, run))
+            return wording.failed(self.name, *why_failed(self.session, self.ask.answer, run))
         elif written := self._written_size():
             diagnosis, step, kept = written, BY_SIZE, Mistake.BATCH
         else:

@@ -21,7 +21,7 @@ from autograder.judge.comparison import Difference, units_off
 from autograder.judge.judging import EXAM, Attempt, Effort, missing, why_failed, why_stopped
 from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, compare, lesson
 from autograder.judge.kinds.gradient_hints import generic_hints, question
-from autograder.judge.session import Run, Session
+from autograder.judge.session import Run, Session, missing_name
 from autograder.judge.wording import differs, first_line, listed, notes
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
@@ -108,16 +108,23 @@ class Gradient:
 
     def _failed(self, run: Run, replay: Replay, case: Case) -> Verdict:
         """The verdict where the cell stopped in the notebook too, before its answer was finished."""
-        cause, stop = why_failed(self.session, self.question.answer, run)
-        if replay.error and first_line(replay.error) == run.error.partition("\n")[0] and not (stop and stop.code):
-            stop = replay.stop  # as in a cell under a magic, of which Python does not know the source
+        error, cause, stop = why_failed(self.session, self.question.answer, run)
+        is_same = replay.error and first_line(replay.error) == error.partition("\n")[0]
+        if replay.error and (not (stop and stop.code) if is_same else self._waits(error)):
+            # a cell under a magic, of which Python does not know the source; or one that lacks a gradient, which the case has
+            error, stop = first_line(replay.error), replay.stop
             cause = why_stopped(self.session, self.question.answer, run.cell, replay.error, stop)
         if cause is None or cause.mistake in {Mistake.SHAPE, Mistake.DTYPE}:
             change = self.answer.repair(case)
             # shapes alone would not say which of three axes, nor that the product is of the wrong kind
             if change and (cause is None or _has_three_axes(stop) or change.mistake is Mistake.OPERATION):
                 cause = change
-        return wording.failed(self.question.name, run.error, cause, stop)
+        return wording.failed(self.question.name, error, cause, stop)
+
+    def _waits(self, error: str) -> bool:
+        """Whether a cell stopped in the notebook because a gradient is not there."""
+        name = missing_name(error)
+        return name != self.question.answer and name.startswith("d") and name[1:] in self.tape.variables
 
     def reference(self, case: Case) -> Reference:
         return step_reference(self.tape, self.variable, case)
