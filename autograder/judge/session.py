@@ -239,7 +239,7 @@ class Session:
     def first_to_fix(self, name: str) -> str:
         """The answer that is missing first, so that the cell of `name` stopped; nothing where that did not stop."""
         stopped = list[str]()
-        while name not in stopped and (run := self.about(name)) and run.error:
+        while name and name not in stopped and (run := self.about(name)) and run.error:
             stopped.append(name)
             name = missing_name(run.error)
         is_unwritten = stopped and self.tape(name[1:]) and name not in {*stopped, *self.workspace.names}
