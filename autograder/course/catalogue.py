@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -193,7 +194,13 @@ def copy(folder: Path, catalogue: Catalogue | None = None, name: str = "") -> li
     except FileExistsError:
         raise ContentError(f"{folder} is there already. Give another name: `autograder new NAME`.") from None
     except OSError as error:
-        raise ContentError(f"{folder} cannot be made ({error.strerror}). Give another name: `autograder new NAME`.") from None
+        is_closed = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        step = (
+            "Give a path that you can write to: `autograder new PATH`"
+            if is_closed
+            else "Give another name: `autograder new NAME`"
+        )
+        raise ContentError(f"{folder} cannot be made ({error.strerror}). {step}.") from None
     return [path for place in places for path in sorted(place.glob("*.ipynb"))]
 
 

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 
+import torch
 from torch import Tensor
 
 from autograder.replay.parsed import nodes_in, parse_tree
@@ -47,6 +48,24 @@ IMPORTS = {
     "Tensor": "from torch import Tensor",
 }
 """Modules by the names that people know them by."""
+
+SIGNS = {
+    "×": "*",
+    "·": "*",
+    "∗": "*",
+    "⊙": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "²": "**2",
+    "³": "**3",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+}
+"""What Python has for characters that come from a text or a formula."""
 
 KEYWORDS: tuple[str, ...] = (
     "dim",
@@ -101,6 +120,12 @@ class Crash:
             return None
         found = body[0] if body else None
         return found.value if isinstance(found, ast.Expr) else found
+
+    @property
+    def line(self) -> str:
+        """The line that raised, all of it."""
+        lines = self.source.splitlines()
+        return lines[self.stop.line - 1].strip() if 0 < self.stop.line <= len(lines) else ""
 
     @cached_property
     def calls(self) -> list[ast.Call]:
@@ -238,6 +263,51 @@ def _near_name(crash: Crash, groups: Facts) -> Facts | None:
     return {"near": found} if found else None
 
 
+def _of_a_module(crash: Crash, groups: Facts) -> Facts | None:
+    """A function of torch that is called without the name of its module, which the notebook has."""
+    name = groups["name"]
+    if not any(ast.unparse(call.func) == name for call in crash.calls):
+        return None
+    modules = {"F": torch.nn.functional, "torch": torch}
+    return next(({"module": own} for own, module in modules.items() if own in crash.names and hasattr(module, name)), None)
+
+
+def _class(crash: Crash, kind: str) -> ast.ClassDef | None:
+    """The class of this name in the code, if it is there."""
+    return next((node for node in nodes_in(crash.source) if isinstance(node, ast.ClassDef) and node.name == kind), None)
+
+
+def _unset(crash: Crash, groups: Facts) -> Facts | None:
+    """An attribute that no line of its class sets, and that is not called, as a method is."""
+    own, name = _class(crash, groups["kind"]), groups["name"]
+    if own is None or own.bases or f".{name}(" in f"{crash.stop.part}{crash.stop.code}":
+        return None
+    set_there = {node.attr for node in ast.walk(own) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    return None if name in set_there or any(ast.unparse(node).startswith("setattr") for node in ast.walk(own)) else {}
+
+
+def _local_only(crash: Crash, groups: Facts) -> Facts | None:
+    """An attribute that its class does not set, and a method that gives its name a value without `self.`."""
+    own = _class(crash, groups["kind"])
+    if own is None or _unset(crash, groups) is None:
+        return None
+    methods = [node for node in own.body if isinstance(node, ast.FunctionDef)]
+    found = (method.name for method in methods if groups["name"] in _stored(method))
+    return next(({"method": name} for name in found), None)
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store)}
+
+
+def _selfless(crash: Crash, groups: Facts) -> Facts | None:
+    """A method without a parameter for the object itself."""
+    own = _class(crash, groups["kind"])
+    methods = [node for node in own.body if isinstance(node, ast.FunctionDef)] if own else []
+    method = next((each for each in methods if each.name == groups["name"] and not each.decorator_list), None)
+    return {} if method and not method.args.vararg and [each.arg for each in method.args.args][:1] != ["self"] else None
+
+
 def _made(source: str) -> set[str]:
     """The names that code gives a value, with the parameters of its functions."""
     return {
@@ -298,6 +368,51 @@ def _product(crash: Crash, groups: Facts) -> Facts | None:
     return facts if facts and facts["operator"] == "@" else None
 
 
+def _no_product(crash: Crash, groups: Facts) -> Facts | None:
+    """Two matrices that are the whole answer, and cannot be in any order, transposed or not."""
+    facts = _product(crash, groups)
+    if facts is None or crash.shape is None or len(crash.shape) != 2 or not _is_whole(crash):
+        return None
+    one, other = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:])
+    if not len(one) == len(other) == 2:
+        return None
+    pairs = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
+    fits = any(a[1] == b[0] and (a[0], b[1]) in (crash.shape, crash.shape[::-1]) for a, b in pairs)
+    return None if fits else facts
+
+
+def _is_whole(crash: Crash) -> bool:
+    """Whether the part that raised is all that the answer is made of."""
+    made = [node for node in nodes_in(crash.source) if isinstance(node, ast.Assign)]
+    values = [ast.unparse(node.value) for node in made if [ast.unparse(target) for target in node.targets] == [crash.answer]]
+    return values == [crash.stop.part]
+
+
+def _reduced(crash: Crash, groups: Facts) -> Facts | None:
+    """Two sides that would fit if a sum, or the like, over an axis of one of them had kept that axis."""
+    facts = _sides(crash, groups)
+    for code, full in zip((crash.sides or ("", "", ""))[1:], (crash.sides or ("", "", ""))[:0:-1], strict=True):
+        found = re.search(r"\.(?P<method>sum|mean|var|std|amax|logsumexp)\([^()]*\)$", code)
+        short, long = ((seen.shape or ()) if (seen := crash.seen(each)) else () for each in (code, full))
+        if facts and found and "keepdim" not in code and short in _without_an_axis(long):
+            return {**facts, "method": found["method"]}
+    return None
+
+
+def _without_an_axis(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [shape[:axis] + shape[axis + 1 :] for axis in range(len(shape))]
+
+
+def _labels(crash: Crash, groups: Facts) -> Facts | None:
+    """Whole numbers, one for each row of the other side: labels, most likely."""
+    facts = _sides(crash, groups)
+    if facts is None or facts["operator"] not in ("+", "-"):
+        return None
+    left, right = (crash.seen(code) for code in (crash.sides or ("", "", ""))[1:])
+    is_so = right and left and right.dtype == "int64" and left.shape and right.shape == left.shape[:-1]
+    return facts if is_so else None
+
+
 def _matrices(crash: Crash, groups: Facts) -> Facts | None:
     """Two matrices multiplied entry by entry whose matrix product can have the shape of the answer."""
     facts = _sides(crash, groups)
@@ -344,7 +459,10 @@ def _called_property(crash: Crash, groups: Facts) -> Facts | None:
 def _uncalled(crash: Crash, groups: Facts) -> Facts | None:
     """A method or function that stands where its value belongs."""
     functions = ("builtin_function_or_method", "function", "method")
-    found = (code for code in (crash.sides or ("", "", ""))[1:] if (seen := crash.seen(code)) and seen.kind in functions)
+    passed = [ast.unparse(argument) for argument in crash.node.args] if isinstance(crash.node, ast.Call) else []
+    found = (
+        code for code in (*(crash.sides or ("", "", ""))[1:], *passed) if (seen := crash.seen(code)) and seen.kind in functions
+    )
     code = next(found, "")
     return {"called": shortly(code)} if code else None
 
@@ -357,12 +475,20 @@ def _indexed(crash: Crash, groups: Facts) -> Facts | None:
 
 def _multiplied(crash: Crash, groups: Facts) -> Facts | None:
     """Two values beside each other without a sign between them."""
-    found = re.search(r"(?P<one>[\w.)\]]+)\s*(?<=[\w)\]])\s+(?P<two>[A-Za-z_(]\w*)", crash.stop.code.partition("#")[0])
+    beside = r"(?P<one>[\w.)\]]+)(?:\s*(?<=[\w)\]])\s+(?P<two>[A-Za-z_(]\w*)|(?<=[)\]])(?P<next>[A-Za-z_]\w*))"
+    found = re.search(beside, crash.stop.code.partition("#")[0])
     words = {"for", "in", "if", "else", "and", "or", "not", "is", "def", "class", "return", "lambda", "import", "from", "as"}
     words |= {"while", "with", "del", "print", "assert", "raise", "elif", "try", "except"}
-    if found is None or {found["one"], found["two"]} & words:
+    two = (found["two"] or found["next"]) if found else ""
+    if found is None or {found["one"], two} & words:
         return None
-    return {"one": shortly(found["one"]), "two": shortly(found["two"])}
+    return {"one": shortly(found["one"]), "two": shortly(two)}
+
+
+def _ends_with_a_sign(crash: Crash, groups: Facts) -> Facts | None:
+    """A line that ends where the other side of an operator, or a value, should follow."""
+    found = re.search(r"(?P<sign>\*\*|[-+*/@=])$", crash.line.partition("#")[0].strip())
+    return {"sign": found["sign"]} if found else None
 
 
 # The table
@@ -420,6 +546,13 @@ TABLE: tuple[Row, ...] = (
         "`{name}` was never imported in this notebook.",
         "Put `{line}` above that line.",
         _imported,
+    ),
+    Row(
+        "NameError",
+        "name '(?P<name>.+?)' is not defined",
+        "There is no `{name}` by itself: it is a function of `{module}`.",
+        "Write `{module}.{name}`.",
+        _of_a_module,
     ),
     Row(
         "NameError",
@@ -490,6 +623,20 @@ TABLE: tuple[Row, ...] = (
     Row(
         "AttributeError",
         "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
+        "In `{method}`, `{name} = …` makes a name that is gone when the method ends. So the object has no `.{name}`.",
+        "Write `self.{name} = …` there.",
+        _local_only,
+    ),
+    Row(
+        "AttributeError",
+        "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
+        "No method of `{kind}` gives `self.{name}` a value.",
+        "Add a line `self.{name} = …` to the method that works it out.",
+        _unset,
+    ),
+    Row(
+        "AttributeError",
+        "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
         "What stands before `.{name}` is of the type `{kind}`, which has no `{name}`.",
         "Print what stands before `.{name}`: it is not what you expect.",
     ),
@@ -498,6 +645,13 @@ TABLE: tuple[Row, ...] = (
         "module '(?P<module>.+?)' has no attribute '(?P<name>.+?)'",
         "The module `{module}` has no `{name}`.",
         "Look up how the name is spelt.",
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>[\\w.]+)\\(\\) got an unexpected keyword argument '(?P<name>.+?)'",
+        "`{function}` is called with a `{name}`, which is not among the names in its first line.",
+        "Add `{name}` to the names in the brackets of that line.",
+        lambda crash, groups: {} if groups["function"] == crash.answer else None,
     ),
     Row(
         "TypeError",
@@ -520,6 +674,13 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "TypeError",
+        "(?P<kind>\\w+)\\.(?P<name>\\w+)\\(\\) takes .*?arguments?.*given",
+        "A method gets the object itself as its first value, and the first line of `{name}` has no `self` for it.",
+        "Begin its parameters with `self`.",
+        _selfless,
+    ),
+    Row(
+        "TypeError",
         "(?:_?TensorBase\\.)?(?P<function>[\\w.]+)\\(\\) takes .*?arguments?.*given",
         "`{function}` was called with more than it takes.",
         "Take out what is too many, or close a bracket earlier.",
@@ -532,6 +693,13 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "TypeError",
+        "received an invalid combination of arguments .*(?:builtin_function_or_method|function|method)",
+        "`{called}` is the function itself, and not what it gives.",
+        "Call it, with round brackets: `{called}()`.",
+        _uncalled,
+    ),
+    Row(
+        "TypeError",
         "(?P<function>\\w+)\\(\\) received an invalid combination of arguments - got \\((?P<kinds>.*?)\\)",
         "`{function}` takes other arguments than it gets in that line: values of the types ({kinds}).",
         "Print what you pass to it, with its type and its shape.",
@@ -540,8 +708,8 @@ TABLE: tuple[Row, ...] = (
     Row(
         "TypeError",
         "'torch.Size' object is not callable",
-        "`.shape` is no function: its entries are picked with square brackets.",
-        "Write `.shape[0]`, with the axis that you mean.",
+        "`.shape` is no function: it holds the sizes of all axes, and `.shape[0]` is one of them.",
+        "Leave out the `()` after it.",
     ),
     Row(
         "TypeError",
@@ -621,6 +789,14 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "RuntimeError",
+        "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?",
+        "`{left}` is {one} and `{right}` is {other}. {whole} No order of these two gives that, with `.T` or without.",
+        "Look at the line of the forward pass: which other variable belongs in this product?",
+        _no_product,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?|mat2 must be a matrix|expected batch2",
         "`{left}` is {one} and `{right}` is {other}: the inner sizes have to be equal. {whole}",
         "Which of them needs `.T`, or should the two change places?",
@@ -638,6 +814,22 @@ TABLE: tuple[Row, ...] = (
     Row(
         "RuntimeError",
         "size of tensor a .* must match",
+        "`{left}` is {one} and `{right}` is {other}: `.{method}` over an axis takes that axis away. {whole}",
+        "Keep the axis: add `keepdim=True` to `.{method}`.",
+        _reduced,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
+        "`{right}` has one whole number for each row, and `{left}` is {one}. {whole}",
+        "If these are labels, make a row of each, by `F.one_hot` with its `num_classes=`.",
+        _labels,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
         "`{left}` is {one} and `{right}` is {other}: entry by entry these do not fit. {whole}",
         "Which axis has to be summed, or moved?",
         _sides,
@@ -647,7 +839,7 @@ TABLE: tuple[Row, ...] = (
         "RuntimeError",
         "view size is not compatible",
         "After `.T` or `.transpose` the entries lie in another order in memory, which `.view` cannot follow.",
-        "Write `.reshape` in the place of `.view`.",
+        "Does it belong there? If it does, write `.reshape` in the place of `.view`.",
     ),
     Row(
         "RuntimeError",
@@ -709,7 +901,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         "RuntimeError",
         "result type (?P<result>\\w+) can't be cast to the desired output type (?P<own>Long|Int|Short|Byte|Bool)",
-        "It holds whole numbers, as `one_hot` gives them, and a fraction cannot be stored in place there.",
+        "The tensor that this line changes in place holds whole numbers, and a fraction cannot be stored in it.",
         "Make it floating point first, by `.float()`.",
         mistake=Mistake.DTYPE,
     ),
@@ -819,10 +1011,16 @@ TABLE: tuple[Row, ...] = (
         "Print its keys, and compare the spelling.",
     ),
     # autograd and its tensors
+    Row(
+        "NotRight",
+        "",
+        "The cell calls `check` itself, and `check` stops where the answer is not right yet.",
+        "Take that line out: the cell below has it.",
+    ),
     Row("AutogradOff", "", AUTOGRAD, DERIVE, mistake=Mistake.AUTOGRAD),
     Row(
         "RuntimeError",
-        "does not require grad|does not have a grad_fn|not have been used in the graph",
+        "does not require grad|does not have a grad_fn|not have been used in the graph|can't retain_grad",
         AUTOGRAD,
         DERIVE,
         mistake=Mistake.AUTOGRAD,
@@ -860,9 +1058,15 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "ValueError|TypeError",
-        "unpack|iteration over a 0-d tensor",
+        "unpack",
         "The names on the left side and the values on the right side are not equally many.",
         "Print the right side, and give as many names as it has values.",
+    ),
+    Row(
+        "TypeError",
+        "iteration over a 0-d tensor",
+        "Something there goes through the entries of a tensor that is one number, and has none to go through.",
+        "Use the number as it is, without `sum(…)` or a loop.",
     ),
     Row(
         "TypeError",
@@ -986,15 +1190,50 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "SyntaxError",
+        "invalid character '(?P<character>.)'",
+        "Python does not know the character `{character}`.",
+        "Write `{own}` in its place.",
+        lambda crash, groups: {"own": SIGNS[groups["character"]]} if groups["character"] in SIGNS else None,
+    ),
+    Row(
+        "SyntaxError",
         "invalid (?:non-printable )?character",
-        "There is a character that is not Python's, such as a long minus, `×` or a curly quotation mark.",
-        "Type that character anew.",
+        "There is a character that is not Python's: it may look like one that is, or not be seen at all.",
+        "Delete it, and type what belongs there.",
     ),
     Row(
         "SyntaxError",
         "Missing parentheses in call to '(?P<name>\\w+)'",
         "`{name}` is a function, and is called with brackets.",
         "Put brackets around what it is to show.",
+    ),
+    Row(
+        "SyntaxError",
+        "",
+        "Three backticks stand around code in a text, such as a web page, and are not Python.",
+        "Delete the lines that have them.",
+        lambda crash, groups: {} if crash.line.startswith("```") else None,
+    ),
+    Row(
+        "SyntaxError",
+        "",
+        "The line `YOUR CODE HERE` has lost its `#`, so Python reads it as code.",
+        "Delete that line.",
+        lambda crash, groups: {} if crash.line.startswith("YOUR CODE HERE") else None,
+    ),
+    Row(
+        "SyntaxError",
+        "",
+        "`$` stands around a formula in a text, and is not Python.",
+        "Delete every `$` in that line.",
+        lambda crash, groups: {} if crash.line.startswith("$") or crash.line.endswith("$") else None,
+    ),
+    Row(
+        "SyntaxError",
+        "",
+        "The line ends with `{sign}`, and nothing stands behind it.",
+        "Write what belongs behind the `{sign}`, on the same line.",
+        _ends_with_a_sign,
     ),
     Row(
         "SyntaxError",

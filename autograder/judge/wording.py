@@ -23,7 +23,7 @@ def not_attempted(name: str, misspelt: str = "", has_run: bool = False) -> Verdi
     if has_run:
         advice = f"Begin a line with `{name} = `: its cell was run, and gives `{name}` no value."
     if misspelt:
-        advice = f"There is a `{misspelt}`. If that is the answer, call it `{name}`."
+        advice = f"The notebook has `{misspelt}`. If that is the answer, call it `{name}`."
     return Verdict(name, Outcome.NOT_ATTEMPTED, f"There is no `{name}` yet.", next_step=advice)
 
 
@@ -39,6 +39,7 @@ def failed(name: str, error: str, cause: Cause | None = None, stop: Stop | None 
     """The answer's cell stopped before its answer was finished. `cause` is what is said of it, and `stop` where it was."""
     if cause and cause.mistake is Mistake.AUTOGRAD:
         return Verdict(name, Outcome.WRONG, cause.sentence, next_step=cause.next_step, mistake=cause.mistake)
+    error = error.partition("\n")[0].removesuffix(", but expected one of:")  # torch goes on with all that it would take
     diagnosis = f"The cell for `{name}` stopped{place(stop) or ' before it had an answer'}."
     if cause is None:
         advice = f"Read the error from its last line up, and fix the line that it names. {RERUN}"

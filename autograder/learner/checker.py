@@ -36,7 +36,7 @@ ORDINARY = "The tests here are those that you see. When it is graded, hidden one
 
 MAX_FILES, MAX_BYTES = 1000, 32 * MIB
 """Files of a learner's folder, and their bytes together, that a room gets a copy of."""
-LARGE = "{} has so many files that only those with Python are there while your cells run. Give the notebooks their own folder."
+LARGE = "{} has too many files to copy: your cells find only its Python files. Give the notebooks a folder of their own."
 
 
 @dataclass

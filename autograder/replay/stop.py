@@ -146,8 +146,8 @@ def _silent() -> Iterator[None]:
 
 
 def shortened(code: str, most: int = MAX_CODE) -> str:
-    """A line of code, as much of it as is told, without quotes that would end it in a message."""
-    line = code.replace("`", "'")
+    """A line of code, as much of it as is told. A backtick would end it in a message: a letter that looks like it does not."""
+    line = code.replace("`", "ˋ")
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

@@ -264,7 +264,7 @@ def test_a_method_that_is_not_written_yet_is_said(folder: Path) -> None:
 def test_a_class_of_another_name_is_told_its_name(folder: Path) -> None:
     session = in_session(ASKS, MODEL.replace("class Scale", "class Scael"), NAMES, folder)
     found = judge(claim(session, Question("Scale")), PRACTICE)
-    assert found.next_step == "There is a `Scael`. If that is the answer, call it `Scale`."
+    assert found.next_step == "The notebook has `Scael`. If that is the answer, call it `Scale`."
     session = in_session(ASKS, "", NAMES, folder)
     session.note("class Other:\n    pass", "Scale")
     found = judge(claim(session, Question("Scale")), PRACTICE)

@@ -222,7 +222,7 @@ class TestCheck:
     def test_what_may_be_meant_is_told(self, learner: Learner) -> None:
         learner.writes({"dprobs": "dprob = 1 / probs"})
         told = autograder("check", learner.notebook()).output
-        assert "There is a `dprob`. If that is the answer, call it `dprobs`." in told
+        assert "The notebook has `dprob`. If that is the answer, call it `dprobs`." in told
         learner.writes({"dprobs": "dprobs = probs.grad"})
         assert "The tensors of this notebook carry no graph" in autograder("check", learner.notebook()).output
 

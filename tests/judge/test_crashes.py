@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from autograder.judge.crashes import TABLE, explain
+from autograder.judge.crashes import AUTOGRAD, DERIVE, TABLE, explain
 from autograder.judge.wording import failed
 from autograder.notebook.box import as_text
 from autograder.replay.parsed import parse_cell
@@ -181,8 +181,8 @@ TOLD: dict[str, tuple[str, str]] = {
         "Print what you pass to it, with its type and its shape.",
     ),
     "x = demb.view(emb.shape(0), -1)": (
-        "`.shape` is no function: its entries are picked with square brackets.",
-        "Write `.shape[0]`, with the axis that you mean.",
+        "`.shape` is no function: it holds the sizes of all axes, and `.shape[0]` is one of them.",
+        "Leave out the `()` after it.",
     ),
     "x = h.T() @ dlogits": (
         "`h.T` is a tensor already, and is called like a function.",
@@ -263,7 +263,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "db2 = dlogits.T.view(-1)": (
         "After `.T` or `.transpose` the entries lie in another order in memory, which `.view` cannot follow.",
-        "Write `.reshape` in the place of `.view`.",
+        "Does it belong there? If it does, write `.reshape` in the place of `.view`.",
     ),
     "x = probs.view(5, 5)": (
         "A tensor of 864 entries cannot get the shape [5, 5]: that needs another number of them.",
@@ -299,7 +299,7 @@ TOLD: dict[str, tuple[str, str]] = {
         "Give as many axes as the tensor has.",
     ),
     "d = F.one_hot(Yb, num_classes=27)\nd -= probs": (
-        "It holds whole numbers, as `one_hot` gives them, and a fraction cannot be stored in place there.",
+        "The tensor that this line changes in place holds whole numbers, and a fraction cannot be stored in it.",
         "Make it floating point first, by `.float()`.",
     ),
     "x = h @ W2.double()": (
@@ -499,8 +499,95 @@ TOLD: dict[str, tuple[str, str]] = {
         "Write the `*` between them.",
     ),
     "dW2 = h.T − dlogits": (
-        "There is a character that is not Python's, such as a long minus, `×` or a curly quotation mark.",
-        "Type that character anew.",
+        "Python does not know the character `−`.",
+        "Write `-` in its place.",
+    ),
+    "dW2 = 2 × dlogits": (
+        "Python does not know the character `×`.",
+        "Write `*` in its place.",
+    ),
+    "dW2 = dlogits²": (
+        "Python does not know the character `²`.",
+        "Write `**2` in its place.",
+    ),
+    "dW2 = h.T § dlogits": (
+        "There is a character that is not Python's: it may look like one that is, or not be seen at all.",
+        "Delete it, and type what belongs there.",
+    ),
+    "```python\ndW2 = h.T @ dlogits\n```": (
+        "Three backticks stand around code in a text, such as a web page, and are not Python.",
+        "Delete the lines that have them.",
+    ),
+    "dW2 = h.T @ dlogits\nYOUR CODE HERE": (
+        "The line `YOUR CODE HERE` has lost its `#`, so Python reads it as code.",
+        "Delete that line.",
+    ),
+    "$dW2 = 2 * dW2$": (
+        "`$` stands around a formula in a text, and is not Python.",
+        "Delete every `$` in that line.",
+    ),
+    "dhpreact = (1 - h**2)dh": (
+        "Between `2)` and `dh` there is no sign, so Python cannot read the line.",
+        "Write what belongs between them: a `*`, or a comma.",
+    ),
+    "dlogits = dnorm_logits +": (
+        "The line ends with `+`, and nothing stands behind it.",
+        "Write what belongs behind the `+`, on the same line.",
+    ),
+    "dW2 = h.T @ @ dlogits": (
+        "Python cannot read the line: invalid syntax.",
+        "Compare it with a line that works, sign by sign.",
+    ),
+    "dW2 = logits.exp() / logits.exp().sum(1)": (
+        "`logits.exp()` is (32, 27) and `logits.exp().sum(1)` is (32,): `.sum` over an axis takes that axis away. "
+        "`dW2` has to be (64, 27).",
+        "Keep the axis: add `keepdim=True` to `.sum`.",
+    ),
+    "dW2 = F.softmax(logits, 1) - Yb": (
+        "`Yb` has one whole number for each row, and `F.softmax(logits, 1)` is (32, 27). `dW2` has to be (64, 27).",
+        "If these are labels, make a row of each, by `F.one_hot` with its `num_classes=`.",
+    ),
+    "dW2 = softmax(logits, 1)": (
+        "There is no `softmax` by itself: it is a function of `F`.",
+        "Write `F.softmax`.",
+    ),
+    "dW2 = zeros_like(W2)": (
+        "There is no `zeros_like` by itself: it is a function of `torch`.",
+        "Write `torch.zeros_like`.",
+    ),
+    "dW2 = W2.T @ dlogits": (
+        "`W2.T` is (27, 64) and `dlogits` is (32, 27). `dW2` has to be (64, 27). "
+        "No order of these two gives that, with `.T` or without.",
+        "Look at the line of the forward pass: which other variable belongs in this product?",
+    ),
+    "demb = dembcat.view(emb.size)": (
+        "`emb.size` is the function itself, and not what it gives.",
+        "Call it, with round brackets: `emb.size()`.",
+    ),
+    "dW2 = sum(loss * 2)": (
+        "Something there goes through the entries of a tensor that is one number, and has none to go through.",
+        "Use the number as it is, without `sum(…)` or a loop.",
+    ),
+    "probs.retain_grad()": (AUTOGRAD, DERIVE),
+    'from autograder.errors import NotRight\nraise NotRight("dW2: wrong")': (
+        "The cell calls `check` itself, and `check` stops where the answer is not right yet.",
+        "Take that line out: the cell below has it.",
+    ),
+    "class Layer:\n    def __init__(self):\n        weight = torch.ones(2)\nLayer().weight": (
+        "In `__init__`, `weight = …` makes a name that is gone when the method ends. So the object has no `.weight`.",
+        "Write `self.weight = …` there.",
+    ),
+    "class Layer:\n    def __init__(self):\n        self.width = 3\nLayer().weight": (
+        "No method of `Layer` gives `self.weight` a value.",
+        "Add a line `self.weight = …` to the method that works it out.",
+    ),
+    "class Layer:\n    def __call__(x):\n        return x\nLayer()(3)": (
+        "A method gets the object itself as its first value, and the first line of `__call__` has no `self` for it.",
+        "Begin its parameters with `self`.",
+    ),
+    "def dW2(x, y):\n    return x\ndW2(x=1, y=2, P=3)": (
+        "`dW2` is called with a `P`, which is not among the names in its first line.",
+        "Add `P` to the names in the brackets of that line.",
     ),
     "print dW2": (
         "`print` is a function, and is called with brackets.",
@@ -511,8 +598,8 @@ TOLD: dict[str, tuple[str, str]] = {
         "Write what belongs between them: a `*`, or a comma.",
     ),
     "dW2 = h.T @": (
-        "Python cannot read the line: invalid syntax.",
-        "Compare it with a line that works, sign by sign.",
+        "The line ends with `@`, and nothing stands behind it.",
+        "Write what belongs behind the `@`, on the same line.",
     ),
 }
 """Cells that stop, with what is said and the next step."""

@@ -452,7 +452,7 @@ REPLACED = {
     "misspelt": (
         "dprob = dlogprobs / probs",
         "There is no `dprobs` yet.",
-        "There is a `dprob`. If that is the answer, call it `dprobs`.",
+        "The notebook has `dprob`. If that is the answer, call it `dprobs`.",
     ),
     "not assigned": (
         "dlogprobs / probs",
