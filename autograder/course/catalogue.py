@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from autograder import files
-from autograder.course.cells import Cell, cell_of, load, read_cells
+from autograder.course.cells import Cell, cell_of, load, read_cells, text_cells
 from autograder.course.order import in_course_order
 from autograder.errors import ContentError
 
@@ -216,6 +216,8 @@ def reset_cell(path: Path, name: str, catalogue: Catalogue | None = None) -> Pat
         raise ContentError(f"{reason}, so nothing can be put back. `autograder new NAME` makes a folder of those.")
     notebook = load(path)
     nodes = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and cell_of(cell).id == name]
+    if not nodes and name in text_cells(path):
+        raise ContentError(f"the cell `{name}` in {path} is a text cell now. In JupyterLab choose it and press `y`, then save.")
     if not nodes:
         raise ContentError(f"{path} has no cell `{name}` any more. Copy it from the release: `autograder new NAME`.")
     texts = [text for cell in nodes if (text := cell_of(cell).source).strip() != released.source.strip()]

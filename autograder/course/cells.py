@@ -205,6 +205,11 @@ def read_cells(path: Path) -> list[Cell]:
         raise ContentError(NO_NOTEBOOK.format(path, NO_CELLS, remedy(b"{}", path))) from None
 
 
+def text_cells(path: Path) -> set[str]:
+    """The ids of the cells of a notebook's file that are text. Raises ContentError for a file that is no notebook."""
+    return {cell_of(cell).id for cell in load(path)["cells"] if cell["cell_type"] != "code"}
+
+
 def differing(cell: Cell, metadata: Any, schema_version: int) -> list[str]:
     """The keys of nbgrader's metadata that are not as the cell has them. What nbgrader does not look at may be anything."""
     expected: dict[str, Any] = {"points": 0.0, **cell.settings(schema_version)}

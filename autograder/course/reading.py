@@ -94,6 +94,8 @@ def remedy(content: bytes, path: Path) -> str:
     kept = path.parent / CHECKPOINTS / f"{path.stem}-checkpoint.ipynb"
     if kept.is_file():
         return f"JupyterLab has kept an earlier version: copy `{kept}` to `{path}`."
+    if path.suffix != ".ipynb":
+        return "Give a notebook: its name ends in `.ipynb`."
     return "If it is still open in JupyterLab, save it there. If not, `autograder new NAME` makes a folder with a fresh one."
 
 

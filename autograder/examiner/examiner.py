@@ -134,6 +134,7 @@ REFUSED_ERRORS = re.compile(
     r"|RuntimeError: .*can't allocate memory|OSError: \[Errno (1|12|13|27|28|30|97|99|101)\]"
 )
 """How errors begin that a room's isolation or limits may have caused."""
+TOO_MUCH = "it makes a tensor that needs more memory than there is. Look at the shapes that go into it."
 MAX_ERROR_CHARACTERS = 200
 """Characters of an error in a note."""
 MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -316,7 +317,8 @@ class Examiner:
             record.messages.append(cut_message(self.exam.limits.cell_output))
             self.notes.append(f"The cell `{task.id}` showed more than it may: the rest was cut off.")
         if task.role is not Role.LOCKED and record.error and REFUSED_ERRORS.match(record.error):
-            self.notes.append(f"The sandbox blocked something in the cell `{task.id}`: {record.error[:MAX_ERROR_CHARACTERS]}")
+            what = TOO_MUCH if "allocate memory" in record.error else record.error[:MAX_ERROR_CHARACTERS]
+            self.notes.append(f"The sandbox blocked something in the cell `{task.id}`: {what}")
         return record
 
     def _plain_test(self, count: int, task: Cell) -> CellRecord:

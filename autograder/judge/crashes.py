@@ -839,7 +839,7 @@ TABLE: tuple[Row, ...] = (
         "RuntimeError",
         "view size is not compatible",
         "After `.T` or `.transpose` the entries lie in another order in memory, which `.view` cannot follow.",
-        "Does it belong there? If it does, write `.reshape` in the place of `.view`.",
+        "If it belongs there, write `.reshape` in the place of `.view`.",
     ),
     Row(
         "RuntimeError",

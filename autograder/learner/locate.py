@@ -123,7 +123,10 @@ def _in(path: Path) -> Sequence[Path]:
         raise ContentError(f"{path} has no notebooks of a course. Give a folder that has, or make one: `autograder new`.")
     if path.exists():
         return [path]
-    raise ContentError(f"there is no {path}. Give the path of a notebook or of a folder of them.")
+    if path.name.isidentifier() and len(path.parts) == 1:
+        how = f"For one answer, such as `{path}`, it is `autograder hint {path}`."
+        raise ContentError(f"there is no file or folder {path}. Give the path of a notebook, or of a folder of them. {how}")
+    raise ContentError(f"there is no file or folder {path}. Give the path of a notebook, or of a folder of them.")
 
 
 def _files(folder: Path) -> list[Path]:

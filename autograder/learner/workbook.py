@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
-from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, read_cells, with_answers
+from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, read_cells, text_cells, with_answers
 from autograder.course.questions import answer_of, answers_to, asked_name, has_forward, plain_tests, shown_in, specifications
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
@@ -22,6 +22,8 @@ SEED = "check"
 """The seed of the cases of a check. Hidden tests have one that a learner does not know."""
 
 NAME = "To hand this file in, call it `{}`: nbgrader knows a notebook by its name."
+
+AS_TEXT = "The cell `{}` is a text cell now, and does not run. In JupyterLab choose it, and press `y`: it is code again."
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
         notes.append(NAME.format(origin.notebook.name))
     if with_tests and all(cell.role is not Role.TEST for cell in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
-    gone = tuple(cell.id for cell in original if cell.solves and cell.id not in there)
+    lacking = [cell.id for cell in original if cell.solves and cell.id not in there]
+    as_text = text_cells(path) if lacking else set()
+    notes += [AS_TEXT.format(id) for id in lacking if id in as_text]
+    gone = tuple(id for id in lacking if id not in as_text)
     given = {cell.id: cell.source for cell in original}
     bare = {cell.id for cell in found if is_blank(cell, given.get(cell.id))}
     written = {cell.id for cell in found if cell.role is Role.STUDENT} - bare

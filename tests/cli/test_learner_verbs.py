@@ -140,7 +140,12 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("path", "error"),
         [
-            ("nowhere", "there is no nowhere. Give the path of a notebook or of a folder of them."),
+            ("./no-where", "there is no file or folder no-where. Give the path of a notebook, or of a folder of them."),
+            (
+                "da",
+                "there is no file or folder da. Give the path of a notebook, or of a folder of them. "
+                "For one answer, such as `da`, it is `autograder hint da`.",
+            ),
             ("empty", "empty has no notebooks of a course. Give a folder that has, or make one: `autograder new`."),
         ],
     )

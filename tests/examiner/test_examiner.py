@@ -292,6 +292,7 @@ class TestRefusals:
             ("import socket\nsocket.create_connection(('192.0.2.1', 80), 1)", "OSError: [Errno 101] Network is unreachable"),
             ("import torch\ntorch.ones(2, requires_grad=True).sum().backward()", "AutogradOff: autograd is switched off"),
             ("hoard = bytearray(2**40)", "MemoryError: "),
+            ("import torch\nhoard = torch.zeros(2**40)", "it makes a tensor that needs more memory than there is."),
         ],
     )
     def test_it_is_noted(self, examine: ExamRunner, source: str, noted: str) -> None:

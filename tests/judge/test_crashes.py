@@ -263,7 +263,7 @@ TOLD: dict[str, tuple[str, str]] = {
     ),
     "db2 = dlogits.T.view(-1)": (
         "After `.T` or `.transpose` the entries lie in another order in memory, which `.view` cannot follow.",
-        "Does it belong there? If it does, write `.reshape` in the place of `.view`.",
+        "If it belongs there, write `.reshape` in the place of `.view`.",
     ),
     "x = probs.view(5, 5)": (
         "A tensor of 864 entries cannot get the shape [5, 5]: that needs another number of them.",

@@ -602,6 +602,21 @@ def test_a_backward_that(lesson: Lessons, source: str, outcome: Outcome) -> None
     assert here.verdict("dC", by="backward").outcome is outcome
 
 
+def test_a_backward_that_ends_early_is_told_so(lesson: Lessons) -> None:
+    here = lesson("4-train")
+    early = here.solutions["backward"].replace("    dlogits = F.softmax", "    return\n    dlogits = F.softmax", 1)
+    here.run(early)
+    verdict = here.verdict("dC", by="backward")
+    assert verdict.diagnosis.startswith("`backward` ends at a `return` that has nothing behind it, above its last line.")
+    assert verdict.next_step.startswith("Take that `return` out")
+
+
+def test_where_there_is_no_batch_none_is_mentioned(lesson: Lessons) -> None:
+    verdict = lesson("0-warm-up").answer("dt", "dt = 2 * t * dsquare + 3")
+    assert verdict.outcome is Outcome.WRONG
+    assert "batch" not in verdict.diagnosis
+
+
 def test_a_backward_that_changes_the_parameters_is_told_so(lesson: Lessons) -> None:
     here = lesson("4-train")
     here.run(here.solutions["backward"].replace("    return dC", "    C -= 0.1 * dC\n    return dC"))

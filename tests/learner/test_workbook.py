@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course.catalogue import Catalogue
+from autograder.course.catalogue import Catalogue, reset_cell
 from autograder.course.cells import Role
+from autograder.errors import ContentError
 from autograder.learner import workbook
 from autograder.sandbox.limits import Limits
 from tests.support.learner import MODEL, Learner
@@ -56,6 +57,18 @@ def test_a_cell_that_is_gone_is_told(learner: Learner) -> None:
     read = workbook.open_workbook(learner.notebook())
     assert read.gone == ("dprobs",) and "dprobs" in read.blank
     assert workbook.open_workbook(learner.notebook("4-train")).gone == ()
+
+
+def test_an_answer_in_a_text_cell_is_told(learner: Learner) -> None:
+    content = learner.read()
+    (cell,) = [cell for cell in content["cells"] if cell["id"] == "dprobs"]
+    cell.update(cell_type="markdown", source="dprobs = dlogprobs / probs")
+    learner.saves(content)
+    read = workbook.open_workbook(learner.notebook())
+    assert (read.gone, read.notes) == ((), (workbook.AS_TEXT.format("dprobs"),))
+    with pytest.raises(ContentError, match=r"`dprobs` in .* is a text cell now\. In JupyterLab choose it and press `y`"):
+        reset_cell(learner.notebook(), "dprobs")
+    assert learner.read() == content
 
 
 def test_own_cells_stay_where_they_are(learner: Learner) -> None:

@@ -131,7 +131,7 @@ class BackwardFunction:
                 return depends(self.question, cause, case, first_line(replay.error))
             return stopped(self.question, replay.error, self._body(case, replay).cause_of_stop(replay), case, self.tape)
         if replay.answer is None:
-            return returns_nothing(self.question, self.leaves)
+            return ends_early(self.question) if self._ends_early() else returns_nothing(self.question, self.leaves)
         if attempt.answer is None or attempt.answer is Ellipsis:
             return returns_none(self.question, "None" if attempt.answer is None else "`...`")
         if attempt.answer is not MISSING:
@@ -168,6 +168,14 @@ class BackwardFunction:
 
     def accepts_zeros(self) -> bool:
         return False  # through a whole backward pass a gradient that is zero is rightly zero
+
+    def _ends_early(self) -> bool:
+        """Whether the function ends in a `return` of something, and has one of nothing above it."""
+        functions = (node for node in self._definition() if isinstance(node, ast.FunctionDef) and node.name == self.by)
+        body = next((node.body for node in functions), [])
+        returns = [node for each in body for node in ast.walk(each) if isinstance(node, ast.Return)]
+        last = body[-1] if body else None
+        return isinstance(last, ast.Return) and last.value is not None and any(each.value is None for each in returns)
 
     def _why_wrong(self, attempt: Attempt[Case]) -> Cause | None:
         # "it is the gradient of another leaf" is believed before what is wrong in the body only if the body has this one right
@@ -531,6 +539,13 @@ def returns_nothing(question: Question, leaves: Sequence[str]) -> Verdict:
     """The function returns None in the place of all gradients."""
     diagnosis = f"`{question.by}` returns nothing, so it gives no gradient."
     advice = f"{_ending(question.by, leaves).removesuffix('.')}: without it a function returns None."
+    return Verdict(question.name, Outcome.WRONG, diagnosis, "None", next_step=advice)
+
+
+def ends_early(question: Question) -> Verdict:
+    """The function returns None from a `return` with nothing behind it, above its last line."""
+    diagnosis = f"`{question.by}` ends at a `return` that has nothing behind it, above its last line. So it gives no gradient."
+    advice = "Take that `return` out, so that the function goes on to its last line."
     return Verdict(question.name, Outcome.WRONG, diagnosis, "None", next_step=advice)
 
 

@@ -300,7 +300,8 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
     """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
     ignored = finding.ignored
     if cause := finding.cause:
-        remark = " On this batch it makes almost no difference, so your numbers look right." if finding.right_here else ""
+        here = "On this batch it makes almost no difference" if answer.tape.batch else "With these numbers it does not show"
+        remark = f" {here}, so your numbers look right." if finding.right_here else ""
         return _because(difference, cause, cause.sentence + remark)
     advice = f"Work it out from {_sources(answer)} alone, whatever comes in."
     if finding.right_here:
@@ -309,7 +310,7 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
             if ignored
             else "with other gradients coming in they are wrong: a part that matters then is almost zero here."
         )
-        diagnosis = f"The numbers are right for this batch, but {reason}"
+        diagnosis = f"The numbers are right {'for this batch' if answer.tape.batch else 'here'}, but {reason}"
         return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
     if ignored and difference.kind == "values":
         diagnosis = f"The answer does not depend on {listed(ignored)}."
