@@ -12,7 +12,7 @@ from functools import partial
 from torch import Tensor
 
 from autograder.course.lesson import KnownMistake
-from autograder.diagnosis.evidence import TIMES, Evidence, Late, explaining, is_about, targets
+from autograder.diagnosis.evidence import TIMES, WRONG_SIGN, Evidence, Late, explaining, is_about, ratio, targets
 from autograder.diagnosis.probes import PROBES, reduced
 from autograder.diagnosis.shapes import misfits, near
 from autograder.diagnosis.variants import FALLBACKS, VARIANTS
@@ -109,10 +109,15 @@ def _holds(cause: Cause, probe: Probe, evidence: Evidence, fewer: Elsewhere, mov
 
 
 def _of_lesson(known: Iterable[KnownMistake], evidence: Evidence) -> Iterator[Cause]:
-    """The wrong formulas of the lesson that explain the answer."""
+    """The wrong formulas of the lesson that explain the answer.
+
+    A formula may have a wrong sign of its own: of an answer that points the way of the truth no sign is said to be wrong.
+    """
     for mistake in known:
         cause = Cause(Mistake.LESSON, mistake.sentence, mistake.next_step)
-        yield from explaining(evidence, next(targets(evidence)), mistake.value(evidence.names), cause)
+        for found in explaining(evidence, next(targets(evidence)), mistake.value(evidence.names), cause):
+            if found is cause or WRONG_SIGN not in found.sentence or (ratio(evidence.answer, evidence.truth) or 0) < 0:
+                yield found
 
 
 def _fitting(evidence: Evidence) -> Tensor | None:

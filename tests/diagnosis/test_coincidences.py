@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+import torch
 
+from autograder.course.lesson import KnownMistake
+from autograder.diagnosis.diagnose import diagnose
+from autograder.diagnosis.evidence import evidence_of
 from autograder.tape.cases import moved_case, step_cases
+from autograder.tape.tape import record
 from scripts.submissions import SOURCE
 from tests.support.lesson import Lesson
 
@@ -70,6 +75,28 @@ BATCHNORM: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+NO_MASKS: Mapping[str, str] = {
+    "-(dxhat / sigma).sum(0)": "The numbers are right, and the shape is not.",
+    "-(dxhat / sigma).sum(1, keepdim=True)": "It is summed along axis 1, but `mu` was stretched along axis 0, over `n` rows, in the "
+    "line of `xhat`.",
+    "-(dxhat / sigma)": "It is not summed: `mu` was stretched along axis 0, over `n` rows, in the line of `xhat`.",
+    "-dxhat.sum(0, keepdim=True)": "The part through `xhat` is `-dxhat`, summed, without the rest of the derivative of the line, "
+    "and the rest is right.",
+    "-(dy / sigma).sum(0, keepdim=True)": "The part through `xhat` has `dy` where `dxhat` comes in, and the rest is right.",
+    "-1 / sigma": "The answer does not depend on `dsigma` and `dxhat`.",
+    "-(dxhat / sigma).sum(0, keepdim=True) / n": "It is `1 / n` times what it should be.",
+    "(dxhat / sigma).sum(0, keepdim=True) - dsigma * (x - mu).sum(0, keepdim=True)": WRONG_SIGN,
+}
+"""Wrong forms of `dmu`: its part through `sigma` is zero but for rounding, which is no mask."""
+
+OF_THE_LESSON: Mapping[str, str] = {
+    "-(dxhat * xhat).sum(0, keepdim=True)": "This multiplies by `xhat` itself, and not by its slope.",
+    "(dxhat * xhat).sum(0, keepdim=True)": "This multiplies by `xhat` itself, and not by its slope. Besides, it has the wrong sign.",
+    "(dxhat * xhat).sum(0, keepdim=True) / sigma": WRONG_SIGN,
+}
+"""Wrong forms of `dsigma` where the lesson's own mistakes are listed."""
+
+
 @pytest.fixture(scope="module")
 def warm_up() -> Lesson:
     return Lesson("0-warm-up")
@@ -88,6 +115,29 @@ def test_of_plain_numbers(warm_up: Lesson, name: str, source: str, said: str) ->
 @pytest.mark.parametrize(("name", "source", "said"), BATCHNORM.values(), ids=BATCHNORM)
 def test_of_parts_that_are_zero(batchnorm: Lesson, name: str, source: str, said: str) -> None:
     assert batchnorm.answer(name, source).diagnosis == said
+
+
+@pytest.mark.parametrize(("form", "said"), NO_MASKS.items())
+def test_of_a_mask_that_is_rounding(batchnorm: Lesson, form: str, said: str) -> None:
+    assert batchnorm.answer("dmu", f"dmu = {form}").diagnosis == said
+
+
+@pytest.mark.parametrize(("form", "said"), OF_THE_LESSON.items())
+def test_of_a_sign_beside_a_known_mistake(batchnorm: Lesson, monkeypatch: pytest.MonkeyPatch, form: str, said: str) -> None:
+    monkeypatch.chdir(SOURCE)  # where the lesson's own mistakes are listed
+    assert batchnorm.answer("dsigma", f"dsigma = {form}").diagnosis == said
+
+
+def test_a_sign_of_a_known_formula_is_no_sign_of_the_answer() -> None:
+    """Of minus a formula that is as good as minus the truth no sign is wrong."""
+    tape = record("inv = (v + 1e-5) ** -0.5\nloss = (inv**3).sum()", {"v": torch.linspace(0.5, 1.5, 30).view(6, 5)})
+    (case,) = step_cases(tape, "v", "seed", own=1, resampled=0)
+    known = KnownMistake("(v.sin() + 2) * dinv", "This is no derivative.", "Look at the exponent.")
+    value = known.value({**case.state, "dinv": case.incoming["inv"]})
+    assert value is not None
+    said = {sign: diagnose(evidence_of(sign * value, tape, "v", case, {}), [known])[0] for sign in (1, -1)}
+    assert said[1] and said[1].sentence == known.sentence
+    assert not said[-1] or "wrong sign" not in said[-1].sentence
 
 
 def test_a_sign_that_is_wrong_twice_is_not_told(batchnorm: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
