@@ -244,7 +244,7 @@ def _magic(node: ast.AST) -> ast.Call | None:
 def _is_lost(value: ast.expr) -> bool:
     """Whether an expression on a line of its own has no effect: arithmetic, or a method such as `add`, which has an `add_`."""
     match value:
-        case ast.BinOp():
+        case ast.BinOp() | ast.UnaryOp(op=ast.UAdd() | ast.USub()):
             return True
         case ast.Call(func=ast.Attribute(attr=method)):
             from torch import Tensor  # here, since it takes long to import

@@ -42,6 +42,12 @@ NUMBERS: Mapping[str, tuple[str, str, str]] = {
     "a value that is typed": ("da", "da = -1.7 * dproduct", OTHER_NUMBERS),
     "a value of the result that is typed": ("dout", "dout = torch.tensor(10.0)", OTHER_NUMBERS),
     "another tensor of the same value": ("dout", "dout = out * a", OTHER_NUMBERS),
+    "right with what comes in here, in a notebook without a batch": (
+        "dt",
+        "dt = 2 * t * dsquare + 3",
+        "The part through `triple` is the derivative of the line alone, without `dtriple`, and the rest is right. "
+        "In this notebook it does not show: your numbers look right.",
+    ),
     "a plain number of no kind": ("dout", "dout = 7", "It is not a tensor."),
 }
 
@@ -77,11 +83,11 @@ BATCHNORM: Mapping[str, tuple[str, str, str]] = {
 
 NO_MASKS: Mapping[str, str] = {
     "-(dxhat / sigma).sum(0)": "The numbers are right, and the shape is not.",
-    "-(dxhat / sigma).sum(1, keepdim=True)": "It is summed along axis 1, but `mu` was stretched along axis 0, over `n` rows, in the "
-    "line of `xhat`.",
+    "-(dxhat / sigma).sum(1, keepdim=True)": "It is summed along axis 1, but `mu` was stretched along axis 0, over `n` rows, "
+    "in the line of `xhat`.",
     "-(dxhat / sigma)": "It is not summed: `mu` was stretched along axis 0, over `n` rows, in the line of `xhat`.",
-    "-dxhat.sum(0, keepdim=True)": "The part through `xhat` is `-dxhat`, summed, without the rest of the derivative of the line, "
-    "and the rest is right.",
+    "-dxhat.sum(0, keepdim=True)": "The part through `xhat` is `-dxhat`, summed, without the rest of the derivative "
+    "of the line, and the rest is right.",
     "-(dy / sigma).sum(0, keepdim=True)": "The part through `xhat` has `dy` where `dxhat` comes in, and the rest is right.",
     "-1 / sigma": "The answer does not depend on `dsigma` and `dxhat`.",
     "-(dxhat / sigma).sum(0, keepdim=True) / n": "It is `1 / n` times what it should be.",
@@ -91,7 +97,8 @@ NO_MASKS: Mapping[str, str] = {
 
 OF_THE_LESSON: Mapping[str, str] = {
     "-(dxhat * xhat).sum(0, keepdim=True)": "This multiplies by `xhat` itself, and not by its slope.",
-    "(dxhat * xhat).sum(0, keepdim=True)": "This multiplies by `xhat` itself, and not by its slope. Besides, it has the wrong sign.",
+    "(dxhat * xhat).sum(0, keepdim=True)": "This multiplies by `xhat` itself, and not by its slope. "
+    "Besides, it has the wrong sign.",
     "(dxhat * xhat).sum(0, keepdim=True) / sigma": WRONG_SIGN,
 }
 """Wrong forms of `dsigma` where the lesson's own mistakes are listed."""

@@ -328,6 +328,31 @@ TOLD = {
         "The cell changes a `dcounts` that it has not made: one of an earlier run, or of another cell.",
         "Work out all of `dcounts` in this cell: begin with a line `dcounts = …`.",
     ),
+    "a typo for the variable": (
+        "dbndiff",
+        "dbndiff = bnvar_inv * dbnraw + 2 * dbndiff * dbndiff2",
+        "The cell reads `dbndiff` before it has made it: a value of an earlier run, or of another cell.",
+        "Work it out without a `dbndiff` on the right side: the variable itself is called `bndiff`.",
+    ),
+    "a line that goes on": (
+        "dcounts",
+        "dcounts = counts_sum_inv * dprobs\n+ dcounts_sum",
+        "The line `+ dcounts_sum` is not part of the line above it, so it changes nothing.",
+        "Put brackets around both lines together, or write them as one.",
+    ),
+    "a line that goes on, and a sign": (
+        "dcounts",
+        "dcounts = counts_sum_inv * dprobs\n- dcounts_sum",
+        "The path through `counts_sum` is missing, and the rest is right. "
+        "The line `-dcounts_sum` is not part of the line above it, so it changes nothing.",
+        "`counts` is used in 2 places: add what comes back from `dcounts_sum`.",
+    ),
+    "=+ for +=": (
+        "dcounts",
+        "dcounts = counts_sum_inv * dprobs\ndcounts =+ dcounts_sum",
+        "`=+` is not `+=`: it gives a new value in the place of the old one.",
+        "Write `+=`: all the rest is right.",
+    ),
 }
 
 

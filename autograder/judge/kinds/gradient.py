@@ -15,11 +15,12 @@ from typing import Any, ClassVar
 import torch
 
 from autograder.course.questions import Question
+from autograder.diagnosis.evidence import short
 from autograder.errors import NotReady
 from autograder.judge import wording
 from autograder.judge.comparison import Difference, units_off
 from autograder.judge.judging import EXAM, Attempt, Effort, missing, why_failed, why_stopped
-from autograder.judge.kinds.gradient_answer import Explanation, GradientAnswer, compare, lesson
+from autograder.judge.kinds.gradient_answer import NO_PART, Explanation, GradientAnswer, compare, lesson
 from autograder.judge.kinds.gradient_hints import generic_hints, question
 from autograder.judge.session import Run, Session, missing_name
 from autograder.judge.wording import differs, first_line, listed, notes
@@ -247,6 +248,9 @@ def stopped(answer: GradientAnswer, finding: Explanation, replay: Replay, case: 
     if answer.goes_on(replay):
         diagnosis = f"The cell changes a `{name}` that it has not made: one of an earlier run, or of another cell."
         advice = f"Work out all of `{name}` in this cell: begin with a line `{name} = …`."
+        if answer.reads_own():
+            diagnosis = f"The cell reads `{name}` before it has made it: a value of an earlier run, or of another cell."
+            advice = f"Work it out without a `{name}` on the right side: the variable itself is called `{answer.variable}`."
         return Verdict(name, Outcome.WRONG, diagnosis, next_step=advice, mistake=Mistake.FOREIGN)
     if case.rows is not None and (cause := finding.cause):
         diagnosis = f"The cell works on this minibatch of {answer.tape.rows} rows, but stops on a batch of {case.rows} of them."
@@ -283,13 +287,21 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
         difference = _with_reason(answer, finding, difference)
     if difference.kind == "values" and answer.incoming:
         difference = replace(difference, seen=f"{difference.seen}, with random numbers in {listed(answer.incoming)}")
-    if answer.cell.lost or answer.near():
-        kept = [f"The result of `{code}` is not kept: give it a name, or use the form with `_`." for code in answer.cell.lost]
-        kept += [f"It also makes `{other}`: is that meant to be `{answer.name}`?" for other in answer.near()]
-        difference = replace(difference, diagnosis=f"{difference.diagnosis} {' '.join(kept)}")
+    kept = [_lost(code) for code in answer.cell.lost]
+    kept += [f"It also makes `{other}`: is that meant to be `{answer.name}`?" for other in answer.near()]
+    told = "".join(difference.diagnosis.split())
+    new = [sentence for sentence in kept if "".join(sentence.split()) not in told]
+    difference = replace(difference, diagnosis=" ".join((difference.diagnosis, *new)))
     lines = listed([f"`{line}`" for line in answer.tape.uses(answer.variable)])
     advice = f"Look again at what the forward pass does with `{answer.variable}`: {lines}."
     return differs(answer.name, difference, replay, advice)
+
+
+def _lost(code: str) -> str:
+    """What is said of an expression that stands on a line of its own."""
+    if code[0] in "+-":
+        return NO_PART.format(line=short(code))
+    return f"The result of `{code}` is not kept: give it a name, or use the form with `_`."
 
 
 def _because(difference: Difference, cause: Cause, sentence: str) -> Difference:
@@ -300,8 +312,8 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
     """The same difference with its reason, where the answer ignores what comes in or is right for this batch only."""
     ignored = finding.ignored
     if cause := finding.cause:
-        here = "On this batch it makes almost no difference" if answer.tape.batch else "With these numbers it does not show"
-        remark = f" {here}, so your numbers look right." if finding.right_here else ""
+        here = "On this batch it makes almost no difference, so" if answer.tape.batch else "In this notebook it does not show:"
+        remark = f" {here} your numbers look right." if finding.right_here else ""
         return _because(difference, cause, cause.sentence + remark)
     advice = f"Work it out from {_sources(answer)} alone, whatever comes in."
     if finding.right_here:
@@ -310,7 +322,8 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
             if ignored
             else "with other gradients coming in they are wrong: a part that matters then is almost zero here."
         )
-        diagnosis = f"The numbers are right {'for this batch' if answer.tape.batch else 'here'}, but {reason}"
+        where = "for this batch" if answer.tape.batch else "in this notebook"
+        diagnosis = f"The numbers are right {where}, but {reason}"
         return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
     if ignored and difference.kind == "values":
         diagnosis = f"The answer does not depend on {listed(ignored)}."

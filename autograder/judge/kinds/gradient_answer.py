@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,14 +17,14 @@ from autograder.course.lesson import Advice, advice
 from autograder.diagnosis import repair as repairing
 from autograder.diagnosis.budget import Budget
 from autograder.diagnosis.diagnose import diagnose
-from autograder.diagnosis.evidence import MIN_ENTRIES, Evidence, evidence_of
+from autograder.diagnosis.evidence import MIN_ENTRIES, Evidence, evidence_of, short
 from autograder.diagnosis.repair import alternatives, repair, with_a_term_less
 from autograder.errors import ContentError
 from autograder.judge import comparison
 from autograder.judge.comparison import Difference, Words
 from autograder.judge.outside import Fixed, Maker, Trial, not_seen
 from autograder.judge.wording import GRAD, listed
-from autograder.replay.parsed import ParsedCell, parse_tree
+from autograder.replay.parsed import ParsedCell, mentioned, parse_cell, parse_tree
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
 from autograder.tape.cases import Case, Reference, moved_case, step_cases, step_reference, whole_references
@@ -31,6 +33,24 @@ from autograder.verdict import Cause, Mistake
 
 MAX_ENTRIES = 10**6
 """Entries of an answer that is diagnosed: one of the wrong shape may have any number of them."""
+
+NO_PART = "The line `{line}` is not part of the line above it, so it changes nothing."
+
+MISPLACED = (
+    (
+        re.compile(r"(?m)^(?P<left>[^=#\n]+)=(?P<sign>[+-])"),
+        r"\g<left>\g<sign>=",
+        "`={sign}` is not `{sign}=`: it gives a new value in the place of the old one.",
+        "Write `{sign}=`: all the rest is right.",
+    ),
+    (
+        re.compile(r"\n\s*(?P<line>[+-][^\n]*)"),
+        r" \g<line>",
+        NO_PART,
+        "Put brackets around both lines together, or write them as one.",
+    ),
+)
+"""Signs in the wrong place: how they look, what is meant, what is said, and the next step."""
 
 ELSEWHERE = 4
 """Numbers of rows from which one is chosen to see whether a cause explains the answer there too."""
@@ -124,12 +144,20 @@ class GradientAnswer:
         """Whether the cell goes on from a value of its own name that it did not make."""
         return isinstance(replay.error, NameError) and replay.error.name == self.name
 
+    def reads_own(self) -> bool:
+        """Whether the first statement with its own name has it on the right side of a `=`."""
+        used = (node for node in parse_tree(self.cell.source).body if self.name in mentioned(node))
+        first = next(used, None)
+        return isinstance(first, ast.Assign) and self.name in mentioned(first.value)
+
     def reads_grad(self) -> bool:
         """Whether the cell looks for what autograd would have left."""
         return bool(GRAD.search(self.cell.source))
 
     def cause(self, answer: Tensor, case: Case) -> Cause | None:
         """The mistake in an answer to a case: by what the answer is, or else by what change of the code would fix it."""
+        if cause := self._misplaced_sign(case):
+            return cause
         if not answer.is_floating_point():
             return self.repair(case)
         with suppress(Exception):  # as below
@@ -146,6 +174,17 @@ class GradientAnswer:
                     return cause
                 found = cause or found
         return self.repair(case, budget) or found
+
+    def _misplaced_sign(self, case: Case) -> Cause | None:
+        """The mistake that a `+` or a `-` stands on the wrong side of a `=`, or begins a line that belongs to the one before."""
+        truth = step_reference(self.tape, self.variable, case)
+        for pattern, meant, sentence, step in MISPLACED:
+            if found := pattern.search(self.cell.source):
+                cell = parse_cell(pattern.sub(meant, self.cell.source))
+                if compare(replace(self, cell=cell).replay(case).answer, truth) is None:
+                    places = {name: short(code.strip()) for name, code in found.groupdict().items()}
+                    return Cause(Mistake.OPERATION, sentence.format_map(places), step.format_map(places))
+        return None
 
     def _on_fewer(self) -> Evidence | None:
         """The evidence for the answer on fewer rows; None where it does not run on them."""
