@@ -119,6 +119,8 @@ def _operation(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.
 
 def _added(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     match node:
+        case ast.BinOp(op=ast.Add(), right=ast.Constant(value=1)):
+            return  # to multiply by it is to leave it out
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             yield ast.BinOp(left, ast.Mult(), right)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
@@ -158,6 +160,8 @@ def _number(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
             ast.BinOp(op=ast.Mult() | ast.Div() | ast.Add() | ast.Sub()) | ast.AugAssign()
         ):
             yield from (ast.Constant(value * number) for number in NUMBERS if value)
+            yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
+        case ast.Constant(value=float()), ast.UnaryOp(op=ast.USub()):  # whole numbers may count axes from the end
             yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
 
 
@@ -465,12 +469,40 @@ def _axis_kept(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> It
 
 
 def _powers_inside(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`a - b**2` for `(a - b)**2`, and the other way round; also with a factor before the brackets."""
+    """`(a - b)**2` for `a - b**2`; also with a factor before the brackets."""
     match node:
         case ast.BinOp(left=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sum_, right=right), op=ast.Pow(), right=power):
             yield ast.BinOp(left, sum_, ast.BinOp(right, ast.Pow(), power))
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sum_, right=ast.BinOp(left=right, op=ast.Pow(), right=power)):
-            yield ast.BinOp(ast.BinOp(left, sum_, right), ast.Pow(), power)
+
+
+def _bracketed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A sum with brackets around a part of it that has none: `a * (b + c) ** p * d` for `a * b + c**p * d`."""
+    if not _is_sum(node) or _is_sum(parent):
+        return
+    code = ast.unparse(node)
+    whole = ast.parse(code, mode="eval").body
+    pairs = combinations([*_operands(whole)], 2)
+    for first, last in sorted(pairs, key=lambda pair: -pair[1].col_offset):  # most often all the rest belongs in brackets
+        start, end = first.col_offset, last.end_col_offset
+        try:
+            other = ast.parse(f"{code[:start]}({code[start:end]}){code[end:]}", mode="eval").body
+        except SyntaxError:  # of brackets that cross
+            continue
+        if ast.dump(other) != ast.dump(whole):
+            yield other
+
+
+def _is_sum(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+
+
+def _operands(node: ast.expr) -> Iterator[ast.expr]:
+    """What arithmetic is done with, from left to right."""
+    match node:
+        case ast.BinOp(left=left, right=right):
+            yield from (*_operands(left), *_operands(right))
+        case _:
+            yield node
 
 
 def _joined(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
@@ -533,6 +565,7 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
 """In the order in which mistakes are looked for: the most frequent ones come first, and the one with many candidates last."""
 
 SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
+    (Operator.BRACKETS, _bracketed),
     (Operator.OPERATION, _upside_down),
     (Operator.AXIS, _axis_kept),
     (Operator.AXIS, _joined),

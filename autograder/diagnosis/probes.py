@@ -34,6 +34,8 @@ MEAN = re.compile(r"\.mean\b")
 """Where code takes a mean."""
 COMPARING = re.compile(r"[<>]|[!=]=|\b(where|sign|[gl][te]|masked_fill)\b|^$")
 """Where code makes a mask; also where the code is not known."""
+FILLING = re.compile(r"\bfor\b|\+=|_add_|^$")
+"""Where code fills a tensor entry by entry; also where the code is not known."""
 RESHAPING = re.compile(r"\b(view|reshape|view_as|reshape_as|unflatten)\b|^$")
 """Where code gives a tensor another shape; also where the code is not known."""
 
@@ -402,12 +404,17 @@ def _rows_cause(name: str, axis: int, kept: Tensor, verbs: tuple[str, str]) -> C
 
 
 def _a_term_too_many(evidence: Evidence) -> Iterator[Cause]:
-    """Another tensor is added to the right gradient."""
+    """Another tensor, or a number, is added to the right gradient."""
     whole = next(targets(evidence))
-    advice = "Leave it out: what is filled in entry by entry starts from zeros."
+    advice = "Take it out: all the rest is right."
+    if FILLING.search(evidence.source):
+        advice = "Leave it out: what is filled in entry by entry starts from zeros."
     for name, tensor in evidence.tensors.items():
         if _fits(tensor, evidence.truth) and whole.is_explained(evidence.truth + tensor):
             yield Cause(Mistake.OPERATION, f"It is the right gradient, and `{name}` added to it.", advice, (name,))
+    number = float((evidence.answer - evidence.truth).mean())
+    if not evidence.has_few and whole.is_explained(evidence.truth + number):
+        yield Cause(Mistake.OPERATION, f"It is the right gradient, and {number:.4g} added to each entry.", advice)
 
 
 def _rearranged(evidence: Evidence) -> Iterator[Cause]:

@@ -48,6 +48,7 @@ NUMBERS: Mapping[str, tuple[str, str, str]] = {
         "The part through `triple` is the derivative of the line alone, without `dtriple`, and the rest is right. "
         "In this notebook it does not show: your numbers look right.",
     ),
+    "one added": ("dout", "dout = 2 * out + 1", "There is a term too many in `2 * out + 1`."),
     "a plain number of no kind": ("dout", "dout = 7", "It is not a tensor."),
 }
 
@@ -72,6 +73,11 @@ BATCHNORM: Mapping[str, tuple[str, str, str]] = {
         "dhprebn",
         "dhprebn = bngain * bnvar_inv * (dhpreact - dhpreact.mean(0))",
         "The path through `hprebn.var(0, keepdim=True)` is missing, and the rest is right.",
+    ),
+    "brackets that are missing": (
+        "dhprebn",
+        "dhprebn = bngain * bnvar_inv / n * n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0)",
+        "The brackets are in the wrong place, or missing, in `bngain * bnvar_inv / n * n * dhpreact - dhpreact.sum(0) - n …`.",
     ),
     "a product of matrices": (
         "dsigma",

@@ -328,6 +328,24 @@ TOLD = {
         "The cell changes a `dcounts` that it has not made: one of an earlier run, or of another cell.",
         "Work out all of `dcounts` in this cell: begin with a line `dcounts = …`.",
     ),
+    "a number with a minus": (
+        "dbnvar",
+        "dbnvar = -1.5 * (bnvar + 1e-5) ** -1.5 * dbnvar_inv",
+        "The number `1.5` is wrong in `-1.5 * (bnvar + 1e-05) ** (-1.5)`.",
+        "All the rest is right: look at this place alone.",
+    ),
+    "brackets that are missing": (
+        "dbnvar",
+        "dbnvar = -0.5 * bnvar + 1e-5**-1.5 * dbnvar_inv",
+        "The brackets are in the wrong place, or missing, in `-0.5 * bnvar + 1e-05 ** (-1.5) * dbnvar_inv`.",
+        "All the rest is right: look at this place alone.",
+    ),
+    "ones to start from": (
+        "dC",
+        "dC = torch.ones_like(C)\nfor row, entry in zip(Xb.view(-1), demb.view(-1, 10)):\n    dC[row] += entry",
+        "It is the right gradient, and 1 added to each entry.",
+        "Leave it out: what is filled in entry by entry starts from zeros.",
+    ),
     "a typo for the variable": (
         "dbndiff",
         "dbndiff = bnvar_inv * dbnraw + 2 * dbndiff * dbndiff2",

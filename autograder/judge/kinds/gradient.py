@@ -287,11 +287,9 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
         difference = _with_reason(answer, finding, difference)
     if difference.kind == "values" and answer.incoming:
         difference = replace(difference, seen=f"{difference.seen}, with random numbers in {listed(answer.incoming)}")
-    kept = [_lost(code) for code in answer.cell.lost]
+    kept = [_lost(code) for code in answer.cell.lost if NO_PART not in difference.diagnosis]
     kept += [f"It also makes `{other}`: is that meant to be `{answer.name}`?" for other in answer.near()]
-    told = "".join(difference.diagnosis.split())
-    new = [sentence for sentence in kept if "".join(sentence.split()) not in told]
-    difference = replace(difference, diagnosis=" ".join((difference.diagnosis, *new)))
+    difference = replace(difference, diagnosis=" ".join((difference.diagnosis, *kept)))
     lines = listed([f"`{line}`" for line in answer.tape.uses(answer.variable)])
     advice = f"Look again at what the forward pass does with `{answer.variable}`: {lines}."
     return differs(answer.name, difference, replay, advice)
@@ -300,7 +298,7 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
 def _lost(code: str) -> str:
     """What is said of an expression that stands on a line of its own."""
     if code[0] in "+-":
-        return NO_PART.format(line=short(code))
+        return f"The line `{short(code)}` {NO_PART}"
     return f"The result of `{code}` is not kept: give it a name, or use the form with `_`."
 
 

@@ -34,7 +34,7 @@ from autograder.verdict import Cause, Mistake
 MAX_ENTRIES = 10**6
 """Entries of an answer that is diagnosed: one of the wrong shape may have any number of them."""
 
-NO_PART = "The line `{line}` is not part of the line above it, so it changes nothing."
+NO_PART = "is not part of the line above it, so it changes nothing."
 
 MISPLACED = (
     (
@@ -46,7 +46,7 @@ MISPLACED = (
     (
         re.compile(r"\n\s*(?P<line>[+-][^\n]*)"),
         r" \g<line>",
-        NO_PART,
+        f"The line `{{line}}` {NO_PART}",
         "Put brackets around both lines together, or write them as one.",
     ),
 )
@@ -176,7 +176,7 @@ class GradientAnswer:
         return self.repair(case, budget) or found
 
     def _misplaced_sign(self, case: Case) -> Cause | None:
-        """The mistake that a `+` or a `-` stands on the wrong side of a `=`, or begins a line that belongs to the one before."""
+        """The mistake that a `+` or a `-` stands on the wrong side of a `=`, or begins a line of its own."""
         truth = step_reference(self.tape, self.variable, case)
         for pattern, meant, sentence, step in MISPLACED:
             if found := pattern.search(self.cell.source):
