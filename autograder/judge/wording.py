@@ -91,7 +91,7 @@ def notes(name: str, replay: Replay) -> tuple[str, ...]:
 
 def _notes(name: str, replay: Replay) -> Iterator[str]:
     for changed in replay.changed:
-        remedy = f"Work on `{changed}.clone()` instead. If it is another by now, run the cell that makes it again."
+        remedy = f"Work on `{changed}.clone()` instead, and run the cell that makes `{changed}` again if it is another by now."
         yield f"Your code changes `{changed}` in place, so other cells that use it see the change. {remedy}"
     if is_stub(replay.error):
         yield "Your cell still has the line `raise NotImplementedError()`: delete it."

@@ -203,7 +203,7 @@ def test_a_cell_that_changes_another_gradient_in_place_is_told_so() -> None:
     assert verdict.outcome is Outcome.RIGHT
     assert remarks(verdict) == (
         "Your code changes `dbndiff` in place, so other cells that use it see the change. "
-        "Work on `dbndiff.clone()` instead. If it is another by now, run the cell that makes it again.",
+        "Work on `dbndiff.clone()` instead, and run the cell that makes `dbndiff` again if it is another by now.",
     )
 
 
