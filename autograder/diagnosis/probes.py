@@ -81,6 +81,9 @@ def _missing_paths(evidence: Evidence) -> Iterator[Cause]:
             what, are = ("path", "is") if count == 1 else ("paths", "are")
             sentence = f"The {what} through {paths} {are} missing, and the rest is right."
             advice = f"`{evidence.variable}` is used in {len(parts)} places: add what comes back from {sent_by}."
+            if len(lines := {path.consumer for path, _ in parts}) == 1:
+                places = f"`{evidence.variable}` stands in {len(parts)} places of the line of `{lines.pop()}`"
+                advice = f"{places}: add what comes back through {paths}."
             rest = evidence.truth - torch.stack([part for _, part in missing]).sum(0)
             yield from explaining(evidence, whole, rest, Cause(Mistake.PATH, sentence, advice))
 

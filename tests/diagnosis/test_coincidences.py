@@ -130,6 +130,12 @@ def test_of_parts_that_are_zero(batchnorm: Lesson, name: str, source: str, said:
     assert batchnorm.answer(name, source).diagnosis == said
 
 
+def test_a_missing_path_of_a_line_in_one_go_is_named_by_its_place(batchnorm: Lesson) -> None:
+    verdict = batchnorm.answer("dhprebn", BATCHNORM["a term that is left out"][1])
+    places = "`hprebn` stands in 3 places of the line of `hpreact`"
+    assert verdict.next_step == f"{places}: add what comes back through `hprebn.var(0, keepdim=True)`."
+
+
 @pytest.mark.parametrize(("form", "said"), NO_MASKS.items())
 def test_of_a_mask_that_is_rounding(batchnorm: Lesson, form: str, said: str) -> None:
     assert batchnorm.answer("dmu", f"dmu = {form}").diagnosis == said

@@ -371,3 +371,9 @@ ASKED = {
 @pytest.mark.parametrize(("line", "variable", "said"), ASKED.values(), ids=ASKED.keys())
 def test_the_question_about_a_right_answer(line: str, variable: str, said: str) -> None:
     assert question(recorded(line), variable, names()) == said
+
+
+def test_where_nothing_comes_in_no_incoming_gradient_is_asked_for() -> None:
+    number = {"x": torch.tensor(2.0)}
+    said = question(record("loss = x**2", number, []), "x", number)
+    assert said == "What is the derivative of `loss = x**2`, and where does it stand in your answer?"

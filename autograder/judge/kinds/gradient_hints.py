@@ -242,6 +242,8 @@ def question(tape: Tape, variable: str, notebook: Mapping[str, Any]) -> str:
     asked = next((text for step, text in QUESTIONS.items() if step in steps), "")
     if not asked and {*_steps(first)} <= UNCHANGED:
         asked = "Why does the incoming gradient come through {line} unchanged?"
+    if not asked and first.consumer == evidence.tape.loss:  # nothing that has a name comes in
+        asked = "What is the derivative of {line}, and where does it stand in your answer?"
     asked = asked or "Which part of your answer is the derivative of {line}, and which is the incoming gradient?"
     return _sentence(asked.format(line=line))
 
