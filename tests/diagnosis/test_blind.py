@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autograder.diagnosis import repair
 from autograder.judge.judging import PRACTICE
 from autograder.verdict import Outcome
 from benchmarks.mutation import REPORT, blind
@@ -21,6 +22,12 @@ SHOWN = 5
 """Of so many answers one is judged in the usual suite."""
 FIRST = {True: {"right": 108, "none": 7, "other": 2}, False: {"right": 197, "none": 20, "other": 5}}
 """What was read when the diagnosis first met them, at home and away: it stays as it is, whatever is said today."""
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said must not depend on how busy the machine is."""
+    monkeypatch.setattr(repair, "MAX_SECONDS", 60.0)
 
 
 def notebook(title: str) -> Notebook:
