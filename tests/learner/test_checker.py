@@ -135,7 +135,8 @@ def test_the_shapes_at_a_stop_come_out_of_the_room(teacher: Checker, learner: Le
     assert result.verdict is not None
     assert result.verdict.diagnosis == (
         "The cell for `dprobs` stopped in line 2, `dprobs = wide @ probs`. "
-        "`wide` is (32, 27) and `probs` is (32, 27): the inner sizes have to be equal. `dprobs` has to be (32, 27)."
+        "`wide` is (32, 27) and `probs` is (32, 27). `dprobs` has to be (32, 27). "
+        "No order of these two gives that, with `.T` or without."
     )
 
 
