@@ -356,9 +356,8 @@ def test_the_readme_says_of_the_diagnosis_what_was_measured() -> None:
     assert rejected and all(shares)
     named, other = (share[1] for share in shares if share)
     planted = f"Of {int(rejected[1]):,} planted mistakes it names {round(float(named))} %, and another one in {other} %"
-    blind = re.search(r"the mistake is named \| (\d+) \([\d.]+ %\) of (\d+) \|[^|]+\| (\d+) \([\d.]+ %\) of (\d+)", report)
-    assert blind
-    away, of_away, home, of_home = map(int, blind.groups())
+    row = r"the mistake is named \| (\d+) \([\d.]+ %\) of (\d+) \|[^|]+\| (\d+) \([\d.]+ %\) of (\d+)"
+    away, of_away, home, of_home = (sum(map(int, column)) for column in zip(*re.findall(row, report), strict=True))
     share = round(100 * (away + home) / (of_away + of_home))
     assert f"{planted}; of {of_away + of_home} answers written without sight of it, {share} %: see" in readme
 

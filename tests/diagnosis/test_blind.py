@@ -1,4 +1,4 @@
-"""Wrong answers that were written without sight of the diagnosis: see tests/support/blind.toml."""
+"""Wrong answers that were written without sight of the diagnosis: see tests/support/blind.toml and blind_second.toml."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ import pytest
 from autograder.diagnosis import repair
 from autograder.judge.judging import PRACTICE
 from autograder.verdict import Outcome
-from benchmarks.mutation import REPORT, blind
+from benchmarks import mutation
 from tests.support.blind_passes import PASSES
 from tests.support.passes import Notebook
 
-BLIND = tomllib.loads((Path(__file__).resolve().parents[1] / "support" / "blind.toml").read_text(encoding="utf-8"))["wrong"]
+LISTS: dict[Path, list[dict[str, Any]]] = {
+    path: tomllib.loads(path.read_text(encoding="utf-8"))["wrong"] for path in (mutation.BLIND, mutation.SECOND)
+}
+BLIND = [form for forms in LISTS.values() for form in forms]
 RIGHT = [(title, name, source) for title, each in PASSES.items() for name, source in each.right.items()]
 SHOWN = 5
 """Of so many answers one is judged in the usual suite."""
-FIRST = {True: {"right": 108, "none": 7, "other": 2}, False: {"right": 197, "none": 20, "other": 5}}
+FIRST = {
+    mutation.BLIND: {True: {"right": 108, "none": 7, "other": 2}, False: {"right": 197, "none": 20, "other": 5}},
+    mutation.SECOND: {True: {"right": 55, "none": 5, "other": 4}, False: {"right": 100, "none": 16, "other": 12}},
+}
 """What was read when the diagnosis first met them, at home and away: it stays as it is, whatever is said today."""
 
 
@@ -61,13 +67,15 @@ def test_a_wrong_answer_is_told_what_was_read(form: dict[str, Any]) -> None:
     assert form["told"] in verdict.diagnosis
 
 
-def test_the_first_figures_stay() -> None:
-    for is_home, figures in FIRST.items():
-        assert Counter(form["named"] for form in BLIND if (form["pass"] == "home") is is_home) == figures
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_the_first_figures_stay(path: Path) -> None:
+    for is_home, figures in FIRST[path].items():
+        assert Counter(form["named"] for form in LISTS[path] if (form["pass"] == "home") is is_home) == figures
 
 
-def test_the_page_has_these_figures() -> None:
-    assert blind() in REPORT.read_text(encoding="utf-8"), "run `make mutation`"
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_the_page_has_these_figures(path: Path) -> None:
+    assert mutation.blind(path) in mutation.REPORT.read_text(encoding="utf-8"), "run `make mutation`"
 
 
 def test_a_reader_has_judged_what_is_said_today() -> None:

@@ -1,4 +1,4 @@
-"""Forward passes that are not the lecture's, for blind.toml, and a right answer to each gradient that it asks for.
+"""Forward passes that are not the lecture's, for the blind lists, and a right answer to each gradient that it asks for.
 
 `PASSES[title]` has what `tests.support.passes.Notebook` takes (`names`, `batch`, `lines`), and `right`, a cell for each name.
 "home" is the lecture's forward pass with data of its own.
@@ -524,5 +524,418 @@ loss = -logprobs[range(n), Yb].mean()
         "b1": "db1 = dhprebn.sum(0)",
         "emb": "demb = dembcat.view(emb.shape)",
         "C": "dC = torch.zeros_like(C)\ndC.index_add_(0, Xb.flatten(), demb.view(-1, C.shape[1]))",
+    },
+)
+
+# RMSNorm, a SwiGLU block with a skip connection, and a prediction at every place.
+PASSES["swiglu"] = Pass(
+    """\
+n, T, d_model, d_ff, vocab = 7, 3, 5, 8, 6
+eps = 1e-5
+tok = torch.randn((n, T, d_model), generator=g)
+y = torch.randint(0, vocab, (n, T), generator=g)
+pos = torch.randn((T, d_model), generator=g) * 0.3
+gamma = torch.randn(d_model, generator=g) * 0.1 + 1.0
+Wg = torch.randn((d_model, d_ff), generator=g) * d_model**-0.5
+Wu = torch.randn((d_model, d_ff), generator=g) * d_model**-0.5
+Wd = torch.randn((d_ff, d_model), generator=g) * d_ff**-0.5
+Wout = torch.randn((d_model, vocab), generator=g) * d_model**-0.5
+""",
+    "n tok y",
+    """\
+x = tok + pos
+ms = x.pow(2).mean(-1, keepdim=True)
+rinv = torch.rsqrt(ms + eps)
+xhat = x * rinv
+xn = gamma * xhat
+gate = xn @ Wg
+up = xn @ Wu
+sig = torch.sigmoid(gate)
+act = gate * sig
+hid = act * up
+ff = hid @ Wd
+out = x + ff
+logits = out @ Wout
+loss = F.cross_entropy(logits.view(-1, vocab), y.view(-1))
+""",
+    {
+        "logits": "dlogits = (F.softmax(logits, dim=-1) - F.one_hot(y, vocab)) / y.numel()",
+        "Wout": "dWout = torch.einsum('btd,btv->dv', out, dlogits)",
+        "out": "dout = dlogits @ Wout.T",
+        "ff": "dff = dout.clone()",
+        "Wd": "dWd = hid.reshape(-1, d_ff).T @ dff.reshape(-1, d_model)",
+        "hid": "dhid = dff @ Wd.T",
+        "act": "dact = dhid * up",
+        "up": "dup = dhid * act",
+        "sig": "dsig = dact * gate",
+        "gate": "dgate = dact * sig + dsig * sig * (1 - sig)",
+        "Wg": "dWg = (xn.transpose(1, 2) @ dgate).sum(0)",
+        "Wu": "dWu = (xn.transpose(1, 2) @ dup).sum(0)",
+        "xn": "dxn = dgate @ Wg.T + dup @ Wu.T",
+        "gamma": "dgamma = (dxn * xhat).sum((0, 1))",
+        "xhat": "dxhat = gamma * dxn",
+        "rinv": "drinv = (x * dxhat).sum(-1, keepdim=True)",
+        "ms": "dms = -0.5 * (ms + eps) ** -1.5 * drinv",
+        "x": "dx = dout + rinv * dxhat + 2 * x / d_model * dms",
+        "pos": "dpos = dx.sum(0)",
+    },
+)
+
+# Queries that attend to another sequence, a mean pool, and one number predicted for each example.
+PASSES["cross"] = Pass(
+    """\
+n, Lq, Lk, d_q, d_src, d_ctx, hs = 6, 3, 5, 4, 9, 7, 8
+qry = torch.randn((n, Lq, d_q), generator=g)
+src = torch.randn((n, Lk, d_src), generator=g)
+y = torch.randn(n, generator=g)
+Wc = torch.randn((d_src, d_ctx), generator=g) * d_src**-0.5
+Wq = torch.randn((d_q, hs), generator=g) * d_q**-0.5
+Wk = torch.randn((d_ctx, hs), generator=g) * d_ctx**-0.5
+Wv = torch.randn((d_ctx, hs), generator=g) * d_ctx**-0.5
+wr = torch.randn(hs, generator=g) * hs**-0.5
+br = torch.randn(1, generator=g) * 0.1
+""",
+    "n qry src y",
+    """\
+ctx = torch.tanh(src @ Wc)
+q = qry @ Wq
+k = ctx @ Wk
+v = ctx @ Wv
+scores = torch.einsum("bqd,bkd->bqk", q, k)
+scaled = scores * hs**-0.5
+att = scaled.softmax(-1)
+out = att @ v
+pooled = out.mean(1)
+pred = pooled @ wr + br
+diff = pred - y
+loss = (diff**2).mean()
+""",
+    {
+        "diff": "ddiff = 2 * diff / n",
+        "pred": "dpred = ddiff.clone()",
+        "br": "dbr = dpred.sum(0, keepdim=True)",
+        "wr": "dwr = pooled.T @ dpred",
+        "pooled": "dpooled = dpred[:, None] * wr",
+        "out": "dout = (dpooled / Lq).unsqueeze(1).expand(-1, Lq, -1)",
+        "att": "datt = dout @ v.transpose(1, 2)",
+        "v": "dv = att.transpose(1, 2) @ dout",
+        "scaled": "dscaled = att * (datt - (att * datt).sum(-1, keepdim=True))",
+        "scores": "dscores = dscaled * hs**-0.5",
+        "q": "dq = dscores @ k",
+        "k": "dk = dscores.transpose(1, 2) @ q",
+        "ctx": "dctx = dk @ Wk.T + dv @ Wv.T",
+        "Wq": "dWq = torch.einsum('bqi,bqd->id', qry, dq)",
+        "Wk": "dWk = torch.einsum('bkc,bkd->cd', ctx, dk)",
+        "Wv": "dWv = torch.einsum('bkc,bkd->cd', ctx, dv)",
+        "Wc": "dWc = (src.transpose(1, 2) @ (dctx * (1 - ctx**2))).sum(0)",
+    },
+)
+
+# Two steps of a vanilla RNN, the same weights at both, and label smoothing.
+PASSES["rnn"] = Pass(
+    """\
+n, vocab, d_emb, hidden, K = 8, 9, 5, 7, 6
+eps = 0.1
+X = torch.randint(0, vocab, (n, 2), generator=g)
+y = torch.randint(0, K, (n,), generator=g)
+E = torch.randn((vocab, d_emb), generator=g)
+h0 = torch.randn((1, hidden), generator=g) * 0.3
+Wxh = torch.randn((d_emb, hidden), generator=g) * d_emb**-0.5
+Whh = torch.randn((hidden, hidden), generator=g) * hidden**-0.5
+bh = torch.randn(hidden, generator=g) * 0.1
+Why = torch.randn((hidden, K), generator=g) * hidden**-0.5
+by = torch.randn(K, generator=g) * 0.1
+""",
+    "n X y",
+    """\
+e1 = E[X[:, 0]]
+e2 = E[X[:, 1]]
+a1 = e1 @ Wxh + h0 @ Whh + bh
+h1 = torch.tanh(a1)
+a2 = e2 @ Wxh + h1 @ Whh + bh
+h2 = torch.tanh(a2)
+logits = h2 @ Why + by
+lse = logits.logsumexp(1, keepdim=True)
+logprobs = logits - lse
+nll = -logprobs[torch.arange(n), y].mean()
+smooth = -logprobs.mean()
+loss = (1 - eps) * nll + eps * smooth
+""",
+    {
+        "logprobs": (
+            "dlogprobs = -torch.ones_like(logprobs) * dsmooth / logprobs.numel()\ndlogprobs[torch.arange(n), y] -= dnll / n"
+        ),
+        "lse": "dlse = -dlogprobs.sum(1, keepdim=True)",
+        "logits": "dlogits = dlogprobs + logits.softmax(1) * dlse",
+        "h2": "dh2 = dlogits @ Why.T",
+        "Why": "dWhy = h2.T @ dlogits",
+        "by": "dby = dlogits.sum(0)",
+        "a2": "da2 = (1 - h2**2) * dh2",
+        "h1": "dh1 = da2 @ Whh.T",
+        "a1": "da1 = (1 - h1**2) * dh1",
+        "Whh": "dWhh = h0.T @ da1.sum(0, keepdim=True) + h1.T @ da2",
+        "Wxh": "dWxh = e1.T @ da1 + e2.T @ da2",
+        "bh": "dbh = da1.sum(0) + da2.sum(0)",
+        "h0": "dh0 = da1.sum(0, keepdim=True) @ Whh.T",
+        "e2": "de2 = da2 @ Wxh.T",
+        "e1": "de1 = da1 @ Wxh.T",
+        "E": ("dE = torch.zeros_like(E)\ndE.index_add_(0, X[:, 0], de1)\ndE.index_add_(0, X[:, 1], de2)"),
+    },
+)
+
+# A score for each pair, a logistic loss, and a penalty on the matrix between the two.
+PASSES["bilinear"] = Pass(
+    """\
+n, d1, d2, k1, k2 = 7, 4, 6, 3, 5
+lam = 0.3
+x1 = torch.randn((n, d1), generator=g)
+x2 = torch.randn((n, d2), generator=g)
+t = torch.randint(0, 2, (n,), generator=g) * 2.0 - 1.0
+P = torch.randn((d1, k1), generator=g) * d1**-0.5
+c = torch.randn(k1, generator=g) * 0.1
+Q = torch.randn((d2, k2), generator=g) * d2**-0.5
+W = torch.randn((k1, k2), generator=g)
+tau = torch.rand(1, generator=g) + 0.5
+b = torch.randn(1, generator=g) * 0.1
+""",
+    "n x1 x2 t",
+    """\
+a1 = x1 @ P + c
+f1 = F.relu(a1)
+f2 = torch.tanh(x2 @ Q)
+s = torch.einsum("ni,ij,nj->n", f1, W, f2)
+score = s / tau + b
+margin = t * score
+nl = F.softplus(-margin)
+data_loss = nl.mean()
+wsq = W**2
+reg = 0.5 * lam * wsq.sum()
+loss = data_loss + reg
+""",
+    {
+        "nl": "dnl = torch.ones_like(nl) * ddata_loss / n",
+        "margin": "dmargin = -torch.sigmoid(-margin) * dnl",
+        "score": "dscore = t * dmargin",
+        "b": "db = dscore.sum(0, keepdim=True)",
+        "tau": "dtau = (-s / tau**2 * dscore).sum(0, keepdim=True)",
+        "s": "ds = dscore / tau",
+        "wsq": "dwsq = 0.5 * lam * dreg * torch.ones_like(wsq)",
+        "W": "dW = torch.einsum('n,ni,nj->ij', ds, f1, f2) + 2 * W * dwsq",
+        "f1": "df1 = ds[:, None] * (f2 @ W.T)",
+        "f2": "df2 = ds[:, None] * (f1 @ W)",
+        "a1": "da1 = (a1 > 0) * df1",
+        "P": "dP = x1.T @ da1",
+        "c": "dc = da1.sum(0)",
+        "Q": "dQ = x2.T @ (df2 * (1 - f2**2))",
+    },
+)
+
+# Graphs with weighted edges: two rounds of messages, a mean over the nodes, several yes/no labels per graph.
+PASSES["graph"] = Pass(
+    """\
+n, n_nodes, d_in, d_hid, d_z, n_tasks = 6, 5, 4, 7, 8, 3
+x = torch.randn((n, n_nodes, d_in), generator=g)
+E = torch.rand((n, n_nodes, n_nodes), generator=g)
+y = torch.randint(0, 2, (n, n_tasks), generator=g).float()
+Wg = torch.randn((d_in, d_hid), generator=g) * d_in**-0.5
+bg = torch.randn(d_hid, generator=g) * 0.1
+Wr = torch.randn((d_hid, d_z), generator=g) * d_hid**-0.5
+Ws = torch.randn((d_hid, d_z), generator=g) * d_hid**-0.5
+Wo = torch.randn((d_z, n_tasks), generator=g) * d_z**-0.5
+bo = torch.randn(n_tasks, generator=g) * 0.1
+""",
+    "n x E y",
+    """\
+A_hat = E + torch.eye(n_nodes)
+deg = A_hat.sum(2, keepdim=True)
+A = A_hat / deg
+xw = x @ Wg
+h = F.relu(A @ xw + bg)
+agg = A @ h
+z = agg @ Wr + h @ Ws
+readout = z.mean(1)
+logits = readout @ Wo + bo
+p = torch.sigmoid(logits)
+loss = -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+""",
+    {
+        "p": "dp = -(y / p - (1 - y) / (1 - p)) / p.numel()",
+        "logits": "dlogits = dp * p * (1 - p)",
+        "readout": "dreadout = dlogits @ Wo.T",
+        "Wo": "dWo = readout.T @ dlogits",
+        "bo": "dbo = dlogits.sum(0)",
+        "z": "dz = dreadout.unsqueeze(1).expand_as(z) / z.shape[1]",
+        "agg": "dagg = dz @ Wr.T",
+        "Wr": "dWr = (agg.transpose(1, 2) @ dz).sum(0)",
+        "Ws": "dWs = torch.einsum('nvi,nvj->ij', h, dz)",
+        "h": "dh = A.transpose(1, 2) @ dagg + dz @ Ws.T",
+        "bg": "dbg = (dh * (h > 0)).sum((0, 1))",
+        "xw": "dxw = A.transpose(1, 2) @ (dh * (h > 0))",
+        "A": "dA = (dh * (h > 0)) @ xw.transpose(1, 2) + dagg @ h.transpose(1, 2)",
+        "deg": "ddeg = -(dA * A_hat / deg**2).sum(2, keepdim=True)",
+        "A_hat": "dA_hat = dA / deg + ddeg",
+        "Wg": "dWg = (x.transpose(1, 2) @ dxw).sum(0)",
+    },
+)
+
+# A causal conv1d by unfold, GroupNorm, leaky relu, average pool, regression.
+PASSES["groupnorm"] = Pass(
+    """\
+n, c_in, T, K, c_out, G, n_out = 8, 5, 9, 4, 6, 2, 7
+x = torch.randn((n, c_in, T), generator=g)
+y = torch.randn((n, n_out), generator=g)
+Wc = torch.randn((c_out, c_in, K), generator=g) * (c_in * K) ** -0.5
+bc = torch.randn(c_out, generator=g) * 0.1
+gamma = 1.0 + torch.randn(c_out, generator=g) * 0.1
+beta = torch.randn(c_out, generator=g) * 0.1
+Wp = torch.randn((c_out, n_out), generator=g) * c_out**-0.5
+bp = torch.randn(n_out, generator=g) * 0.1
+""",
+    "n x y",
+    """\
+xpad = F.pad(x, (K - 1, 0))
+cols = xpad.unfold(2, K, 1)
+conv = torch.einsum('nctk,ock->not', cols, Wc) + bc[:, None]
+grp = conv.reshape(n, G, -1)
+gmean = grp.mean(2, keepdim=True)
+gdiff = grp - gmean
+gvar = (gdiff**2).mean(2, keepdim=True)
+gnorm = gdiff / torch.sqrt(gvar + 1e-5)
+scaled = gamma[:, None] * gnorm.reshape(n, c_out, T) + beta[:, None]
+act = F.leaky_relu(scaled, 0.1)
+pooled = act.mean(2)
+pred = pooled @ Wp + bp
+loss = ((pred - y) ** 2).mean()
+""",
+    {
+        "pred": "dpred = 2 * (pred - y) / pred.numel()",
+        "pooled": "dpooled = dpred @ Wp.T",
+        "Wp": "dWp = pooled.T @ dpred",
+        "bp": "dbp = dpred.sum(0)",
+        "act": "dact = dpooled.unsqueeze(-1) / T * torch.ones_like(act)",
+        "scaled": "dscaled = torch.where(scaled > 0, dact, 0.1 * dact)",
+        "gamma": "dgamma = (dscaled * gnorm.reshape(n, c_out, T)).sum((0, 2))",
+        "beta": "dbeta = dscaled.sum((0, 2))",
+        "gnorm": "dgnorm = (dscaled * gamma[:, None]).reshape(n, G, -1)",
+        "gvar": "dgvar = (dgnorm * gdiff).sum(2, keepdim=True) * -0.5 * (gvar + 1e-5) ** -1.5",
+        "gdiff": "dgdiff = dgnorm / torch.sqrt(gvar + 1e-5) + dgvar * 2 * gdiff / gdiff.shape[2]",
+        "gmean": "dgmean = -dgdiff.sum(2, keepdim=True)",
+        "grp": "dgrp = dgdiff + dgmean / grp.shape[2]",
+        "conv": "dconv = dgrp.reshape(n, c_out, T)",
+        "bc": "dbc = dconv.sum((0, 2))",
+        "Wc": "dWc = torch.einsum('not,nctk->ock', dconv, cols)",
+        "cols": "dcols = torch.einsum('not,ock->nctk', dconv, Wc)",
+        "xpad": "dxpad = torch.zeros_like(xpad)\nfor t in range(T):\n    dxpad[:, :, t:t + K] += dcols[:, :, t]",
+    },
+)
+
+# Token and position embeddings, a sigmoid gate on a gelu branch, a max over time, cross-entropy in steps.
+PASSES["positions"] = Pass(
+    """\
+n, T, vocab, n_embd, n_hid, n_cls, max_len = 7, 5, 9, 6, 3, 4, 8
+tokens = torch.randint(0, vocab, (n, T), generator=g)
+y = torch.randint(0, n_cls, (n,), generator=g)
+tok_table = torch.randn((vocab, n_embd), generator=g)
+pos_table = torch.randn((max_len, n_embd), generator=g) * 0.5
+Wg = torch.randn((n_embd, n_hid), generator=g) * n_embd**-0.5
+bg = torch.randn(n_hid, generator=g) * 0.1
+Wu = torch.randn((n_embd, n_hid), generator=g) * n_embd**-0.5
+Wo = torch.randn((n_hid, n_cls), generator=g) * n_hid**-0.5
+bo = torch.randn(n_cls, generator=g) * 0.1
+""",
+    "n tokens y",
+    """\
+tok = tok_table[tokens]
+pos = pos_table[torch.arange(T)]
+x = tok + pos
+gpre = x @ Wg + bg
+gate = torch.sigmoid(gpre)
+u = x @ Wu
+up = F.gelu(u)
+gated = gate * up
+pooled = gated.max(1).values
+logits = pooled @ Wo + bo
+lse = torch.logsumexp(logits, 1, keepdim=True)
+logprobs = logits - lse
+loss = -logprobs[torch.arange(n), y].mean()
+""",
+    {
+        "logprobs": "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[torch.arange(n), y] = -1.0 / n",
+        "lse": "dlse = -dlogprobs.sum(1, keepdim=True)",
+        "logits": "dlogits = dlogprobs + F.softmax(logits, 1) * dlse",
+        "pooled": "dpooled = dlogits @ Wo.T",
+        "Wo": "dWo = pooled.T @ dlogits",
+        "bo": "dbo = dlogits.sum(0)",
+        "gated": (
+            "idx = gated.max(1, keepdim=True).indices\ndgated = torch.zeros_like(gated).scatter_(1, idx, dpooled.unsqueeze(1))"
+        ),
+        "up": "dup = dgated * gate",
+        "gate": "dgate = dgated * up",
+        "u": (
+            "Phi = 0.5 * (1 + torch.erf(u / 2**0.5))\n"
+            "phi = torch.exp(-u**2 / 2) / (2 * torch.pi) ** 0.5\n"
+            "du = dup * (Phi + u * phi)"
+        ),
+        "gpre": "dgpre = dgate * gate * (1 - gate)",
+        "Wg": "dWg = (x.transpose(1, 2) @ dgpre).sum(0)",
+        "bg": "dbg = dgpre.sum((0, 1))",
+        "Wu": "dWu = torch.einsum('btd,bth->dh', x, du)",
+        "x": "dx = dgpre @ Wg.T + du @ Wu.T",
+        "tok": "dtok = dx.clone()",
+        "pos": "dpos = dx.sum(0)",
+        "pos_table": "dpos_table = torch.zeros_like(pos_table)\ndpos_table[:T] = dpos",
+        "tok_table": (
+            "dtok_table = torch.zeros_like(tok_table)\ndtok_table.index_add_(0, tokens.view(-1), dtok.view(-1, n_embd))"
+        ),
+    },
+)
+
+# Two linear experts mixed by a softmax gate, a Gaussian likelihood, and a penalty on uneven use of the experts.
+PASSES["experts"] = Pass(
+    """\
+n, d_in, d_out = 7, 5, 3
+x = torch.randn((n, d_in), generator=g)
+y = torch.randn((n, d_out), generator=g)
+Wg = torch.randn((d_in, 2), generator=g) * d_in**-0.5
+bg = torch.randn(2, generator=g) * 0.1
+We1 = torch.randn((d_in, d_out), generator=g) * d_in**-0.5
+be1 = torch.randn(d_out, generator=g) * 0.1
+We2 = torch.randn((d_in, d_out), generator=g) * d_in**-0.5
+be2 = torch.randn(d_out, generator=g) * 0.1
+log_var = torch.randn(d_out, generator=g) * 0.5
+""",
+    "n x y",
+    """\
+gate_logits = x @ Wg + bg
+gates = F.softmax(gate_logits, dim=1)
+e1 = x @ We1 + be1
+e2 = x @ We2 + be2
+experts = torch.stack([e1, e2], dim=1)
+mu = torch.einsum('nk,nkd->nd', gates, experts)
+resid = y - mu
+inv_var = torch.exp(-log_var)
+nll = 0.5 * (log_var + resid**2 * inv_var)
+usage = gates.mean(0)
+loss = nll.sum(1).mean() + 0.1 * (usage**2).sum()
+""",
+    {
+        "nll": "dnll = torch.ones_like(nll) / n",
+        "usage": "dusage = 0.2 * usage",
+        "inv_var": "dinv_var = (0.5 * resid**2 * dnll).sum(0)",
+        "log_var": "dlog_var = 0.5 * dnll.sum(0) - inv_var * dinv_var",
+        "resid": "dresid = dnll * resid * inv_var",
+        "mu": "dmu = -dresid",
+        "gates": "dgates = torch.einsum('nd,nkd->nk', dmu, experts) + dusage / n",
+        "experts": "dexperts = gates[:, :, None] * dmu[:, None, :]",
+        "e1": "de1 = dexperts[:, 0]",
+        "e2": "de2 = dexperts[:, 1]",
+        "We1": "dWe1 = x.T @ de1",
+        "be1": "dbe1 = de1.sum(0)",
+        "We2": "dWe2 = x.T @ de2",
+        "be2": "dbe2 = de2.sum(0)",
+        "gate_logits": "dgate_logits = gates * (dgates - (gates * dgates).sum(1, keepdim=True))",
+        "Wg": "dWg = x.T @ dgate_logits",
+        "bg": "dbg = dgate_logits.sum(0)",
+        "x": "dx = dgate_logits @ Wg.T + de1 @ We1.T + de2 @ We2.T",
     },
 )
