@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -96,14 +97,18 @@ def _drawn(tape: Tape, seed: str, own: int, resampled: int) -> tuple[tuple[Case,
     return tuple(drawn)
 
 
-def moved_case(tape: Tape, variable: str) -> Case:
+def moved_cases(tape: Tape, variable: str) -> list[Case]:
     """A case for one step with other values of the leaves: what holds by a value of the notebook alone does not hold there.
 
-    Each entry of a leaf grows by some 6 to 20 %, so that signs and zeros stay, and no exponential gets out of hand.
+    Each entry of a leaf grows by some 6 to 20 %, so that signs and zeros stay, and no exponential gets out of hand. There is
+    none where the forward pass does not go through with them: the arcsine of 0.95 has no larger one.
     """
-    case, noise = _moved_state(tape)
-    incoming = {name: _incoming(tape, variable, name, case, noise) for name in tape.consumers(variable)}
-    return replace(case, incoming=incoming, others=NO_GRADIENTS)
+    with suppress(Exception):
+        case, noise = _moved_state(tape)
+        if all(bool(case.state[name].isfinite().all()) for name in tape.variables):
+            incoming = {name: _incoming(tape, variable, name, case, noise) for name in tape.consumers(variable)}
+            return [replace(case, incoming=incoming, others=NO_GRADIENTS)]
+    return []
 
 
 @lru_cache(MAX_CASE_SETS)

@@ -8,12 +8,18 @@ import pytest
 import torch
 
 from autograder.course.lesson import KnownMistake
+from autograder.course.questions import Question
 from autograder.diagnosis.diagnose import diagnose
 from autograder.diagnosis.evidence import evidence_of
-from autograder.tape.cases import moved_case, step_cases
+from autograder.judge.judging import EXAM, judge
+from autograder.judge.kinds import claim
+from autograder.judge.session import of
+from autograder.tape.cases import moved_cases, step_cases
 from autograder.tape.tape import record
+from autograder.verdict import Outcome
 from scripts.submissions import SOURCE
-from tests.support.lesson import Lesson
+from tests.support.lesson import Lesson, fresh_shell
+from tests.support.passes import SETUP
 
 WRONG_SIGN = "It has the wrong sign."
 
@@ -168,8 +174,21 @@ def test_a_sign_that_is_wrong_twice_is_not_told(batchnorm: Lesson, monkeypatch: 
 def test_a_moved_case_is_a_forward_pass_with_other_leaves(batchnorm: Lesson) -> None:
     tape = batchnorm.session.tape("sigma")
     assert tape is not None
-    case, own = moved_case(tape, "sigma"), next(iter(step_cases(tape, "sigma", "")))
+    (case,), own = moved_cases(tape, "sigma"), next(iter(step_cases(tape, "sigma", "")))
     assert case.incoming.keys() == own.incoming.keys()
     assert all((case.state[leaf] / own.state[leaf]).min() > 1.05 for leaf in tape.leaves)
     again = tape.forward({name: case.state[name] for name in tape.given})
     assert all((again[step.name] == case.state[step.name]).all() for step in tape.steps)
+
+
+@pytest.mark.parametrize("line", ["y = torch.asin(x)", "y = {0.95: x**2}[round(x.item(), 2)]"], ids=["not finite", "stops"])
+def test_where_no_other_values_go_through_the_notebook_s_own_count(line: str) -> None:
+    shell = fresh_shell()
+    for source in (SETUP + "x = torch.tensor(0.95)", f"%%forward\n{line}\nloss = y * 2"):
+        assert shell.run_cell(source).success
+    (tape,) = of(shell).tapes.values()
+    assert moved_cases(tape, "x") == []
+    shell.user_ns["dy"] = torch.tensor(2.0)
+    slope = "(1 - x**2) ** -0.5" if "asin" in line else "2 * x"
+    assert shell.run_cell(f"dx = dy * {slope}", cell_id="dx").success
+    assert judge(claim(of(shell), Question("dx")), EXAM).outcome is Outcome.RIGHT

@@ -27,7 +27,7 @@ from autograder.judge.wording import differs, first_line, listed, notes
 from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, AutogradOff, Replay, ScriptOff
 from autograder.replay.stop import Stop
-from autograder.tape.cases import Case, Reference, moved_case, step_cases, step_reference
+from autograder.tape.cases import Case, Reference, moved_cases, step_cases, step_reference
 from autograder.tape.tape import Tape, is_variable
 from autograder.verdict import EXACT, FUSED, ROUNDED, Cause, Mistake, Outcome, Verdict
 
@@ -76,7 +76,7 @@ class Gradient:
     def cases(self, effort: Effort) -> Iterable[Case]:
         yield from step_cases(self.tape, self.variable, effort.seed, effort.own, effort.resampled)
         if all(self.tape.given[name].numel() == 1 for name in self.tape.leaves):
-            yield moved_case(self.tape, self.variable)  # of single numbers, `3.0` may be any of them by chance
+            yield from moved_cases(self.tape, self.variable)  # of single numbers, `3.0` may be any of them by chance
 
     def run(self, case: Case) -> Attempt[Case]:
         replay = self.answer.replay(case)

@@ -27,7 +27,7 @@ from autograder.judge.wording import GRAD, listed
 from autograder.replay.parsed import ParsedCell, mentioned, parse_cell, parse_tree
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
-from autograder.tape.cases import Case, Reference, moved_case, step_cases, step_reference, whole_references
+from autograder.tape.cases import Case, Reference, moved_cases, step_cases, step_reference, whole_references
 from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake
 
@@ -205,12 +205,7 @@ class GradientAnswer:
 
     def _moved(self) -> list[Case]:
         """A case with other values of the leaves, if the forward pass goes through with them."""
-        if self.stands_alone:
-            with suppress(Exception):
-                case = moved_case(self.tape, self.variable)
-                values = (case.state[name] for name in self.tape.variables)
-                return [case] if all(bool(value.isfinite().all()) for value in values) else []
-        return []
+        return moved_cases(self.tape, self.variable) if self.stands_alone else []
 
     def _has_idle_term(self, answer: Tensor, case: Case) -> bool:
         """Whether the code has a term that comes to nothing: then no path is missing, but something is wrong in that term."""
