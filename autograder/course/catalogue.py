@@ -216,7 +216,7 @@ def reset_cell(path: Path, name: str, catalogue: Catalogue | None = None) -> Pat
         raise ContentError(f"{reason}, so nothing can be put back. `autograder new NAME` makes a folder of those.")
     notebook = load(path)
     nodes = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and cell_of(cell).id == name]
-    if not nodes and name in text_cells(path):
+    if not nodes and name in text_cells(notebook):
         raise ContentError(f"the cell `{name}` in {path} is a text cell now. In JupyterLab choose it and press `y`, then save.")
     if not nodes:
         raise ContentError(f"{path} has no cell `{name}` any more. Copy it from the release: `autograder new NAME`.")

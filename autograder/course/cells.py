@@ -205,9 +205,9 @@ def read_cells(path: Path) -> list[Cell]:
         raise ContentError(NO_NOTEBOOK.format(path, NO_CELLS, remedy(b"{}", path))) from None
 
 
-def text_cells(path: Path) -> set[str]:
-    """The ids of the cells of a notebook's file that are text. Raises ContentError for a file that is no notebook."""
-    return {cell_of(cell).id for cell in load(path)["cells"] if cell["cell_type"] != "code"}
+def text_cells(notebook: Mapping[str, Any]) -> set[str]:
+    """The ids of the cells of a notebook that are text."""
+    return {cell_of(cell).id for cell in notebook["cells"] if cell["cell_type"] != "code"}
 
 
 def differing(cell: Cell, metadata: Any, schema_version: int) -> list[str]:

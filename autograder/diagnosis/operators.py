@@ -646,16 +646,16 @@ def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
     for operator, rewrite in SLIPS:
         yield from _changed(tree, operator, rewrite, alternatives)
-    yield from _another_in_a_term(tree, alternatives)
+    yield from _another_in_a_product(tree, alternatives)
 
 
-def _another_in_a_term(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
+def _another_in_a_product(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """The tree with another name in all places of one product: `f * (1 - f)` for `i * (1 - i)`."""
-    for above, field, index, node in _places(tree, ()):
+    for above, _, _, node in _places(tree, ()):
         if not _is_product(node) or _is_product(above[-1]):
             continue
         for name, other in _repeated(node, alternatives):
-            changed = _with(tree, above, field, index, _renamed(node, name, other))
+            changed = _with(above, node, _renamed(node, name, other))
             yield Mutant(Operator.NAME, name, other, ast.unparse(node), changed)
 
 
@@ -671,10 +671,10 @@ def _is_product(node: ast.AST) -> bool:
 
 def _changed(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
     """The tree with a change made in one place."""
-    for above, field, index, node in _places(tree, ()):
+    for above, _, _, node in _places(tree, ()):
         for other in rewrite(node, above[-1], alternatives):
             place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
-            changed = _with(tree, above, field, index, other)
+            changed = _with(above, node, other)
             yield Mutant(operator, ast.unparse(node), ast.unparse(other), ast.unparse(place), changed)
 
 
@@ -688,10 +688,8 @@ def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[a
                 yield from _places(child, above)
 
 
-def _with(tree: ast.Module, above: tuple[ast.AST, ...], field: str, index: int | None, other: ast.AST) -> ast.Module:
-    """The tree with another node in one place. The nodes above it are copies, and all others are the same objects."""
-    kept = getattr(above[-1], field)
-    old = kept if index is None else kept[index]
+def _with(above: tuple[ast.AST, ...], old: ast.AST, other: ast.AST) -> ast.Module:
+    """The tree with another node in the place of one. The nodes `above` it are copies, and all others are the same objects."""
     changed = ast.fix_missing_locations(other if hasattr(other, "lineno") else ast.copy_location(other, old))
     for parent in reversed(above):
         outer = copy(parent)

@@ -23,8 +23,6 @@ That spacing is 1.2e-7 for float32, and 9.8e-4 for float16.
 
 ZERO_SHARE = 1e-3
 """A gradient this much smaller than what rounding explains is zero."""
-ONE_NUMBER = "The number is wrong."
-"""What is said of the value of a tensor with one entry."""
 TINY = 1e-300
 """What takes the place of a tolerance of zero, to divide by it."""
 
@@ -60,6 +58,11 @@ class Words:
 
 
 PLAIN_WORDS = Words()
+
+
+def wrong_in(wrong: int, entries: int) -> str:
+    """How many of the entries of a tensor are wrong, in words."""
+    return f"The values are wrong in {wrong} of {entries} entries." if entries > 1 else "The number is wrong."
 
 
 def compare(answer: Any, reference: Reference, words: Words = PLAIN_WORDS) -> Difference | None:
@@ -106,7 +109,7 @@ def compare(answer: Any, reference: Reference, words: Words = PLAIN_WORDS) -> Di
     wrong = int((distance > reference.tolerance).sum())
     return Difference(
         "values",
-        f"The values are wrong in {wrong} of {values.numel()} entries." if values.numel() > 1 else ONE_NUMBER,
+        wrong_in(wrong, values.numel()),
         f"{float(values[tuple(place)]):.6g}{where}",
         f"{float(reference.exact[tuple(place)]):.6g}",
         off=distance / max(reference.tolerance, TINY),

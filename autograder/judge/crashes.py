@@ -10,7 +10,7 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
@@ -28,7 +28,14 @@ Facts = Mapping[str, str]
 NOWHERE = Stop(0, "")
 """The place of an error of which nothing more is known."""
 
-NOTHING_STOPPED: Mapping[str, str] = {}
+First = Callable[[str], str]
+"""For a gradient the one whose cell stopped first, so that it is not there; nothing where none did."""
+
+
+def none_stopped(name: str) -> str:
+    """Knows of no cell that stopped."""
+    return ""
+
 
 MAX_PART = 32
 """Characters of a piece of code in a sentence."""
@@ -98,7 +105,7 @@ class Crash:
 
     `names` are those that exist there. `gradients` are those of the lesson, worked out or not, in the order of the backward
     pass. `answer` is the name of what the code is to work out, of this `shape`; it is empty where there is no one name.
-    `first` gives for a gradient the one whose cell stopped first, so that it is not there.
+    `first` looks up which cell stopped first.
     """
 
     kind: str
@@ -109,7 +116,7 @@ class Crash:
     gradients: Sequence[str] = ()
     answer: str = ""
     shape: tuple[int, ...] | None = None
-    first: Mapping[str, str] = field(default_factory=dict)
+    first: First = none_stopped
 
     @cached_property
     def node(self) -> ast.AST | None:
@@ -176,14 +183,14 @@ def explain(
     gradients: Sequence[str] = (),
     answer: str = "",
     shape: tuple[int, ...] | None = None,
-    first: Mapping[str, str] = NOTHING_STOPPED,
+    first: First = none_stopped,
 ) -> Cause | None:
     """Why code stopped, in a sentence, and the next step; None where no row of the table fits.
 
     `error` is what was raised, or `type: message` as text. `source` is the code, `stop` where in it that was, with what stood
     there (`Replay.stop`, or `stop_of`). `names` exist where the code ran; `gradients` are all of the lesson, in the order of
-    the backward pass. `answer` is what the code is to work out, of this `shape`; empty where it is many things. `first` gives
-    for a gradient the one whose cell stopped first, so that it is not there.
+    the backward pass. `answer` is what the code is to work out, of this `shape`; empty where it is many things. `first` looks
+    up which cell stopped first.
     """
     if isinstance(error, BaseException):
         kind, message = type(error).__name__, error.msg if isinstance(error, SyntaxError) else str(error)
@@ -229,8 +236,8 @@ def _gradient(crash: Crash, groups: Facts) -> Facts | None:
 
 def _stopped(crash: Crash, groups: Facts) -> Facts | None:
     """A gradient that is not there because its cell stopped, or one before it, with the first of them."""
-    first = crash.first.get(groups["name"], "")
-    return {"first": first} if first not in ("", crash.answer) and _gradient(crash, groups) is not None else None
+    first = crash.first(groups["name"]) if _gradient(crash, groups) is not None else ""
+    return {"first": first} if first not in ("", crash.answer) else None
 
 
 def _returned(crash: Crash, groups: Facts) -> Facts | None:
@@ -277,6 +284,12 @@ def _class(crash: Crash, kind: str) -> ast.ClassDef | None:
     return next((node for node in nodes_in(crash.source) if isinstance(node, ast.ClassDef) and node.name == kind), None)
 
 
+def _methods(crash: Crash, kind: str) -> list[ast.FunctionDef]:
+    """The methods of the class of this name, if it is in the code."""
+    own = _class(crash, kind)
+    return [node for node in own.body if isinstance(node, ast.FunctionDef)] if own else []
+
+
 def _unset(crash: Crash, groups: Facts) -> Facts | None:
     """An attribute that no line of its class sets, and that is not called, as a method is."""
     own, name = _class(crash, groups["kind"]), groups["name"]
@@ -288,11 +301,9 @@ def _unset(crash: Crash, groups: Facts) -> Facts | None:
 
 def _local_only(crash: Crash, groups: Facts) -> Facts | None:
     """An attribute that its class does not set, and a method that gives its name a value without `self.`."""
-    own = _class(crash, groups["kind"])
-    if own is None or _unset(crash, groups) is None:
+    if _unset(crash, groups) is None:
         return None
-    methods = [node for node in own.body if isinstance(node, ast.FunctionDef)]
-    found = (method.name for method in methods if groups["name"] in _stored(method))
+    found = (method.name for method in _methods(crash, groups["kind"]) if groups["name"] in _stored(method))
     return next(({"method": name} for name in found), None)
 
 
@@ -302,8 +313,7 @@ def _stored(node: ast.AST) -> set[str]:
 
 def _selfless(crash: Crash, groups: Facts) -> Facts | None:
     """A method without a parameter for the object itself."""
-    own = _class(crash, groups["kind"])
-    methods = [node for node in own.body if isinstance(node, ast.FunctionDef)] if own else []
+    methods = _methods(crash, groups["kind"])
     method = next((each for each in methods if each.name == groups["name"] and not each.decorator_list), None)
     return {} if method and not method.args.vararg and [each.arg for each in method.args.args][:1] != ["self"] else None
 

@@ -171,8 +171,8 @@ def why_stopped(session: Session, answer: str, cell: ParsedCell, error: BaseExce
         return cause
     gradients = [f"d{name}" for name in reversed(tape.variables[:-1])]
     names = {*session.workspace.names, *tape.state}
-    first = {name: session.first_to_fix(name) for name in gradients}
-    return explain(error, cell.source, stop, names, gradients, answer, tuple(tape.state[answer[1:]].shape), first)
+    shape = tuple(tape.state[answer[1:]].shape)
+    return explain(error, cell.source, stop, names, gradients, answer, shape, session.first_to_fix)
 
 
 def _overwritten(session: Session, tape: Tape, cell: ParsedCell, stop: Stop) -> Cause | None:

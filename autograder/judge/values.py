@@ -17,7 +17,7 @@ from torch import Tensor
 from autograder.asks.model import Expected
 from autograder.asks.observing import SPREAD, UNDECIDED, Mode, moments_off, surprise
 from autograder.asks.recorded import ENDLESS, STOPS
-from autograder.judge.comparison import COARSEST, ONE_NUMBER, Difference, Words, compare
+from autograder.judge.comparison import COARSEST, Difference, Words, compare, wrong_in
 from autograder.judge.wording import listed
 from autograder.replay.form import dtype_name, form_of
 from autograder.verdict import Mistake
@@ -117,8 +117,7 @@ def _whole_numbers(answer: Any, right: Tensor) -> Difference | None:
     wrong = values != right.double()
     if not bool(wrong.any()):
         return None
-    off_in = f"The values are wrong in {int(wrong.sum())} of {values.numel()} entries."
-    diagnosis = off_in if values.numel() > 1 else ONE_NUMBER
+    diagnosis = wrong_in(int(wrong.sum()), values.numel())
     return Difference("values", diagnosis, "", "", off=(values - right.double()).abs().nan_to_num(nan=math.inf) * 2)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from autograder.course.catalogue import Catalogue, Origin, default
-from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, read_cells, text_cells, with_answers
+from autograder.course.cells import Cell, Role, body, imports_of, is_ask, is_blank, load, read_cells, text_cells, with_answers
 from autograder.course.questions import answer_of, answers_to, asked_name, has_forward, plain_tests, shown_in, specifications
 from autograder.course.splits import SPLIT, Part, find_split
 from autograder.errors import ContentError
@@ -104,7 +104,7 @@ def open_workbook(path: Path, with_tests: bool = False, catalogue: Catalogue | N
     if with_tests and all(cell.role is not Role.TEST for cell in found):
         raise ContentError(f"{path} asks for nothing: it has no cells with tests. Give a notebook of the course.")
     lacking = [cell.id for cell in original if cell.solves and cell.id not in there]
-    as_text = text_cells(path) if lacking else set()
+    as_text = text_cells(load(path)) if lacking else set()
     notes += [AS_TEXT.format(id) for id in lacking if id in as_text]
     gone = tuple(id for id in lacking if id not in as_text)
     given = {cell.id: cell.source for cell in original}

@@ -287,7 +287,7 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
         difference = _with_reason(answer, finding, difference)
     if difference.kind == "values" and answer.incoming:
         difference = replace(difference, seen=f"{difference.seen}, with random numbers in {listed(answer.incoming)}")
-    kept = [_lost(code) for code in answer.cell.lost if NO_PART not in difference.diagnosis]
+    kept = [_not_kept(code) for code in answer.cell.lost if NO_PART not in difference.diagnosis]
     kept += [f"It also makes `{other}`: is that meant to be `{answer.name}`?" for other in answer.near()]
     difference = replace(difference, diagnosis=" ".join((difference.diagnosis, *kept)))
     lines = listed([f"`{line}`" for line in answer.tape.uses(answer.variable)])
@@ -295,7 +295,7 @@ def wrong(answer: GradientAnswer, finding: Explanation, difference: Difference, 
     return differs(answer.name, difference, replay, advice)
 
 
-def _lost(code: str) -> str:
+def _not_kept(code: str) -> str:
     """What is said of an expression that stands on a line of its own."""
     if code[0] in "+-":
         return f"The line `{short(code)}` {NO_PART}"
