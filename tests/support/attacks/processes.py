@@ -146,11 +146,14 @@ threading.Thread(target=later, daemon=True).start()""",
         RIGHT_DZ
         + """
 import threading
+all_there = threading.Event()  # or else the first ones keep this cell from starting the others in its time
 def spin():
+    all_there.wait()
     while True:
         pass
 for _ in range(20):
-    threading.Thread(target=spin, daemon=True).start()""",
+    threading.Thread(target=spin, daemon=True).start()
+all_there.set()""",
         shows="went on computing|ended in this cell",
         noted="went on computing|ended in the cell `dz`",
     ),
