@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from itertools import combinations
+from itertools import chain, combinations
 
 from autograder.diagnosis.evidence import replaced, short
 
@@ -47,6 +47,10 @@ def _signs(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.AugAssign(target, ast.Add(), value)
         case ast.Assign(targets=targets, value=value):
             yield ast.Assign(targets, ast.UnaryOp(ast.USub(), value))
+        case ast.Call(func=func, args=[given]):
+            yield ast.Call(func, [ast.UnaryOp(ast.USub(), given)], [])
+        case ast.Call(func=ast.Attribute(value=given, attr=name), args=[]):
+            yield ast.Call(ast.Attribute(ast.UnaryOp(ast.USub(), given), name, ast.Load()), [], [])
 
 
 def _dropped(node: ast.AST, *operators: type[ast.operator]) -> Iterator[ast.AST]:
@@ -61,6 +65,8 @@ def _with_operator(node: ast.AST, old: type[ast.operator], new: type[ast.operato
     match node:
         case ast.BinOp(left=left, op=op, right=right) if isinstance(op, old):
             yield ast.BinOp(left, new(), right)
+        case ast.AugAssign(target=target, op=op, value=value) if isinstance(op, old):
+            yield ast.AugAssign(target, new(), value)
 
 
 def _products(node: ast.AST) -> Iterator[ast.AST]:
@@ -87,6 +93,11 @@ def _powers(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _axes(place: ast.AST, fits: Callable[[set[int], set[int]], bool]) -> Iterator[ast.AST]:
+    match place:
+        case ast.Subscript(value=value, slice=ast.Constant() as index):
+            yield ast.Subscript(value, ast.Tuple([ast.Slice(), index], ast.Load()), ast.Load())
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=[ast.Slice(), ast.Constant() as index])):
+            yield ast.Subscript(value, index, ast.Load())
     for axes in (axes for count in (1, 2, 3) for axes in combinations(range(4), count)):
 
         def with_axes(node: ast.AST, axes: tuple[int, ...] = axes) -> Iterator[ast.AST]:
@@ -207,6 +218,62 @@ def _sums(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.BinOp(one, ast.Mult(), other)
 
 
+def _sums_of_several(place: ast.AST) -> Iterator[ast.AST]:
+    """A product of several factors with two sums among them: with the sum of their products in the place of both."""
+    factors, waiting = [], [place]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            waiting += (node.right, node.left)
+        else:
+            factors.append(node)
+    sums = [
+        node
+        for node in factors
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sum"
+    ]
+    for one, other in combinations(sums, 2):
+        left, right = one.func.value, other.func.value  # type: ignore[attr-defined]
+        for joined in (
+            ast.Call(ast.Attribute(ast.BinOp(left, ast.Mult(), right), "sum", ast.Load()), one.args, one.keywords),
+            ast.BinOp(left, ast.MatMult(), right),
+        ):
+            for factor in (each for each in factors if each not in (one, other)):
+                joined = ast.BinOp(joined, ast.Mult(), factor)  # type: ignore[arg-type]
+            yield joined
+
+
+def _letters(place: ast.expr) -> Iterator[ast.AST]:
+    """The letters of `einsum` with one exchanged for another, one more, or one less."""
+    spec = str(ast.literal_eval(place))
+    letters = sorted({*filter(str.isalpha, spec)})
+    arrow = spec.index("->") + 2
+    for at in (at for at, old in enumerate(spec) if old.isalpha()):
+        yield from (ast.Constant(f"{spec[:at]}{letter}{spec[at + 1 :]}") for letter in ["", *letters])
+    yield from (ast.Constant(f"{spec[:at]}{letter}{spec[at:]}") for at in range(arrow, len(spec) + 1) for letter in letters)
+
+
+def _looped(tree: ast.Module, part: str) -> Iterator[str]:
+    """The code with a part of a loop taken out of it, added up in it, or moved on with it."""
+    for loop in (node for node in ast.walk(tree) if isinstance(node, ast.For)):
+        for statement in (each for each in loop.body if isinstance(each, ast.Assign) and _code(each) == part):
+            rest = [each for each in loop.body if each is not statement]
+            adding = [
+                ast.AugAssign(each.targets[0], ast.Add(), each.value) if each is statement else each  # type: ignore[attr-defined, arg-type]
+                for each in loop.body
+            ]
+            zeros = ast.Assign(statement.targets, ast.Constant(0))
+            for first, body in ((statement, rest), (zeros, adding)):
+                if body:
+                    block = ast.If(ast.Constant(True), [first, ast.For(loop.target, loop.iter, body, [])], [])
+                    yield ast.unparse(ast.fix_missing_locations(replaced(tree, [loop], block)))
+        for node in (each for each in ast.walk(loop) if isinstance(each, ast.Subscript) and _code(each) == part):
+            for old in (each for each in ast.walk(node) if isinstance(each, ast.Slice) and each.upper and not each.lower):
+                start = ast.unparse(loop.target)
+                moved = ast.parse(f"x[{start}:{start} + {ast.unparse(old.upper)}]", mode="eval").body.slice  # type: ignore[attr-defined, arg-type]
+                yield ast.unparse(ast.fix_missing_locations(replaced(tree, [old], moved)))
+
+
 def _renamed(place: ast.AST, old: str, names: Sequence[str]) -> Iterator[ast.AST]:
     """The place with another name for an old one, where that is read once, and wherever it is."""
     for name in names:
@@ -218,7 +285,7 @@ def _renamed(place: ast.AST, old: str, names: Sequence[str]) -> Iterator[ast.AST
             yield replaced(place, olds, ast.Name(name, ast.Load()))
 
 
-FUNCTIONS = ("tanh", "sigmoid", "log", "exp", "sqrt", "square")
+FUNCTIONS = ("tanh", "sigmoid", "log", "exp", "sqrt", "square", "softmax", "log_softmax")
 
 READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
     r"A sign is wrong in `(.+?)`": lambda place, names: _inside(place, _signs),
@@ -263,7 +330,12 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
         ast.BinOp(place, ast.Mult(), ast.Name(name, ast.Load())) for name in names
     ),
     r"`([^`]+)` goes over more than it should": lambda place, names: _shorter(place),
-    r"`([^`]+)` is a (?:product of sums|sum of products) where": lambda place, names: _inside(place, _sums),
+    r"`([^`]+)` is a (?:product of sums|sum of products) where": lambda place, names: chain(
+        _inside(place, _sums), _sums_of_several(place)
+    ),
+    r"A letter in `([^`]+)` is not the right one": lambda place, names: _letters(place),
+    r"Behind the arrow of `([^`]+)` there is a letter too few": lambda place, names: _letters(place),
+    r"`([^`]+)` has its entries in another order": lambda place, names: _reshaped(place),
     r"The function in `(.+?)` is the wrong one": lambda place, names: (
         other
         for name in FUNCTIONS
@@ -271,11 +343,31 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
     ),
 }
 """The readings of each sentence; the first group of the expression is the place."""
+OF_A_LOOP = (
+    r"`([^`]+)` begins again in each round",
+    r"`([^`]+)` stands in the loop",
+    r"`([^`]+)` is the same in every round",
+)
+"""Sentences of which the first group is a part of a loop."""
 OF_TWO = {
     r"The number `([^`]+)` is wrong in `(.+?)`\.": lambda what, place, names: _inside(place, _numbers(what)),
     r"`([^`]+)` is not what belongs in `(.+?)`\.": lambda what, place, names: _renamed(place, what, names),
 }
 """The same for sentences that quote a piece of code and the place that it is in."""
+
+
+def _reshaped(place: ast.expr) -> Iterator[ast.AST]:
+    """A change of shape with two axes exchanged before it or after it."""
+    match place:
+        case ast.Call(func=ast.Attribute(value=value), args=args):
+            for one, other in combinations(range(4), 2):
+                axes: list[ast.expr] = [ast.Constant(one), ast.Constant(other)]
+                turned = ast.Call(ast.Attribute(value, "transpose", ast.Load()), axes, [])
+                yield ast.Call(ast.Attribute(turned, "reshape", ast.Load()), args or [ast.Constant(-1)], [])
+                if len(args) > other:
+                    sizes = list(args)
+                    sizes[one], sizes[other] = sizes[other], sizes[one]
+                    yield ast.Call(ast.Attribute(ast.Call(place.func, sizes, []), "transpose", ast.Load()), axes, [])
 
 
 def _flattened(place: ast.expr) -> Iterator[ast.AST]:
@@ -304,7 +396,7 @@ def _shorter(node: ast.AST) -> Iterator[ast.AST]:
 
 def is_quoting(said: str) -> bool:
     """Whether a diagnosis quotes a place and says what is wrong with it."""
-    return any(re.search(sentence, said) for sentence in (*READINGS, *OF_TWO))
+    return any(re.search(sentence, said) for sentence in (*READINGS, *OF_TWO, *OF_A_LOOP))
 
 
 def readings(said: str, source: str, names: Sequence[str]) -> Iterator[str]:
@@ -313,6 +405,9 @@ def readings(said: str, source: str, names: Sequence[str]) -> Iterator[str]:
     for sentence, read in READINGS.items():
         if found := re.search(sentence, said):
             yield from _applied(tree, found[1], lambda place, read=read: read(place, names))  # type: ignore[misc]
+    for sentence in OF_A_LOOP:
+        if found := re.search(sentence, said):
+            yield from _looped(tree, found[1])
     for sentence, read in OF_TWO.items():
         if found := re.search(sentence, said):
             yield from _applied(tree, found[2], lambda place, read=read, what=found[1]: read(what, place, names))  # type: ignore[misc]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autograder.course.lesson import KnownMistake
 from autograder.diagnosis.evidence import TIMES, WRONG_SIGN, Evidence, Late, explaining, is_about, ratio, targets
-from autograder.diagnosis.probes import PROBES, reduced
+from autograder.diagnosis.probes import PROBES, REARRANGED, reduced, smaller
 from autograder.diagnosis.shapes import misfits, near
 from autograder.diagnosis.variants import FALLBACKS, VARIANTS
 from autograder.replay.parsed import mentioned
@@ -23,6 +23,14 @@ FACTOR = re.compile(f"`([^`]+)` {TIMES}")
 """How a sentence says by which factor an answer is off."""
 
 DOUBLED = f"`2` {TIMES}"
+
+VAGUE: tuple[Callable[[Evidence, Cause], bool], ...] = (
+    lambda evidence, cause: DOUBLED in cause.sentence and "+=" in evidence.source,
+    lambda evidence, cause: cause.mistake is Mistake.AXIS and "einsum" in evidence.source,
+    lambda evidence, cause: cause.sentence == REARRANGED,
+    lambda evidence, cause: evidence.begins_again,
+)
+"""When a change of the code would say more: a `+=` may double, a letter may sum, a loop may overwrite its answer."""
 
 Probe = Callable[[Evidence], Iterator[Cause]]
 
@@ -50,6 +58,9 @@ def diagnose(
         return _of_values(evidence, known, fewer, moved)
     with suppress(Late):
         if cause := next(misfits(evidence), None):
+            return cause, True
+    with suppress(Late):
+        if cause := next(smaller(evidence), None):
             return cause, True
     if (fixed := _fitting(evidence)) is not None:
         cause, is_credible = _of_values(replace(evidence, answer=fixed), known, nowhere, nowhere)
@@ -81,7 +92,6 @@ def _of_values(
     """The first mistake that explains the answer and is about names that its code has, or else the first that explains it.
 
     Often several mistakes give the same numbers. One that is about a tensor which the code does not have cannot have been made.
-    A `2` that is written and a `+=` too many may give the same: a change of the code says which.
     """
     words = _words(evidence.source)
     first = None
@@ -91,7 +101,7 @@ def _of_values(
             for cause in probe(evidence):
                 if not _holds(cause, probe, evidence, fewer, moved):
                     continue
-                is_vague = probe in FALLBACKS or (DOUBLED in cause.sentence and "+=" in evidence.source)
+                is_vague = probe in FALLBACKS or any(applies(evidence, cause) for applies in VAGUE)
                 if not is_vague and (not words or all(_words(name) <= words for name in cause.about)):
                     return cause, True
                 first = first or cause

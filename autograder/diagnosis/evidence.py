@@ -16,6 +16,7 @@ from torch import Tensor
 
 from autograder.diagnosis.budget import UNLIMITED, Budget
 from autograder.diagnosis.constants import averaged, counts, factors
+from autograder.replay.parsed import mentioned
 from autograder.tape.cases import Case
 from autograder.tape.tape import State, Step, Tape, is_variable, promoted
 from autograder.verdict import Cause, Mistake
@@ -223,6 +224,15 @@ class Evidence:
             if counting or not self.source
             else {}
         )
+
+    @cached_property
+    def begins_again(self) -> bool:
+        """Whether a loop in the code gives the answer a new value in each round."""
+        inside = (node for loop in ast.walk(self._tree) if isinstance(loop, ast.For) for node in ast.walk(loop))
+        new = (
+            node for node in inside if isinstance(node, ast.Assign) and f"d{self.variable}" in map(ast.unparse, node.targets)
+        )
+        return any(f"d{self.variable}" not in mentioned(node.value) for node in new)
 
     @cached_property
     def _tree(self) -> ast.AST:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 from itertools import combinations
 from typing import TypeVar
 
@@ -25,6 +26,9 @@ REDUCTIONS = frozenset({"amax", "argmax", "cumsum", "log_softmax", "max", "mean"
 SUMS = {"sum": "mean", "mean": "sum"}
 OVERWRITING = {"index_add_": "index_copy_", "index_copy_": "index_add_", "scatter_add_": "scatter_", "scatter_": "scatter_add_"}
 FUNCTIONS = {"tanh": "sigmoid", "sigmoid": "tanh", "log": "exp", "exp": "log", "sqrt": "square", "square": "sqrt"}
+FUNCTIONS |= {"softmax": "log_softmax", "log_softmax": "softmax"}
+UNEVEN = frozenset({"exp", "log_sigmoid", "logsigmoid", "relu", "sigmoid", "silu", "softplus"})
+"""Functions that make something else than another sign of a number with another sign."""
 NUMBERS = (2.0, 0.5, -1.0)
 """What a number is multiplied by to get a wrong one."""
 
@@ -59,6 +63,11 @@ class Operator(StrEnum):
     SUMS = "product of sums"
     FUNCTION = "use another function"
     BRACKETS = "move brackets"
+    LETTERS = "change a letter of einsum"
+    ROUNDS = "overwrite in each round of a loop"
+    MADE_ANEW = "make anew in each round of a loop"
+    UNSHIFTED = "the same slice in each round of a loop"
+    RESHAPE = "reshape for transpose"
     EXTRA = "add a factor"
 
 
@@ -84,6 +93,10 @@ def _sign(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
             yield ast.AugAssign(target, ast.Add(), value)
         case ast.Assign(targets=targets, value=value) if not isinstance(value, ast.UnaryOp | ast.Constant | ast.Tuple):
             yield ast.Assign(targets, ast.UnaryOp(ast.USub(), value))
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch" | "F"), attr=name) as func, args=[given]) if name in UNEVEN:
+            yield ast.Call(func, [ast.UnaryOp(ast.USub(), given)], node.keywords)
+        case ast.Call(func=ast.Attribute(value=given, attr=name), args=[]) if name in UNEVEN:
+            yield ast.Call(ast.Attribute(ast.UnaryOp(ast.USub(), given), name, ast.Load()), [], node.keywords)
 
 
 def _is_an_axis(node: ast.AST, parent: ast.AST) -> bool:
@@ -125,6 +138,10 @@ def _added(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]
             yield ast.BinOp(left, ast.Mult(), right)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             yield ast.BinOp(left, ast.Add(), right)
+        case ast.AugAssign(target=target, op=ast.Add(), value=value):
+            yield ast.AugAssign(target, ast.Mult(), value)
+        case ast.AugAssign(target=target, op=ast.Mult(), value=value):
+            yield ast.AugAssign(target, ast.Add(), value)
 
 
 def _product(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -378,6 +395,24 @@ def _sums(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
             yield ast.Call(ast.Attribute(ast.BinOp(left, ast.Mult(), right), "sum", ast.Load()), args, keywords)
 
 
+def _letters(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """The letters of `einsum` with another in one place, with one more behind the arrow, or with one less there."""
+    match node, parent:
+        case ast.Constant(value=str(spec)), ast.Call(func=ast.Attribute(attr="einsum")) if spec.count("->") == 1:
+            operands, arrow, kept = spec.replace(" ", "").partition("->")
+            letters = sorted({*filter(str.isalpha, operands)})
+            whole = f"{operands}{arrow}{kept}"
+            for place, old in enumerate(whole):
+                for letter in letters if old.isalpha() else ():
+                    other = f"{whole[:place]}{letter}{whole[place + 1 :]}"
+                    if letter != old and {*other.partition(arrow)[2]} <= {*other.partition(arrow)[0]}:
+                        yield ast.Constant(other)
+            for letter in letters:
+                if letter not in kept:
+                    yield from (ast.Constant(f"{operands}->{kept[:at]}{letter}{kept[at:]}") for at in range(len(kept) + 1))
+            yield from (ast.Constant(f"{operands}->{kept.replace(letter, '')}") for letter in kept)
+
+
 def _function(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     match node:
         case ast.Attribute(value=value, attr=name) if name in FUNCTIONS and isinstance(parent, ast.Call):
@@ -513,6 +548,86 @@ def _joined(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
                 yield ast.Call(func, [joined], [ast.keyword("dim", ast.Constant(axis))])
 
 
+def _rounds(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A loop whose last round alone counts: it adds up what it assigned, from zeros on."""
+    match node:
+        case ast.For(body=body):
+            for place, statement in enumerate(body):
+                match statement:
+                    case ast.Assign(targets=[ast.Name(id=name) as target], value=value) if name[:1] == "d":
+                        adding = [*body[:place], ast.AugAssign(target, ast.Add(), value), *body[place + 1 :]]
+                        zeros = ast.parse(f"{name} = 0").body
+                        yield _block(*zeros, _looped(node, adding))
+
+
+def _made_anew(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A loop that begins each round with a new tensor: made once, before it."""
+    match node:
+        case ast.For(body=[ast.Assign(targets=[ast.Name()], value=value) as first, _, *_]) if not isinstance(
+            value, ast.Constant
+        ):
+            yield _block(first, _looped(node, node.body[1:]))
+
+
+def _looped(loop: ast.For, body: list[ast.stmt]) -> ast.For:
+    return ast.For(loop.target, loop.iter, body, loop.orelse)
+
+
+def _block(*statements: ast.stmt) -> ast.If:
+    """Several statements in the place of one."""
+    return ast.If(ast.Constant(True), [*statements], [])
+
+
+def _unshifted(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A loop with a slice `:size` in its body that is the same in each round, moved on with the loop."""
+    match node:
+        case ast.For(target=ast.Name(id=index), body=body):
+            slices = (each for statement in body for each in ast.walk(statement) if isinstance(each, ast.Slice))
+            for found in slices:
+                if found.lower is None and found.upper is not None and found.step is None:
+                    start = ast.Name(index, ast.Load())
+                    moved = ast.Slice(start, ast.BinOp(start, ast.Add(), found.upper))
+                    yield _looped(node, [_exchanged(statement, found, moved) for statement in body])
+
+
+def _exchanged(node: ast.stmt, old: ast.AST, other: ast.AST) -> ast.stmt:
+    """A copy of a statement with another node in the place of one."""
+    return deepcopy(node, {id(old): other})
+
+
+def _reshape(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    """Another shape, with two neighbouring axes exchanged before or after."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=given, attr="view" | "reshape" | "flatten" | "ravel" as name), args=sizes):
+            for first in range(_most_axes(alternatives) - 1):
+                yield ast.Call(ast.Attribute(_crossed(given, first), name.replace("view", "reshape"), ast.Load()), sizes, [])
+            for first in range(len(sizes) - 1 if len(sizes) > 2 else 0):
+                others = [*sizes[:first], sizes[first + 1], sizes[first], *sizes[first + 2 :]]
+                yield _crossed(ast.Call(node.func, others, []), first)
+            match sizes:
+                case [ast.Attribute(value=like, attr="shape") as shape]:
+                    for first in range(_most_axes(alternatives) - 1):
+                        other = ast.Attribute(_crossed(like, first), shape.attr, ast.Load())
+                        yield _crossed(ast.Call(node.func, [other], []), first)
+
+
+def _crossed(tensor: ast.expr, first: int) -> ast.Call:
+    """A tensor with two neighbouring axes exchanged."""
+    axes: list[ast.expr] = [ast.Constant(first), ast.Constant(first + 1)]
+    return ast.Call(ast.Attribute(tensor, "transpose", ast.Load()), axes, [])
+
+
+def _index_along(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """`a[:, 1]` for `a[1]`, and the other way round."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Constant(value=int()) as index, ctx=ast.Load()):
+            yield ast.Subscript(value, ast.Tuple([ast.Slice(), index], ast.Load()), ast.Load())
+        case ast.Subscript(
+            value=value, slice=ast.Tuple(elts=[ast.Slice(), ast.Constant(value=int()) as index]), ctx=ast.Load()
+        ):
+            yield ast.Subscript(value, index, ast.Load())
+
+
 def _product_of_sums(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     """`a.T @ c + b.T @ d` for `(a + b).T @ (c + d)`."""
     match node:
@@ -560,6 +675,7 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.ORDER, _order),
     (Operator.STATEMENT, _statement),
     (Operator.ROWS, _rows),
+    (Operator.LETTERS, _letters),
     (Operator.EXTRA, _extra),
 )
 """In the order in which mistakes are looked for: the most frequent ones come first, and the one with many candidates last."""
@@ -571,6 +687,11 @@ SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.AXIS, _joined),
     (Operator.BRACKETS, _powers_inside),
     (Operator.SUMS, _product_of_sums),
+    (Operator.ROUNDS, _rounds),
+    (Operator.MADE_ANEW, _made_anew),
+    (Operator.UNSHIFTED, _unshifted),
+    (Operator.RESHAPE, _reshape),
+    (Operator.AXIS, _index_along),
 )
 """Slips that are two changes of the code, or of code that is not there: they are looked for when no single change is found."""
 
@@ -646,7 +767,53 @@ def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
     for operator, rewrite in SLIPS:
         yield from _changed(tree, operator, rewrite, alternatives)
+    yield from _sum_of_products(tree)
     yield from _another_in_a_product(tree, alternatives)
+
+
+def _sum_of_products(tree: ast.Module) -> Iterator[Mutant]:
+    """The tree with a sum of products for a product of sums, which may be factors among others, or have names of their own."""
+    named = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    for above, _, _, node in _places(tree, ()):
+        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)) or _is_times(above[-1]):
+            continue
+        factors = [*_factors_of(node)]
+        sums = {place: found for place, factor in enumerate(factors) if (found := _summed_up(factor, named))}
+        for one, other in combinations(sums, 2):
+            (first, call), (second, _) = sums[one], sums[other]
+            rest = [factor for place, factor in enumerate(factors) if place not in (one, other)]
+            together = ast.Call(
+                ast.Attribute(ast.BinOp(first, ast.Mult(), second), "sum", ast.Load()), call.args, call.keywords
+            )
+            for joined in (together, ast.BinOp(first, ast.MatMult(), second)):
+                product = reduce(lambda left, right: ast.BinOp(left, ast.Mult(), right), rest, joined)
+                yield Mutant(
+                    Operator.SUMS, ast.unparse(node), ast.unparse(product), ast.unparse(node), _with(above, node, product)
+                )
+
+
+def _is_times(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+
+
+def _factors_of(node: ast.expr) -> Iterator[ast.expr]:
+    """The factors of a product, from left to right."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        yield from (*_factors_of(node.left), *_factors_of(node.right))
+    else:
+        yield node
+
+
+def _summed_up(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr, ast.Call] | None:
+    """What is summed by a call, and the call; also where it has a name of its own. None where nothing is."""
+    match named.get(node.id, node) if isinstance(node, ast.Name) else node:
+        case ast.Call(func=ast.Attribute(value=value, attr="sum"), args=[_, *_] | [] as args) as call if args or call.keywords:
+            return value, call
+    return None
 
 
 def _another_in_a_product(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:

@@ -25,6 +25,7 @@ from autograder.diagnosis.evidence import (
     ratio,
     targets,
 )
+from autograder.diagnosis.shapes import near
 from autograder.verdict import Cause, Mistake
 
 MAX_GRADIENT_ROWS = 128
@@ -36,8 +37,12 @@ COMPARING = re.compile(r"[<>]|[!=]=|\b(where|sign|[gl][te]|masked_fill)\b|^$")
 """Where code makes a mask; also where the code is not known."""
 FILLING = re.compile(r"\bfor\b|\+=|_add_|^$")
 """Where code fills a tensor entry by entry; also where the code is not known."""
+SUMMING = re.compile(r"@|\b(sum|mean|einsum|matmul|mm|bmm|dot|expand|expand_as|repeat|tile)\b|^$")
+"""Where code sums, or gives the same to many; also where the code is not known."""
 RESHAPING = re.compile(r"\b(view|reshape|view_as|reshape_as|unflatten)\b|^$")
 """Where code gives a tensor another shape; also where the code is not known."""
+
+REARRANGED = "All the right numbers are there, in the wrong places."
 
 Claim = tuple[Tensor | None, Cause]
 """What the answer, or the part through one path, would be if this were the cause; None where it cannot be worked out."""
@@ -139,6 +144,8 @@ def _wrong_entries(evidence: Evidence, target: Target, path: GradientPath) -> It
 @_along_paths
 def _summed_too_much(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[Claim]:
     """It is summed over an axis that broadcasting did not stretch."""
+    if not SUMMING.search(evidence.source):
+        return
     for axis, size in enumerate(target.truth.shape):
         predicate = f"is summed over axis {axis} as well, and the same in all entries along it"
         cause = target.cause(Mistake.AXIS, predicate, "Sum over the axes that broadcasting stretched, and over no other.")
@@ -220,18 +227,22 @@ def _another_factor(evidence: Evidence, target: Target, path: GradientPath) -> I
         axes = axes or list(range(factor.dim() - evidence.value.dim()))
         if path.multiplies_matrices and factor.shape[:1] == gradient.shape[:1]:
             axes = [0]
-        if axes:
+        if axes and SUMMING.search(evidence.source):
             yield evidence.along(path, others={name: factor.sum(axes, keepdim=True).expand_as(factor)}), each
         if factor.dim() > 1 and RESHAPING.search(evidence.source):
             mixed = target.cause(
                 Mistake.PLACES,
                 f"has the entries of `{name}` in another order",
-                f"Use `{name}.T`: `.view` and `.reshape` do not transpose.",
+                f"Use `{name}{'.flatten(0, -2)' * (factor.dim() > 2)}.T`: `.view` and `.reshape` do not transpose.",
                 name,
             )
-            flat = factor.flatten(0, -2)
-            turned = flat.reshape(flat.shape[::-1]).T.reshape(factor.shape)
-            yield evidence.along(path, others={name: turned}), mixed
+            yield evidence.along(path, others={name: turned_flat(factor)}), mixed
+
+
+def turned_flat(tensor: Tensor) -> Tensor:
+    """A tensor with the entries of `tensor.reshape(size, -1).T`, where `size` is that of its last axis, in its own shape."""
+    flat = tensor.flatten(0, -2)
+    return flat.reshape(flat.shape[::-1]).T.reshape(tensor.shape)
 
 
 def _an_expression(evidence: Evidence) -> Iterator[Cause]:
@@ -338,6 +349,36 @@ def _repeats(evidence: Evidence, target: Target, path: GradientPath) -> Iterator
         yield candidate.reshape(evidence.value.shape), Cause(Mistake.REPEATS, sentence, advice)
 
 
+def _repeats_everywhere(evidence: Evidence) -> Iterator[Cause]:
+    """On none of several paths what comes back to one entry is added up."""
+    found = [_picked(evidence, path) for path, _ in evidence.parts]
+    sent = [each for each in found if each is not None]
+    if len(sent) < 2 or len(sent) < len(found):
+        return
+    total = torch.zeros_like(evidence.value).flatten()
+    for sources, sent_back in sent:
+        once = torch.zeros_like(total)
+        for place, value in zip(sources.flatten().tolist(), sent_back.flatten().tolist(), strict=True):
+            once[place] = value
+        total += once
+    sentence = "Where an index has an entry several times, only the last contribution is kept: `+=` on an index adds once."
+    cause = Cause(Mistake.REPEATS, sentence, "Add up all that comes back to an entry: with `index_add_`, for example.")
+    yield from explaining(evidence, next(targets(evidence)), total.reshape(evidence.value.shape), cause)
+
+
+def smaller(evidence: Evidence) -> Iterator[Cause]:
+    """The answer has only the entries that a line picks from the variable, and not all of the variable's."""
+    for path, _ in evidence.parts:
+        found = _picked(evidence, path)
+        if found is None or found[1].shape != evidence.answer.shape or found[1].numel() >= evidence.value.numel():
+            continue
+        if near(evidence.answer, found[1]):
+            sentence = f"It has an entry for each that the line of `{path.consumer}` picks, and `{evidence.variable}` has more."
+            yield Cause(
+                Mistake.SHAPE, sentence, f"Start from `torch.zeros_like({evidence.variable})`, and fill in what is picked."
+            )
+
+
 def _empty_rows(evidence: Evidence) -> Iterator[Cause]:
     """Some rows, columns, … of the answer, or of a part of it, are zero, and all others right."""
     for target in targets(evidence):
@@ -428,7 +469,7 @@ def _rearranged(evidence: Evidence) -> Iterator[Cause]:
     order = flat.seen.argsort().argsort()
     if len(set(truth.tolist())) > max(MIN_ENTRIES, len(truth) // 2) and flat.is_explained(truth[order]):
         advice = "Print the shapes, and look at the order of the axes and of the rows."
-        yield Cause(Mistake.PLACES, "All the right numbers are there, in the wrong places.", advice)
+        yield Cause(Mistake.PLACES, REARRANGED, advice)
 
 
 PROBES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
@@ -445,6 +486,7 @@ PROBES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
     _a_line_without_its_constant,
     _a_factor_from_elsewhere,
     _repeats,
+    _repeats_everywhere,
     _empty_rows,
     _some_rows,
     _a_term_too_many,

@@ -49,6 +49,18 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
         "`{place}` adds where it should multiply.",
         "`{place}` multiplies where it should add.",
     ),
+    Operator.LETTERS: (
+        Mistake.AXIS,
+        "A letter in `{before}` is not the right one.",
+        "Behind the arrow of `{before}` there is a letter too few, or too many.",
+    ),
+    Operator.ROUNDS: (Mistake.REPEATS, "`{part}` begins again in each round of the loop, so only the last round counts."),
+    Operator.MADE_ANEW: (Mistake.REPEATS, "`{part}` stands in the loop, so each round loses what the one before it changed."),
+    Operator.UNSHIFTED: (Mistake.PLACES, "`{part}` is the same in every round of the loop, where it should move on."),
+    Operator.RESHAPE: (
+        Mistake.PLACES,
+        "`{before}` has its entries in another order than they belong: it gives another shape, and exchanges no axes.",
+    ),
     Operator.PRODUCT: (
         Mistake.OPERATION,
         "`{place}` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
@@ -104,6 +116,7 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
 SECOND: Mapping[Operator, Callable[[str, str], bool]] = {
     Operator.OPERATION: lambda before, after: _operator(before) is ast.Div,
     Operator.ADDED: lambda before, after: _operator(before) is ast.Mult,
+    Operator.LETTERS: lambda before, after: len(before) != len(after),
     Operator.MORE_AXES: lambda before, after: after.count(",") > before.count(",") + 1,
     Operator.FEWER_AXES: lambda before, after: before.count(",") > after.count(",") + 1 or before.endswith("()"),
     Operator.KEEPDIM: lambda before, after: "keepdim" in before and len(before) > len(after),
@@ -117,12 +130,19 @@ SECOND: Mapping[Operator, Callable[[str, str], bool]] = {
 """Of which changes, by the code before and after, the second sentence is said."""
 ALONE = "All the rest is right: look at this place alone."
 SEVERAL = "Look at this place, and at others of the cell like it: all the rest is right."
+LETTERS = "Give axes that go together the same letter. What has no letter behind the arrow is summed."
 ADVICE = {
-    Operator.FLATTEN: "Make the first two axes one, by `.flatten(0, 1)`, in both factors; "
+    (Operator.FLATTEN, False): "Make the first two axes one, by `.flatten(0, 1)`, in both factors; "
     "or use `.transpose(1, 2)`, which is `.mT` here, and sum over the first axis.",
-    Operator.SWAP: "Use `.mT`, or `.transpose(-2, -1)`: they exchange the last two axes. All the rest is right.",
+    (Operator.LETTERS, False): LETTERS,
+    (Operator.LETTERS, True): LETTERS,
+    (Operator.ROUNDS, False): "Start from zeros before the loop, and add with `+=` in it.",
+    (Operator.MADE_ANEW, False): "Move that line to before the loop: all the rest is right.",
+    (Operator.UNSHIFTED, False): "Where does the round of number `{index}` belong? Let the slice begin there.",
+    (Operator.RESHAPE, False): "Which axes change places? Exchange them by `.transpose`, before it or after.",
+    (Operator.SWAP, False): "Use `.mT`, or `.transpose(-2, -1)`: they exchange the last two axes. All the rest is right.",
 }
-"""What to do about a change, where it is not in one place alone."""
+"""What to do about a change, by whether its second sentence is said; of others, to look at the one place."""
 
 
 def repair(
@@ -195,11 +215,24 @@ def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alt
 def _cause(mutant: Mutant) -> Cause:
     mistake, *sentences = SENTENCES[mutant.operator]
     is_second = len(sentences) > 1 and SECOND[mutant.operator](mutant.before, mutant.after)
-    advice = SEVERAL if mutant.is_repeated else ALONE if is_second else ADVICE.get(mutant.operator, ALONE)
+    advice = SEVERAL if mutant.is_repeated else ADVICE.get((mutant.operator, is_second), ALONE)
     if mutant.operator in {Operator.TERM, Operator.FACTOR} and not mutant.is_repeated and (extra := _dropped(mutant)):
         advice = f"Take `{short(extra)}` out: all the rest is right."
-    sentence = sentences[is_second].format(before=short(mutant.before), after=short(mutant.after), place=short(mutant.place))
-    return Cause(mistake, sentence, advice)
+    parts = {"before": mutant.before, "after": mutant.after, "place": mutant.place, **_of_loop(mutant)}
+    blanks = {name: short(code) for name, code in parts.items()}
+    return Cause(mistake, sentences[is_second].format_map(blanks), advice.format_map(blanks))
+
+
+def _of_loop(mutant: Mutant) -> dict[str, str]:
+    """What a loop counts with, and which part of it a change takes out of it or moves."""
+    match ast.parse(mutant.before).body:
+        case [ast.For(target=index) as loop]:
+            kept = {ast.unparse(node) for node in ast.walk(ast.parse(mutant.after)) if not isinstance(node, ast.For)}
+            parts = (node for node in ast.walk(loop) if isinstance(node, ast.Subscript | ast.Assign))
+            first = [ast.unparse(node) for node in loop.body if isinstance(node, ast.Assign)][:1]
+            changed = [code for code in map(ast.unparse, parts) if code not in kept]
+            return {"index": ast.unparse(index), "part": next(iter((*changed, *first)), "")}
+    return {}
 
 
 def _dropped(mutant: Mutant) -> str:
@@ -214,5 +247,7 @@ def _dropped(mutant: Mutant) -> str:
 
 def _operator(code: str) -> type[ast.operator] | None:
     """What an expression does last; None where it is no arithmetic."""
-    node = ast.parse(code, mode="eval").body
-    return type(node.op) if isinstance(node, ast.BinOp) else None
+    match ast.parse(code).body:
+        case [ast.Expr(value=ast.BinOp(op=operator)) | ast.AugAssign(op=operator)]:
+            return type(operator)
+    return None

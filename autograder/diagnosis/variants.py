@@ -15,6 +15,7 @@ from torch import Tensor
 
 from autograder.diagnosis.evidence import (
     CLOSE,
+    MIN_ENTRIES,
     PLACEHOLDER,
     SLOPES,
     Evidence,
@@ -25,6 +26,7 @@ from autograder.diagnosis.evidence import (
     short,
     targets,
 )
+from autograder.diagnosis.probes import RESHAPING, turned_flat
 from autograder.tape.tape import is_variable
 from autograder.verdict import Cause, Mistake
 
@@ -40,6 +42,8 @@ ONE: Slope = lambda x, y: torch.ones_like(x)  # noqa: E731
 IN_THE_DENOMINATOR = (
     "Add up what comes back from all entries of the row: each input is in the denominator of every one of them."
 )
+
+BY_PARTS = "Use the product rule, which gives two terms."
 
 MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
     "tanh": (
@@ -78,19 +82,44 @@ MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
             IN_THE_DENOMINATOR,
         ),
     ),
-    "gelu": ((lambda x, y: (x > 0).to(x), "has the slope of `relu` where the line takes `gelu`", ""),),
+    "gelu": (
+        (lambda x, y: (x > 0).to(x), "has the slope of `relu` where the line takes `gelu`", ""),
+        (lambda x, y: y / x, "lacks the second term of the slope of `gelu`", BY_PARTS),
+    ),
+    "leaky_relu": (
+        (
+            lambda x, y: (x > 0).to(x),
+            "has the slope of `relu` where the line takes `leaky_relu`",
+            "Where its input is negative a part gets through too: how much?",
+        ),
+    ),
+    "elu": (
+        (
+            lambda x, y: (x > 0).to(x),
+            "has the slope of `relu` where the line takes `elu`",
+            "Where its input is negative a part gets through too: how much?",
+        ),
+    ),
     "silu": (
         (
             lambda x, y: torch.sigmoid(x),
             "lacks the second term of the slope of `silu`",
-            "Use the product rule, which gives two terms.",
+            BY_PARTS,
         ),
+        (lambda x, y: (x > 0).to(x), "has the slope of `relu` where the line takes `silu`", ""),
     ),
     "relu": (
         (
             lambda x, y: y,
             "has `relu` itself where its slope belongs",
             "Let it be 1 where the input is positive, and 0 elsewhere.",
+        ),
+    ),
+    "reciprocal": (
+        (
+            lambda x, y: x.abs().log(),
+            "has the integral, `log`, where the derivative belongs",
+            "Take one off the power, and multiply by what the power was.",
         ),
     ),
     **{name: () for name in ("exp", "log", "sqrt", "erf", "sin", "cos", "softplus", "square", "log_softmax", "abs")},
@@ -146,6 +175,8 @@ USUAL = "Derive the function on paper once more, then compare."
 def _function(node: ast.expr) -> tuple[str, ast.expr] | None:
     """The name of a function that works entry by entry and has the path in what it is given, and what it is given."""
     match node:
+        case ast.BinOp(left=given, op=ast.Pow(), right=ast.Constant(value=-1) | ast.UnaryOp(ast.USub(), ast.Constant(value=1))):
+            return ("reciprocal", given) if has_place(given) else None
         case ast.Call(func=ast.Attribute(value=owner, attr=name), args=args) if name in MISTAKEN:
             found = [*args[:1], owner] if isinstance(owner, ast.Name) else [owner]
             return next(((name, given) for given in found if has_place(given)), None)
@@ -359,6 +390,23 @@ def _another_line(evidence: Evidence) -> Iterator[Cause]:
                 yield from explaining(evidence, target, candidate, cause)
 
 
+def _one_of_each_row(evidence: Evidence) -> Iterator[Cause]:
+    """Of what was stretched along an axis one entry is taken, and not the sum of all."""
+    for target in targets(evidence):
+        path = target.path
+        unsummed = evidence.unsummed(path) if path else None
+        if path is None or unsummed is None or unsummed.dim() != target.seen.dim() or target.seen.numel() < MIN_ENTRIES:
+            continue
+        for axis in (axis for axis, size in enumerate(target.seen.shape) if size == 1 < unsummed.shape[axis]):
+            nearest = (unsummed - target.seen).abs().argmin(axis, keepdim=True)
+            predicate = f"takes one entry along axis {axis} where all of them count: the line stretched `{evidence.variable}`"
+            cause = target.cause(Mistake.AXIS, predicate, f"Sum over it: `.sum({axis}, keepdim=True)`.")
+            yield from explaining(evidence, target, unsummed.gather(axis, nearest), cause)
+
+
+STAY = "`.view` and `.reshape` keep the order of the entries: let the last axis stay the last one."
+
+
 def _turned(evidence: Evidence) -> Iterator[Cause]:
     """What comes in, or a factor, has its last two axes exchanged, or its entries in the order of another shape."""
     for target in targets(evidence):
@@ -372,13 +420,16 @@ def _turned(evidence: Evidence) -> Iterator[Cause]:
                 predicate = f"has the last two axes of `{name}` the wrong way round"
                 cause = target.cause(Mistake.SHAPE, predicate, f"Is it `{name}` there, or its transpose?", name)
                 yield from explaining(evidence, target, _with(evidence, path, name, tensor.mT), cause)
+            if tensor.dim() > 1 and RESHAPING.search(evidence.source):
+                cause = target.cause(Mistake.PLACES, f"has the entries of `{name}` in another order", STAY, name)
+                yield from explaining(evidence, target, _with(evidence, path, name, turned_flat(tensor)), cause)
             for first in range(tensor.dim() - 1):
                 order = [*range(first), first + 1, first, *range(first + 2, tensor.dim())]
                 shape = [tensor.shape[axis] for axis in order]
                 predicate = f"has the entries of `{name}` in the order of another shape"
                 advice = f"`.view` and `.reshape` do not exchange axes: use `.transpose({first}, {first + 1})` first."
                 cause = target.cause(Mistake.PLACES, predicate, advice, name)
-                if "view" in evidence.source or "reshape" in evidence.source:
+                if RESHAPING.search(evidence.source):
                     mixed = tensor.reshape(shape).permute(order)
                     yield from explaining(evidence, target, _with(evidence, path, name, mixed), cause)
 
@@ -394,7 +445,14 @@ def _listed(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes[0]} and {axes[1]}"
 
 
-VARIANTS: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (_another_slope, _next_line, _exchanged, _signs, _another_line)
+VARIANTS: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
+    _another_slope,
+    _next_line,
+    _exchanged,
+    _signs,
+    _another_line,
+    _one_of_each_row,
+)
 """In the order in which they are looked for."""
 
 FALLBACKS = (_turned,)

@@ -391,6 +391,30 @@ def _no_product(crash: Crash, groups: Facts) -> Facts | None:
     return None if fits else facts
 
 
+def _one_row(crash: Crash, groups: Facts) -> Facts | None:
+    """A product with a variable that has one row, which the forward pass stretched over all rows of the other side."""
+    facts = _product(crash, groups)
+    match ast.parse(crash.sides[1], mode="eval").body if facts and crash.sides else None:
+        case ast.Attribute(value=ast.Name(id=name), attr="T"):
+            one, other = (
+                (seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:]
+            )
+            if facts and one[1:] == (1,) and len(other) == 2 and (one[0], other[1]) == crash.shape:
+                return {**facts, "name": name}
+    return None
+
+
+def _product_first(crash: Crash, groups: Facts) -> Facts | None:
+    """A matrix product that is multiplied by what its second factor should have been multiplied by."""
+    facts = _sides(crash, groups)
+    match crash.node:
+        case ast.BinOp(left=ast.BinOp(op=ast.MatMult(), right=inner), op=ast.Mult() | ast.Div(), right=right):
+            shapes = [seen.shape if (seen := crash.seen(ast.unparse(node))) else None for node in (inner, right)]
+            if facts and shapes[0] == shapes[1]:
+                return {**facts, "inner": shortly(ast.unparse(inner))}
+    return None
+
+
 def _is_whole(crash: Crash) -> bool:
     """Whether the part that raised is all that the answer is made of."""
     made = [node for node in nodes_in(crash.source) if isinstance(node, ast.Assign)]
@@ -402,11 +426,18 @@ def _reduced(crash: Crash, groups: Facts) -> Facts | None:
     """Two sides that would fit if a sum, or the like, over an axis of one of them had kept that axis."""
     facts = _sides(crash, groups)
     for code, full in zip((crash.sides or ("", "", ""))[1:], (crash.sides or ("", "", ""))[:0:-1], strict=True):
-        found = re.search(r"\.(?P<method>sum|mean|var|std|amax|logsumexp)\([^()]*\)$", code)
+        made = _made_by(crash, code)
+        found = re.search(r"\.(?P<method>sum|mean|var|std|amax|logsumexp)\([^()]*\)$", made)
         short, long = ((seen.shape or ()) if (seen := crash.seen(each)) else () for each in (code, full))
-        if facts and found and "keepdim" not in code and short in _without_an_axis(long):
+        if facts and found and "keepdim" not in made and short in _without_an_axis(long):
             return {**facts, "method": found["method"]}
     return None
+
+
+def _made_by(crash: Crash, code: str) -> str:
+    """What the cell makes a name of; any other code as it is."""
+    made = [node for node in nodes_in(crash.source) if isinstance(node, ast.Assign)]
+    return next((ast.unparse(node.value) for node in made if [ast.unparse(each) for each in node.targets] == [code]), code)
 
 
 def _without_an_axis(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -452,6 +483,16 @@ def _subscript(crash: Crash, groups: Facts) -> Facts | None:
     if not isinstance(crash.node, ast.Subscript):
         return None
     return {"owner": shortly(ast.unparse(crash.node.value)), "last": str(int(groups["size"]) - 1)}
+
+
+def _counted(crash: Crash, groups: Facts) -> Facts | None:
+    """What is indexed by a number that stands in the code."""
+    facts = _subscript(crash, groups)
+    return (
+        facts
+        if any(isinstance(node, ast.Constant) and str(node.value) == groups["index"] for node in nodes_in(crash.stop.part))
+        else None
+    )
 
 
 def _called(crash: Crash, groups: Facts) -> Facts | None:
@@ -800,6 +841,22 @@ TABLE: tuple[Row, ...] = (
     Row(
         "RuntimeError",
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?",
+        "`{left}` is {one} and `{right}` is {other}: `{name}` has one row, which the forward pass stretches over all. {whole}",
+        "Sum `{right}` over its rows first, and keep the axis.",
+        _one_row,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "inconsistent tensor size",
+        "`{left}` is {one} and `{right}` is {other}: of two plain lists of numbers `@` makes one number. {whole}",
+        "For every entry times every entry, give the first one an axis by `.unsqueeze(1)`, and use `*`.",
+        _product,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?",
         "`{left}` is {one} and `{right}` is {other}. {whole} No order of these two gives that, with `.T` or without.",
         "Look at the line of the forward pass: which other variable belongs in this product?",
         _no_product,
@@ -811,6 +868,14 @@ TABLE: tuple[Row, ...] = (
         "`{left}` is {one} and `{right}` is {other}: the inner sizes have to be equal. {whole}",
         "Which of them needs `.T`, or should the two change places?",
         _product,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
+        "`@` comes first there, since Python goes from left to right: `{left}` is {one}, and `{right}` is {other}. {whole}",
+        "Put brackets around all that `@` is to multiply by: they open before `{inner}`.",
+        _product_first,
         Mistake.SHAPE,
     ),
     Row(
@@ -938,6 +1003,14 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "RuntimeError|IndexError",
+        "tensors used as indices must be|Expected dtype int\\d+(?:/int64)? for index",
+        "The `.values` there are the numbers themselves, and an index has to say where they are.",
+        "Write `.indices` in the place of `.values`.",
+        lambda crash, groups: {} if ".values" in crash.stop.part and len(crash.calls) > 0 else None,
+        Mistake.DTYPE,
+    ),
+    Row(
+        "RuntimeError|IndexError",
         "Expected dtype int\\d+(?:/int64)? for index|tensors used as indices must be|only applicable to index tensor",
         "An index has to be a tensor of whole numbers, such as the labels, and this one holds something else.",
         "Use the tensor that says where, or turn this one into whole numbers by `.long()`.",
@@ -966,6 +1039,13 @@ TABLE: tuple[Row, ...] = (
     Row(
         "IndexError",
         "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
+        "`{owner}` has {size} entries along axis {axis}, and the first of them is number 0: there is no number {index}.",
+        "Count from 0: the last one is number {last}.",
+        _counted,
+    ),
+    Row(
+        "IndexError",
+        "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
         "`{owner}` has {size} entries along axis {axis}, numbered 0 to {last}, and {index} is asked for.",
         "Let the loop or the index end where the variable does: use its `.shape[{axis}]`.",
         _subscript,
@@ -988,6 +1068,13 @@ TABLE: tuple[Row, ...] = (
         "There is no axis {axis}: this tensor has axes 0 to {high}.",
         "Print its shape, and take the axis that you mean.",
         mistake=Mistake.AXIS,
+    ),
+    Row(
+        "IndexError",
+        "indexing tensors could not be broadcast together with shapes (?P<one>\\[\\d+\\]), (?P<other>\\[\\d+, .*?\\])",
+        "The indices go together pair by pair, and these do not: the first has the shape {one}, and the second {other}.",
+        "Give an index for each axis; or make the rows and the labels flat first, by `.view`; or use `F.one_hot`.",
+        mistake=Mistake.SHAPE,
     ),
     Row(
         "IndexError",

@@ -44,6 +44,16 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
     Operator.SUMS: ("dx = (a * b).sum(0)", ["dx = a.sum(0) * b.sum(0)"]),
     Operator.FUNCTION: ("dx = a.tanh()", ["dx = a.sigmoid()"]),
     Operator.BRACKETS: ("dx = (a + b) * c", ["dx = a + b * c"]),
+    Operator.LETTERS: (
+        "dx = torch.einsum('ab,cb->ac', h, w)",
+        [
+            f"dx = torch.einsum('{each}', h, w)"
+            for each in (
+                *("aa,cb->ac", "ac,cb->ac", "ab,ca->ac", "ab,cc->ac", "ab,cb->bc", "ab,cb->cc", "ab,cb->aa", "ab,cb->ab"),
+                *("ab,cb->bac", "ab,cb->abc", "ab,cb->acb", "ab,cb->c", "ab,cb->a"),
+            )
+        ],
+    ),
     Operator.EXTRA: ("dx = f(a)", ["dx = f(a) * dh", "dx = f(a) * h"]),
 }
 
@@ -58,6 +68,37 @@ SLIPS = {
     "a power of brackets": ("dx = d * (1 - h)**2", "dx = d * (1 - h**2)", Operator.BRACKETS),
     "a product of sums": ("dx = (a + b).T @ (d + h)", "dx = a.T @ d + b.T @ h", Operator.SUMS),
     "another tensor in one product": ("dx = d * h * (1 - h) + h", "dx = d * hpreact * (1 - hpreact) + h", Operator.NAME),
+    "a product of sums among other factors": ("dx = d * a.sum(0) * h.sum(0)", "dx = (a * h).sum(0) * d", Operator.SUMS),
+    "sums with names of their own": (
+        "s = a.sum(0)\nt = h.sum(0)\ndx = s * t",
+        "s = a.sum(0)\nt = h.sum(0)\ndx = (a * h).sum(0)",
+        Operator.SUMS,
+    ),
+    "sums for a product of matrices": ("dx = a.sum(1) * h.sum(0)", "dx = a @ h", Operator.SUMS),
+    "a loop that begins again": (
+        "for i in r:\n    dx = f(i)",
+        "if True:\n    dx = 0\n    for i in r:\n        dx += f(i)",
+        Operator.ROUNDS,
+    ),
+    "a loop that makes it anew": (
+        "for i in r:\n    dx = a.clone()\n    dx[i] += b",
+        "if True:\n    dx = a.clone()\n    for i in r:\n        dx[i] += b",
+        Operator.MADE_ANEW,
+    ),
+    "a slice that stays": (
+        "for k in r:\n    dx[:, :T] += d[k]",
+        "for k in r:\n    dx[:, k:k + T] += d[k]",
+        Operator.UNSHIFTED,
+    ),
+    "flat the other way": ("dx = f(X.view(-1))", "dx = f(X.transpose(0, 1).reshape(-1))", Operator.RESHAPE),
+    "reshaped, not transposed": ("dx = d.view(n, H, T)", "dx = d.view(n, T, H).transpose(1, 2)", Operator.RESHAPE),
+    "in the shape of another": (
+        "dx = d.reshape(q.shape)",
+        "dx = d.reshape(q.transpose(0, 1).shape).transpose(0, 1)",
+        Operator.RESHAPE,
+    ),
+    "an index of the first axis": ("dx = a[1]", "dx = a[:, 1]", Operator.AXIS),
+    "an index of the second axis": ("dx = a[:, 1]", "dx = a[1]", Operator.AXIS),
     "a power without brackets": ("dx = d * (a + b**2)", "dx = d * (a + b)**2", Operator.BRACKETS),
 }
 """What was written, what was meant, and what it is called."""
@@ -145,7 +186,8 @@ def test_the_same_change_is_made_in_all_places_too() -> None:
 
 def test_every_operator_has_one_row_and_a_sample() -> None:
     assert [operator for operator, _ in OPERATORS] == list(dict.fromkeys(operator for operator, _ in OPERATORS))
-    assert {operator for operator, _ in OPERATORS} == set(Operator) == set(SAMPLES)
+    assert {operator for operator, _ in OPERATORS} == set(SAMPLES)
+    assert {*SAMPLES, *(operator for _, _, operator in SLIPS.values())} == set(Operator)
 
 
 @pytest.mark.parametrize(

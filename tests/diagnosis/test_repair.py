@@ -148,6 +148,31 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
         "dx = (a * b).sum(0)",
         "`a.sum(0) * b.sum(0)` is a product of sums where a sum of products belongs.",
     ),
+    Operator.LETTERS: (
+        "dx = torch.einsum('ij,kl->jl', a, g)",
+        "dx = torch.einsum('ij,il->jl', a, g)",
+        "A letter in `'ij,kl->jl'` is not the right one.",
+    ),
+    Operator.ROUNDS: (
+        "for i in range(n):\n    dx = torch.outer(a[i], g[i])",
+        "dx = a.T @ g",
+        "`dx = torch.outer(a[i], g[i])` begins again in each round of the loop, so only the last round counts.",
+    ),
+    Operator.MADE_ANEW: (
+        "for i in range(n):\n    dx = a.clone()\n    dx[i, 0] += b[i, 0]",
+        "dx = a.clone()\ndx[:, 0] += b[:, 0]",
+        "`dx = a.clone()` stands in the loop, so each round loses what the one before it changed.",
+    ),
+    Operator.UNSHIFTED: (
+        "dx = torch.zeros(5, 3)\nfor k in range(2):\n    dx[:n] += a * (k + 1)",
+        "dx = torch.zeros(5, 3)\nfor k in range(2):\n    dx[k:k + n] += a * (k + 1)",
+        "`dx[:n]` is the same in every round of the loop, where it should move on.",
+    ),
+    Operator.RESHAPE: (
+        "dx = a.view(-1) * t.sum() ** torch.arange(12.0)",
+        "dx = a.T.flatten() * t.sum() ** torch.arange(12.0)",
+        "`a.view(-1)` has its entries in another order than they belong: it gives another shape, and exchanges no axes.",
+    ),
     Operator.FUNCTION: ("dx = a.tanh()", "dx = a.sigmoid()", "The function in `a.tanh()` is the wrong one."),
 }
 
@@ -155,8 +180,9 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
 LEFT_OUT = {
     Operator.TERM: "Take `a.sin()` out: all the rest is right.",
     Operator.FACTOR: "Take `b.sin()` out: all the rest is right.",
+    Operator.UNSHIFTED: "Where does the round of number `k` belong? Let the slice begin there.",
 }
-"""Changes whose next step names what is too many."""
+"""Changes whose next step names what is too many, or a name of the loop."""
 
 
 def test_there_is_a_sentence_for_every_change() -> None:
@@ -167,7 +193,7 @@ def test_there_is_a_sentence_for_every_change() -> None:
 def test_the_change_that_mends_a_mistake_is_found_and_its_place_quoted(
     change: Operator, wrong: str, right: str, sentence: str
 ) -> None:
-    advice = LEFT_OUT.get(change) or ADVICE.get(change, ALONE)
+    advice = LEFT_OUT.get(change) or ADVICE.get((change, False), ALONE)
     assert fixed(wrong, right, ("b",) if change is Operator.EXTRA else ()) == Cause(SENTENCES[change][0], sentence, advice)
 
 
@@ -205,12 +231,12 @@ OF_AXES = {
     "a product that is summed": (
         "dx = (u.T @ v).sum(0)",
         "dx = (u.transpose(1, 2) @ v).sum(0)",
-        Cause(M.SHAPE, PLANTED[Operator.SWAP][2], ADVICE[Operator.SWAP]),
+        Cause(M.SHAPE, PLANTED[Operator.SWAP][2], ADVICE[Operator.SWAP, False]),
     ),
     "a transpose that is missing": (
         "dx = u @ v",
         "dx = u.mT @ v",
-        Cause(M.SHAPE, PLANTED[Operator.SWAP][2].replace("u.T", "u"), ADVICE[Operator.SWAP]),
+        Cause(M.SHAPE, PLANTED[Operator.SWAP][2].replace("u.T", "u"), ADVICE[Operator.SWAP, False]),
     ),
     "the last axis of three": (
         "dx = u - u.sum(1, keepdim=True)",
@@ -223,7 +249,7 @@ OF_AXES = {
         Cause(
             M.SHAPE,
             "There are three axes in `u.view(-1, 3).T @ v`: `.T` turns all of them around, and `.mT` the last two alone.",
-            ADVICE[Operator.FLATTEN],
+            ADVICE[Operator.FLATTEN, False],
         ),
     ),
 }

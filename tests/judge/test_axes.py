@@ -42,7 +42,7 @@ def test_a_wrong_form_is_refused_and_the_mistake_named(notebook: Notebook, name:
 
 
 def test_what_to_do_with_three_axes_is_said(notebook: Notebook) -> None:
-    assert notebook.verdict("dW2", "dW2 = flat2.T @ dlin2", stops=True).next_step == ADVICE[Operator.FLATTEN]
+    assert notebook.verdict("dW2", "dW2 = flat2.T @ dlin2", stops=True).next_step == ADVICE[Operator.FLATTEN, False]
     for form in ("flat2.flatten(0, 1).T @ dlin2.flatten(0, 1)", "(flat2.mT @ dlin2).sum(0)"):
         assert notebook.verdict("dW2", f"dW2 = {form}").outcome is Outcome.RIGHT
 
@@ -63,7 +63,7 @@ def test_where_each_example_has_a_matrix_of_its_own_its_transpose_is_asked_for(
     here = Notebook(attention.names, attention.batch, attention.lines)
     verdict = here.verdict(name, f"{name} = {form}", stops=stops)
     assert verdict.diagnosis.endswith(LAST_TWO.format(turned))
-    assert verdict.next_step == ADVICE[Operator.SWAP]
+    assert verdict.next_step == ADVICE[Operator.SWAP, False]
 
 
 def test_an_axis_that_is_left_out_everywhere_is_said_to_be(notebook: Notebook) -> None:

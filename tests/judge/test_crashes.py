@@ -543,6 +543,10 @@ TOLD: dict[str, tuple[str, str]] = {
         "`dW2` has to be (64, 27).",
         "Keep the axis: add `keepdim=True` to `.sum`.",
     ),
+    "total = logits.exp().sum(1)\ndW2 = logits.exp() / total": (
+        "`logits.exp()` is (32, 27) and `total` is (32,): `.sum` over an axis takes that axis away. `dW2` has to be (64, 27).",
+        "Keep the axis: add `keepdim=True` to `.sum`.",
+    ),
     "dW2 = F.softmax(logits, 1) - Yb": (
         "`Yb` has one whole number for each row, and `F.softmax(logits, 1)` is (32, 27). `dW2` has to be (64, 27).",
         "If these are labels, make a row of each, by `F.one_hot` with its `num_classes=`.",
@@ -559,6 +563,32 @@ TOLD: dict[str, tuple[str, str]] = {
         "`W2.T` is (27, 64) and `dlogits` is (32, 27). `dW2` has to be (64, 27). "
         "No order of these two gives that, with `.T` or without.",
         "Look at the line of the forward pass: which other variable belongs in this product?",
+    ),
+    "dW2 = bngain.T @ dlogits": (
+        "`bngain.T` is (64, 1) and `dlogits` is (32, 27): `bngain` has one row, which the forward pass stretches over all. "
+        "`dW2` has to be (64, 27).",
+        "Sum `dlogits` over its rows first, and keep the axis.",
+    ),
+    "dW2 = b1 @ b2": (
+        "`b1` is (64,) and `b2` is (27,): of two plain lists of numbers `@` makes one number. `dW2` has to be (64, 27).",
+        "For every entry times every entry, give the first one an axis by `.unsqueeze(1)`, and use `*`.",
+    ),
+    "dW2 = h.T @ dlogits * probs": (
+        "`@` comes first there, since Python goes from left to right: `h.T @ dlogits` is (64, 27), and `probs` is (32, 27). "
+        "`dW2` has to be (64, 27).",
+        "Put brackets around all that `@` is to multiply by: they open before `dlogits`.",
+    ),
+    "dW2 = dnorm_logits[range(n), logits.max(1).values]": (
+        "The `.values` there are the numbers themselves, and an index has to say where they are.",
+        "Write `.indices` in the place of `.values`.",
+    ),
+    "dW2 = emb[:, 3]": (
+        "`emb` has 3 entries along axis 1, and the first of them is number 0: there is no number 3.",
+        "Count from 0: the last one is number 2.",
+    ),
+    "dW2 = logits[range(n), Xb]": (
+        "The indices go together pair by pair, and these do not: the first has the shape [32], and the second [32, 3].",
+        "Give an index for each axis; or make the rows and the labels flat first, by `.view`; or use `F.one_hot`.",
     ),
     "demb = dembcat.view(emb.size)": (
         "`emb.size` is the function itself, and not what it gives.",

@@ -169,7 +169,7 @@ WRONG: dict[str, dict[str, str]] = {
         "dlin1 = ddiff1 + dmean1": TIMES.format("mean1", "(n * 4)"),
         "dlin1 = ddiff1 + dmean1 / (n - 1)": TIMES.format("mean1", "(n * 4) / (n - 1)"),
     },
-    "dh1": {"dh1 = dflat2.mT.reshape(h1.shape)": "All the right numbers are there, in the wrong places."},
+    "dh1": {"dh1 = dflat2.mT.reshape(h1.shape)": "`dflat2.mT` has more than two axes, and none of them should be exchanged."},
     "dC": {
         "dC = torch.zeros_like(C)\ndC[Xb] = demb": "Where an entry is used several times, only the last contribution is kept."
     },
