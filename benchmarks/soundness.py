@@ -333,6 +333,7 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
     r"`([^`]+)` is a (?:product of sums|sum of products) where": lambda place, names: chain(
         _inside(place, _sums), _sums_of_several(place)
     ),
+    r"What is written into `([^`]+)` is lost": lambda place, names: _in_one_pair(place),
     r"A letter in `([^`]+)` is not the right one": lambda place, names: _letters(place),
     r"Behind the arrow of `([^`]+)` there is a letter too few": lambda place, names: _letters(place),
     r"`([^`]+)` has its entries in another order": lambda place, names: _reshaped(place),
@@ -354,6 +355,12 @@ OF_TWO = {
     r"`([^`]+)` is not what belongs in `(.+?)`\.": lambda what, place, names: _renamed(place, what, names),
 }
 """The same for sentences that quote a piece of code and the place that it is in."""
+
+
+def _in_one_pair(place: ast.expr) -> Iterator[ast.AST]:
+    match place:
+        case ast.Subscript(value=ast.Subscript(value=owner, slice=first), slice=ast.Tuple(elts=[*_, second]) | second, ctx=ctx):
+            yield ast.Subscript(owner, ast.Tuple([first, second], ast.Load()), ctx)
 
 
 def _reshaped(place: ast.expr) -> Iterator[ast.AST]:

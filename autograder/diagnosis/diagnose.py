@@ -28,9 +28,9 @@ VAGUE: tuple[Callable[[Evidence, Cause], bool], ...] = (
     lambda evidence, cause: DOUBLED in cause.sentence and "+=" in evidence.source,
     lambda evidence, cause: cause.mistake is Mistake.AXIS and "einsum" in evidence.source,
     lambda evidence, cause: cause.sentence == REARRANGED,
-    lambda evidence, cause: evidence.begins_again,
+    lambda evidence, cause: evidence.begins_again or evidence.writes_behind_an_index,
 )
-"""When a change of the code would say more: a `+=` may double, a letter may sum, a loop may overwrite its answer."""
+"""When a change of the code would say more: a `+=` may double, a letter sum, a loop overwrite, and an index make a copy."""
 
 Probe = Callable[[Evidence], Iterator[Cause]]
 

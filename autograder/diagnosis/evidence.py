@@ -235,6 +235,12 @@ class Evidence:
         return any(f"d{self.variable}" not in mentioned(node.value) for node in new)
 
     @cached_property
+    def writes_behind_an_index(self) -> bool:
+        """Whether the code writes into entries of something that is indexed, as `a[i][j] = b`, which may be a copy."""
+        stores = (node for node in ast.walk(self._tree) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store))
+        return any(isinstance(node.value, ast.Subscript) for node in stores)
+
+    @cached_property
     def _tree(self) -> ast.AST:
         try:
             return ast.parse(self.source)

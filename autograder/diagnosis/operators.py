@@ -66,6 +66,7 @@ class Operator(StrEnum):
     LETTERS = "change a letter of einsum"
     ROUNDS = "overwrite in each round of a loop"
     MADE_ANEW = "make anew in each round of a loop"
+    COPY = "write into a copy"
     UNSHIFTED = "the same slice in each round of a loop"
     RESHAPE = "reshape for transpose"
     EXTRA = "add a factor"
@@ -578,6 +579,14 @@ def _block(*statements: ast.stmt) -> ast.If:
     return ast.If(ast.Constant(True), [*statements], [])
 
 
+def _copy(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """`a[i][j] = b`, which writes into a copy of rows, with both indices in one pair of brackets."""
+    match node:
+        case ast.Subscript(value=ast.Subscript(value=owner, slice=first), slice=second, ctx=ast.Store()):
+            inner = second.elts[-1] if isinstance(second, ast.Tuple) else second
+            yield ast.Subscript(owner, ast.Tuple([first, inner], ast.Load()), ast.Store())
+
+
 def _unshifted(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     """A loop with a slice `:size` in its body that is the same in each round, moved on with the loop."""
     match node:
@@ -689,6 +698,7 @@ SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.SUMS, _product_of_sums),
     (Operator.ROUNDS, _rounds),
     (Operator.MADE_ANEW, _made_anew),
+    (Operator.COPY, _copy),
     (Operator.UNSHIFTED, _unshifted),
     (Operator.RESHAPE, _reshape),
     (Operator.AXIS, _index_along),

@@ -56,6 +56,7 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     ),
     Operator.ROUNDS: (Mistake.REPEATS, "`{part}` begins again in each round of the loop, so only the last round counts."),
     Operator.MADE_ANEW: (Mistake.REPEATS, "`{part}` stands in the loop, so each round loses what the one before it changed."),
+    Operator.COPY: (Mistake.OPERATION, "What is written into `{before}` is lost: an index with a list makes a copy."),
     Operator.UNSHIFTED: (Mistake.PLACES, "`{part}` is the same in every round of the loop, where it should move on."),
     Operator.RESHAPE: (
         Mistake.PLACES,
@@ -138,6 +139,7 @@ ADVICE = {
     (Operator.LETTERS, True): LETTERS,
     (Operator.ROUNDS, False): "Start from zeros before the loop, and add with `+=` in it.",
     (Operator.MADE_ANEW, False): "Move that line to before the loop: all the rest is right.",
+    (Operator.COPY, False): "Give both indices in one pair of brackets, as in `a[i, j]`: all the rest is right.",
     (Operator.UNSHIFTED, False): "Where does the round of number `{index}` belong? Let the slice begin there.",
     (Operator.RESHAPE, False): "Which axes change places? Exchange them by `.transpose`, before it or after.",
     (Operator.SWAP, False): "Use `.mT`, or `.transpose(-2, -1)`: they exchange the last two axes. All the rest is right.",

@@ -85,6 +85,8 @@ SLIPS = {
         "if True:\n    dx = a.clone()\n    for i in r:\n        dx[i] += b",
         Operator.MADE_ANEW,
     ),
+    "rows of a copy": ("dx[i][j] -= a", "dx[i, j] -= a", Operator.COPY),
+    "entries of a copy": ("dx[i][:, j] = a", "dx[i, j] = a", Operator.COPY),
     "a slice that stays": (
         "for k in r:\n    dx[:, :T] += d[k]",
         "for k in r:\n    dx[:, k:k + T] += d[k]",

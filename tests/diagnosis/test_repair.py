@@ -163,6 +163,11 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
         "dx = a.clone()\ndx[:, 0] += b[:, 0]",
         "`dx = a.clone()` stands in the loop, so each round loses what the one before it changed.",
     ),
+    Operator.COPY: (
+        "dx = a * 1\ndx[[0, 1]][[1, 2]] = 7.5",
+        "dx = a * 1\ndx[[0, 1], [1, 2]] = 7.5",
+        "What is written into `dx[[0, 1]][[1, 2]]` is lost: an index with a list makes a copy.",
+    ),
     Operator.UNSHIFTED: (
         "dx = torch.zeros(5, 3)\nfor k in range(2):\n    dx[:n] += a * (k + 1)",
         "dx = torch.zeros(5, 3)\nfor k in range(2):\n    dx[k:k + n] += a * (k + 1)",
