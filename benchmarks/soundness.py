@@ -267,6 +267,10 @@ def _looped(tree: ast.Module, part: str) -> Iterator[str]:
                 if body:
                     block = ast.If(ast.Constant(True), [first, ast.For(loop.target, loop.iter, body, [])], [])
                     yield ast.unparse(ast.fix_missing_locations(replaced(tree, [loop], block)))
+        if _code(loop.body[-1]) == part and len(loop.body) > 1:
+            shorter = ast.For(loop.target, loop.iter, loop.body[:-1], [])
+            block = ast.If(ast.Constant(True), [shorter, loop.body[-1]], [])
+            yield ast.unparse(ast.fix_missing_locations(replaced(tree, [loop], block)))
         for node in (each for each in ast.walk(loop) if isinstance(each, ast.Subscript) and _code(each) == part):
             for old in (each for each in ast.walk(node) if isinstance(each, ast.Slice) and each.upper and not each.lower):
                 start = ast.unparse(loop.target)
@@ -334,6 +338,10 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
         _inside(place, _sums), _sums_of_several(place)
     ),
     r"What is written into `([^`]+)` is lost": lambda place, names: _in_one_pair(place),
+    r"`([^`]+)` takes these entries in every row": lambda place, names: _paired(place),
+    r"`([^`]+)` is not the number that belongs there": lambda place, names: iter([ast.Constant(0.0)]),
+    r"`([^`]+)` applies a function to what should stand": lambda place, names: _applied_to(place),
+    r"The index in `([^`]+)` is not the right one": lambda place, names: _indices(place, "ijkbthn"),
     r"A letter in `([^`]+)` is not the right one": lambda place, names: _letters(place),
     r"Behind the arrow of `([^`]+)` there is a letter too few": lambda place, names: _letters(place),
     r"`([^`]+)` has its entries in another order": lambda place, names: _reshaped(place),
@@ -346,6 +354,7 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
 """The readings of each sentence; the first group of the expression is the place."""
 OF_A_LOOP = (
     r"`([^`]+)` begins again in each round",
+    r"`([^`]+)` is done again in each round",
     r"`([^`]+)` stands in the loop",
     r"`([^`]+)` is the same in every round",
 )
@@ -355,6 +364,36 @@ OF_TWO = {
     r"`([^`]+)` is not what belongs in `(.+?)`\.": lambda what, place, names: _renamed(place, what, names),
 }
 """The same for sentences that quote a piece of code and the place that it is in."""
+
+
+def _applied_to(place: ast.expr) -> Iterator[ast.AST]:
+    match place:
+        case ast.Call(args=[given, *_]):
+            yield given
+        case ast.Call(func=ast.Attribute(value=given)):
+            yield given
+
+
+def _paired(place: ast.expr) -> Iterator[ast.AST]:
+    """Entries in every row, with an index of the rows in the place of the first `:`."""
+    match place:
+        case ast.Subscript(value=owner, slice=ast.Tuple(elts=[ast.Slice(), *others]), ctx=ctx):
+            for rows in ("range(len({}))", "torch.arange(len({}))[:, None]"):
+                first = ast.parse(rows.format(ast.unparse(owner)), mode="eval").body
+                yield ast.Subscript(owner, ast.Tuple([first, *others], ast.Load()), ctx)
+
+
+def _indices(place: ast.expr, loops: str) -> Iterator[ast.AST]:
+    """Square brackets with another index of a loop, two exchanged, or one more."""
+    match place:
+        case ast.Subscript(value=owner, slice=inside, ctx=ctx):
+            indices = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+            names = [ast.Name(each, ast.Load()) for each in loops]
+            found: list[list[ast.expr]] = [[*indices, name] for name in names]
+            found += ([*indices[:at], name, *indices[at + 1 :]] for at in range(len(indices)) for name in names)
+            found += ([*indices[:at], *indices[at + 1 :], indices[at]] for at in range(len(indices)))
+            for each in found:
+                yield ast.Subscript(owner, ast.Tuple(each, ast.Load()) if len(each) > 1 else each[0], ctx)
 
 
 def _in_one_pair(place: ast.expr) -> Iterator[ast.AST]:

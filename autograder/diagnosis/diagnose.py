@@ -69,7 +69,7 @@ def diagnose(
             # a change of the code would say which place; what looks summed may come from a product of matrices
             is_vague = cause.mistake is Mistake.PLACES or (cause.mistake is Mistake.AXIS and "@" in evidence.source)
             is_credible = is_credible and not is_far and not is_vague
-            return replace(cause, sentence=f"The shape is wrong. Besides, {_continued(cause.sentence)}"), is_credible
+            return replace(cause, sentence=f"The shape is wrong. Besides, {continued(cause.sentence)}"), is_credible
     return None, False
 
 
@@ -81,7 +81,7 @@ def mistaken_for(answer: object, gradients: Mapping[str, Tensor]) -> Cause | Non
     return None
 
 
-def _continued(sentence: str) -> str:
+def continued(sentence: str) -> str:
     """A sentence as it goes on after a comma: with a small letter, but for a name."""
     return sentence[0].lower() + sentence[1:]
 

@@ -227,12 +227,17 @@ class Evidence:
 
     @cached_property
     def begins_again(self) -> bool:
-        """Whether a loop in the code gives the answer a new value in each round."""
-        inside = (node for loop in ast.walk(self._tree) if isinstance(loop, ast.For) for node in ast.walk(loop))
-        new = (
-            node for node in inside if isinstance(node, ast.Assign) and f"d{self.variable}" in map(ast.unparse, node.targets)
+        """Whether a loop in the code gives the answer, or the same entries of it, a new value in each round."""
+        loops = [node for node in ast.walk(self._tree) if isinstance(node, ast.For)]
+        return any(
+            f"d{self.variable}" in mentioned(target)
+            and not mentioned(loop.target) & mentioned(target)
+            and f"d{self.variable}" not in mentioned(node.value)
+            for loop in loops
+            for node in ast.walk(loop)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
         )
-        return any(f"d{self.variable}" not in mentioned(node.value) for node in new)
 
     @cached_property
     def writes_behind_an_index(self) -> bool:

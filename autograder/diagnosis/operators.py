@@ -23,6 +23,8 @@ Alternatives = Mapping[str, Sequence[str]]
 
 REDUCTIONS = frozenset({"amax", "argmax", "cumsum", "log_softmax", "max", "mean", "min", "softmax", "std", "sum", "var"})
 """Calls that go along an axis, as methods or as functions of torch."""
+ALONG = REDUCTIONS | {"flip", "index_select", "squeeze", "unbind", "unsqueeze"}
+"""These, and others that take an axis as a plain number."""
 SUMS = {"sum": "mean", "mean": "sum"}
 OVERWRITING = {"index_add_": "index_copy_", "index_copy_": "index_add_", "scatter_add_": "scatter_", "scatter_": "scatter_add_"}
 FUNCTIONS = {"tanh": "sigmoid", "sigmoid": "tanh", "log": "exp", "exp": "log", "sqrt": "square", "square": "sqrt"}
@@ -66,6 +68,9 @@ class Operator(StrEnum):
     LETTERS = "change a letter of einsum"
     ROUNDS = "overwrite in each round of a loop"
     MADE_ANEW = "make anew in each round of a loop"
+    DONE_AGAIN = "do again in each round of a loop"
+    EVERY_ROW = "index every row"
+    INDEX = "use another index of a loop"
     COPY = "write into a copy"
     UNSHIFTED = "the same slice in each round of a loop"
     RESHAPE = "reshape for transpose"
@@ -153,6 +158,7 @@ def _product(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AS
             yield ast.BinOp(left, ast.MatMult(), ast.Attribute(right, "T", ast.Load()))
         case ast.BinOp(left=left, op=ast.MatMult(), right=right):
             yield ast.BinOp(_upright(left), ast.Mult(), _upright(right))
+            yield ast.Call(ast.Attribute(ast.Name("torch", ast.Load()), "outer", ast.Load()), [left, right], [])
         case ast.Call(func=ast.Attribute(attr="matmul" | "mm"), args=[left, right]):
             yield ast.BinOp(_upright(left), ast.Mult(), _upright(right))
 
@@ -179,6 +185,8 @@ def _number(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
         ):
             yield from (ast.Constant(value * number) for number in NUMBERS if value)
             yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str())]), _:
+            yield ast.Constant(0.0)
         case ast.Constant(value=float()), ast.UnaryOp(op=ast.USub()):  # whole numbers may count axes from the end
             yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
 
@@ -221,7 +229,7 @@ def _most_axes(alternatives: Alternatives) -> int:
 def _axes(node: ast.AST, parent: ast.AST) -> int | tuple[int, ...] | None:
     """The axis or the axes that a node is, of a sum or of something like it; None where it is something else."""
     match parent:
-        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in REDUCTIONS:
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in ALONG:
             pass
         case ast.keyword(arg="dim" | "axis"):
             pass
@@ -299,7 +307,7 @@ def _flatten(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iter
         case (
             ast.BinOp(left=left, op=ast.MatMult(), right=right)
             | ast.Call(func=ast.Attribute(attr="matmul" | "mm"), args=[left, right])
-        ) if _most_axes(alternatives) > 2 and (turned := _turned(left)) is not None:
+        ) if _most_axes(alternatives) > 2 and not _keeps_first(left) and (turned := _turned(left)) is not None:
             for one, other in ((_flat(turned), _flat(right)), (turned, _flat(right)), (_flat(turned), right)):
                 yield ast.BinOp(ast.Attribute(one, "T", ast.Load()), ast.MatMult(), other)
 
@@ -325,6 +333,16 @@ def _turned(node: ast.expr) -> ast.expr | None:
         case ast.Call(func=ast.Attribute(value=value, attr="permute" | "transpose")):
             return value
     return None
+
+
+def _keeps_first(node: ast.expr) -> bool:
+    """Whether a tensor has its last two axes exchanged, and its first one where it was."""
+    match node:
+        case ast.Attribute(attr="mT"):
+            return True
+        case ast.Call(func=ast.Attribute(attr="transpose"), args=[*axes]):
+            return {ast.unparse(axis) for axis in axes} in ({"1", "2"}, {"-1", "-2"})
+    return False
 
 
 def _flat(tensor: ast.expr) -> ast.expr:
@@ -412,12 +430,20 @@ def _letters(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AS
                 if letter not in kept:
                     yield from (ast.Constant(f"{operands}->{kept[:at]}{letter}{kept[at:]}") for at in range(len(kept) + 1))
             yield from (ast.Constant(f"{operands}->{kept.replace(letter, '')}") for letter in kept)
+            for one, other in combinations(kept, 2):
+                swapped = kept.translate({ord(one): other, ord(other): one})
+                yield ast.Constant(f"{operands}->{swapped}")
 
 
 def _function(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     match node:
         case ast.Attribute(value=value, attr=name) if name in FUNCTIONS and isinstance(parent, ast.Call):
             yield ast.Attribute(value, FUNCTIONS[name], ast.Load())
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Name(id="torch" | "F"), attr=name), args=[given, *_])
+            | ast.Call(func=ast.Attribute(value=given, attr=name))
+        ) if name in FUNCTIONS:
+            yield given
 
 
 def _brackets(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -570,6 +596,13 @@ def _made_anew(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.
             yield _block(first, _looped(node, node.body[1:]))
 
 
+def _done_again(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A loop with a last statement that belongs after it."""
+    match node:
+        case ast.For(body=[_, *_, last]) if isinstance(last, ast.AugAssign | ast.Assign):
+            yield _block(_looped(node, node.body[:-1]), last)
+
+
 def _looped(loop: ast.For, body: list[ast.stmt]) -> ast.For:
     return ast.For(loop.target, loop.iter, body, loop.orelse)
 
@@ -585,6 +618,16 @@ def _copy(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
         case ast.Subscript(value=ast.Subscript(value=owner, slice=first), slice=second, ctx=ast.Store()):
             inner = second.elts[-1] if isinstance(second, ast.Tuple) else second
             yield ast.Subscript(owner, ast.Tuple([first, inner], ast.Load()), ast.Store())
+
+
+def _every_row(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """`a[:, i] = b`, which goes to these columns of every row, with a row for each of them."""
+    match node:
+        case ast.Subscript(value=owner, slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None), *others]), ctx=ast.Store()):
+            rows = ast.parse(f"torch.arange(len({ast.unparse(owner)}))", mode="eval").body
+            column = ast.parse(f"{ast.unparse(rows)}[:, None]", mode="eval").body
+            for first in (rows, column):
+                yield ast.Subscript(owner, ast.Tuple([first, *others], ast.Load()), ast.Store())
 
 
 def _unshifted(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -618,6 +661,17 @@ def _reshape(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iter
                     for first in range(_most_axes(alternatives) - 1):
                         other = ast.Attribute(_crossed(like, first), shape.attr, ast.Load())
                         yield _crossed(ast.Call(node.func, [other], []), first)
+
+
+def _own_shape(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A change of shape and of the order of the axes: in the shape of the variable alone."""
+    match node, parent:
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Attribute(value=given, attr="view" | "reshape")), attr=name)),
+            ast.Assign(targets=[ast.Name(id=answer)]),
+        ) if name in ("permute", "transpose") and answer[:1] == "d":
+            shape = ast.Attribute(ast.Name(answer[1:], ast.Load()), "shape", ast.Load())
+            yield ast.Call(ast.Attribute(given, "reshape", ast.Load()), [shape], [])
 
 
 def _crossed(tensor: ast.expr, first: int) -> ast.Call:
@@ -689,6 +743,18 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
 )
 """In the order in which mistakes are looked for: the most frequent ones come first, and the one with many candidates last."""
 
+OF_LOOPS: tuple[tuple[Operator, Rewrite], ...] = (
+    (Operator.OVERWRITE, _overwrite),
+    (Operator.ROUNDS, _rounds),
+    (Operator.MADE_ANEW, _made_anew),
+    (Operator.DONE_AGAIN, _done_again),
+    (Operator.UNSHIFTED, _unshifted),
+)
+"""Slips in code with a loop."""
+
+OF_ENTRIES: tuple[tuple[Operator, Rewrite], ...] = ((Operator.COPY, _copy), (Operator.EVERY_ROW, _every_row))
+"""Slips in code that changes single entries."""
+
 SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.BRACKETS, _bracketed),
     (Operator.OPERATION, _upside_down),
@@ -696,10 +762,7 @@ SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.AXIS, _joined),
     (Operator.BRACKETS, _powers_inside),
     (Operator.SUMS, _product_of_sums),
-    (Operator.ROUNDS, _rounds),
-    (Operator.MADE_ANEW, _made_anew),
-    (Operator.COPY, _copy),
-    (Operator.UNSHIFTED, _unshifted),
+    (Operator.RESHAPE, _own_shape),
     (Operator.RESHAPE, _reshape),
     (Operator.AXIS, _index_along),
 )
@@ -773,12 +836,79 @@ def shorter(tree: ast.Module) -> Iterator[Mutant]:
     return _changed(tree, Operator.TERM, _term, {})
 
 
+def slips_of_statements(tree: ast.Module) -> Iterator[Mutant]:
+    """All code that is one slip of a loop away, or of a change of single entries.
+
+    They are looked for first: most code has neither, and what has a loop takes its time.
+    """
+    if any(isinstance(node, ast.For) for node in ast.walk(tree)):
+        for operator, rewrite in OF_LOOPS:
+            yield from _changed(tree, operator, rewrite, {})
+        yield from _index_of_a_loop(tree)
+    for operator, rewrite in OF_ENTRIES:
+        yield from _changed(tree, operator, rewrite, {})
+    yield from _into_a_copy(tree)
+
+
 def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
     for operator, rewrite in SLIPS:
         yield from _changed(tree, operator, rewrite, alternatives)
     yield from _sum_of_products(tree)
+    yield from _another_of_its_own(tree, alternatives)
     yield from _another_in_a_product(tree, alternatives)
+
+
+def _index_of_a_loop(tree: ast.Module) -> Iterator[Mutant]:
+    """The tree with another index in one pair of brackets in a loop, two of them exchanged, or one more."""
+    for above, _, _, node in _places(tree, ()):
+        loops = [ast.unparse(each.target) for each in above if isinstance(each, ast.For) and isinstance(each.target, ast.Name)]
+        if not isinstance(node, ast.Subscript) or not loops:
+            continue
+        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        found: list[list[ast.expr]] = []
+        for place, index in enumerate(indices):
+            if isinstance(index, ast.Name) or (isinstance(index, ast.Constant) and type(index.value) is int):
+                others = (ast.Name(loop, ast.Load()) for loop in loops if loop != ast.unparse(index))
+                found += ([*indices[:place], other, *indices[place + 1 :]] for other in others)
+        for one, other in combinations(range(len(indices)), 2):
+            if isinstance(indices[one], ast.Name) and isinstance(indices[other], ast.Name):
+                swapped = [*indices]
+                swapped[one], swapped[other] = indices[other], indices[one]
+                found.append(swapped)
+        written = {ast.unparse(index) for index in indices}
+        found += ([*indices, ast.Name(loop, ast.Load())] for loop in loops if loop not in written)
+        for each in found:
+            inside = ast.Tuple(each, ast.Load()) if len(each) > 1 else each[0]
+            changed = ast.Subscript(node.value, inside, node.ctx)
+            yield Mutant(
+                Operator.INDEX, ast.unparse(node), ast.unparse(changed), ast.unparse(node), _with(above, node, changed)
+            )
+
+
+def _into_a_copy(tree: ast.Module) -> Iterator[Mutant]:
+    """The tree with a change of entries that have a name of their own, which are a copy, made where they come from."""
+    entries = {
+        ast.unparse(node.targets[0]): node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript)
+    }
+    for above, _, _, node in _places(tree, ()):
+        if isinstance(node, ast.AugAssign) and (source := entries.get(ast.unparse(node.target))):
+            place = ast.Subscript(source.value, source.slice, ast.Store())
+            changed = ast.AugAssign(place, node.op, node.value)
+            name = ast.unparse(node.target)
+            yield Mutant(Operator.COPY, name, ast.unparse(changed), ast.unparse(node), _with(above, node, changed))
+
+
+def _another_of_its_own(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
+    """The tree with a name that the code itself makes in the place of another."""
+    made = [ast.unparse(node.targets[0]) for node in tree.body[:-1] if isinstance(node, ast.Assign)]
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    own = {
+        name: [other for other in made if other not in (name, *alternatives.get(name, ()))] for name in read - {"torch", "F"}
+    }
+    yield from _changed(tree, Operator.NAME, _name, own)
 
 
 def _sum_of_products(tree: ast.Module) -> Iterator[Mutant]:

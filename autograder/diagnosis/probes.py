@@ -26,6 +26,7 @@ from autograder.diagnosis.evidence import (
     targets,
 )
 from autograder.diagnosis.shapes import near
+from autograder.tape.tape import is_variable
 from autograder.verdict import Cause, Mistake
 
 MAX_GRADIENT_ROWS = 128
@@ -172,6 +173,26 @@ def _passed_on(evidence: Evidence, target: Target, path: GradientPath) -> Iterat
     for candidate in reduced(gradient, target.seen.shape):
         is_minus = slope is not None and bool((slope < 0).any()) and target.is_explained(-candidate)
         yield (-candidate, rest) if is_minus else (candidate, cause)  # its minus belongs to the derivative
+
+
+@_along_paths
+def _forward_again(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[Claim]:
+    """What comes in is sent through the line itself, as if it were the variable."""
+    gradient = evidence.incoming[path.consumer]
+    if path.consumer == evidence.tape.loss or gradient.shape != target.seen.shape:
+        return
+    try:
+        value = path.value(evidence.state, gradient)
+    except Exception:  # a line need not take a gradient for its variable
+        return
+    predicate = f"is the line of `{path.consumer}` itself, with `d{path.consumer}` in the place of `{evidence.variable}`"
+    advice = f"Multiply `d{path.consumer}` by the derivative of the line, taken at `{evidence.variable}`."
+    functions = {
+        node.func.attr for node in ast.walk(path.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    is_called = any(re.search(rf"\b{name}\b", evidence.source) for name in functions)
+    if is_variable(value) and is_called and not torch.allclose(value, gradient):
+        yield value, target.cause(Mistake.OPERATION, predicate, advice, f"d{path.consumer}")
 
 
 @_along_paths
@@ -476,6 +497,7 @@ PROBES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
     _all_zeros,
     _missing_paths,
     _a_constant_factor,
+    _forward_again,
     _wrong_entries,
     _summed_too_much,
     _passed_on,

@@ -22,6 +22,7 @@ from autograder.diagnosis.operators import (
     mutants,
     shorter,
     slips,
+    slips_of_statements,
 )
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
@@ -57,17 +58,23 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.ROUNDS: (Mistake.REPEATS, "`{part}` begins again in each round of the loop, so only the last round counts."),
     Operator.MADE_ANEW: (Mistake.REPEATS, "`{part}` stands in the loop, so each round loses what the one before it changed."),
     Operator.COPY: (Mistake.OPERATION, "What is written into `{before}` is lost: an index with a list makes a copy."),
+    Operator.DONE_AGAIN: (Mistake.REPEATS, "`{part}` is done again in each round of the loop."),
     Operator.UNSHIFTED: (Mistake.PLACES, "`{part}` is the same in every round of the loop, where it should move on."),
     Operator.RESHAPE: (
         Mistake.PLACES,
-        "`{before}` has its entries in another order than they belong: it gives another shape, and exchanges no axes.",
+        "`{before}` has its entries in another order than they belong: a change of shape exchanges no axes.",
+        "`{before}` has its entries in another order than they belong: to exchange axes afterwards does not bring them back.",
     ),
     Operator.PRODUCT: (
         Mistake.OPERATION,
         "`{place}` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
     ),
     Operator.POWER: (Mistake.FACTOR, "A power is wrong in `{place}`."),
-    Operator.NUMBER: (Mistake.CONSTANT, "The number `{before}` is wrong in `{place}`."),
+    Operator.NUMBER: (
+        Mistake.CONSTANT,
+        "The number `{before}` is wrong in `{place}`.",
+        "`{before}` is not the number that belongs there.",
+    ),
     Operator.AXIS: (Mistake.AXIS, "`{place}` goes along the wrong axis."),
     Operator.MORE_AXES: (Mistake.AXIS, "`{place}` leaves out an axis.", "`{place}` leaves out several axes."),
     Operator.FEWER_AXES: (Mistake.AXIS, "`{place}` goes along an axis too many.", "`{place}` goes along too many axes."),
@@ -86,6 +93,7 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.FLATTEN: (
         Mistake.SHAPE,
         "There are three axes in `{place}`: `.T` turns all of them around, and `.mT` the last two alone.",
+        "In `{place}` one side has three axes, and the other two.",
     ),
     Operator.SWAP: (
         Mistake.SHAPE,
@@ -110,13 +118,26 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
         "`{place}` is a product of sums where a sum of products belongs.",
         "`{place}` is a sum of products where a product of sums belongs.",
     ),
-    Operator.FUNCTION: (Mistake.OPERATION, "The function in `{place}` is the wrong one."),
+    Operator.FUNCTION: (
+        Mistake.OPERATION,
+        "The function in `{place}` is the wrong one.",
+        "`{before}` applies a function to what should stand there as it is.",
+    ),
+    Operator.EVERY_ROW: (
+        Mistake.MASK,
+        "`{before}` takes these entries in every row, and each row has its own.",
+    ),
+    Operator.INDEX: (Mistake.PLACES, "The index in `{before}` is not the right one."),
 }
 """What is said of a change that makes an answer right; where there are two sentences, the second is said of those below."""
 
 SECOND: Mapping[Operator, Callable[[str, str], bool]] = {
     Operator.OPERATION: lambda before, after: _operator(before) is ast.Div,
     Operator.ADDED: lambda before, after: _operator(before) is ast.Mult,
+    Operator.NUMBER: lambda before, after: before.startswith("float("),
+    Operator.FUNCTION: lambda before, after: before.endswith(")"),
+    Operator.RESHAPE: lambda before, after: after.count(".transpose(") <= before.count(".transpose("),
+    Operator.FLATTEN: lambda before, after: after.count(".flatten(0, 1)") == 1,
     Operator.LETTERS: lambda before, after: len(before) != len(after),
     Operator.MORE_AXES: lambda before, after: after.count(",") > before.count(",") + 1,
     Operator.FEWER_AXES: lambda before, after: before.count(",") > after.count(",") + 1 or before.endswith("()"),
@@ -135,10 +156,15 @@ LETTERS = "Give axes that go together the same letter. What has no letter behind
 ADVICE = {
     (Operator.FLATTEN, False): "Make the first two axes one, by `.flatten(0, 1)`, in both factors; "
     "or use `.transpose(1, 2)`, which is `.mT` here, and sum over the first axis.",
+    (Operator.RESHAPE, True): "Give it the shape of the variable in one go: the entries lie in that order.",
+    (Operator.FLATTEN, True): "Make the first two axes of the one with three one axis, by `.flatten(0, 1)`.",
+    (Operator.EVERY_ROW, False): "Put an index of the rows in the place of `:`, such as `range(n)`.",
+    (Operator.INDEX, False): "Which index does the loop count it with? All the rest is right.",
     (Operator.LETTERS, False): LETTERS,
     (Operator.LETTERS, True): LETTERS,
     (Operator.ROUNDS, False): "Start from zeros before the loop, and add with `+=` in it.",
     (Operator.MADE_ANEW, False): "Move that line to before the loop: all the rest is right.",
+    (Operator.DONE_AGAIN, False): "Move it to after the loop: all the rest is right.",
     (Operator.COPY, False): "Give both indices in one pair of brackets, as in `a[i, j]`: all the rest is right.",
     (Operator.UNSHIFTED, False): "Where does the round of number `{index}` belong? Let the slice begin there.",
     (Operator.RESHAPE, False): "Which axes change places? Exchange them by `.transpose`, before it or after.",
@@ -170,7 +196,7 @@ def repair(
     going_on = parsed.going_on(tree)
     compiled = {statement: parsed.statement(statement) for statement in tree.body}
     few, many = mutants(tree, alternatives, OPERATORS[:-1]), mutants(tree, alternatives, OPERATORS[-1:])
-    for count, mutant in enumerate(chain(few, slips(tree, alternatives), many)):
+    for count, mutant in enumerate(chain(slips_of_statements(tree), few, slips(tree, alternatives), many)):
         if count == MAX_CHANGES or budget.spent:
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
@@ -230,10 +256,11 @@ def _of_loop(mutant: Mutant) -> dict[str, str]:
     match ast.parse(mutant.before).body:
         case [ast.For(target=index) as loop]:
             kept = {ast.unparse(node) for node in ast.walk(ast.parse(mutant.after)) if not isinstance(node, ast.For)}
-            parts = (node for node in ast.walk(loop) if isinstance(node, ast.Subscript | ast.Assign))
-            first = [ast.unparse(node) for node in loop.body if isinstance(node, ast.Assign)][:1]
-            changed = [code for code in map(ast.unparse, parts) if code not in kept]
-            return {"index": ast.unparse(index), "part": next(iter((*changed, *first)), "")}
+            parts = (ast.unparse(node) for node in ast.walk(loop) if isinstance(node, ast.Subscript | ast.Assign))
+            ends = {Operator.MADE_ANEW: loop.body[0], Operator.DONE_AGAIN: loop.body[-1]}
+            moved = ends.get(mutant.operator)
+            part = ast.unparse(moved) if moved else next((code for code in parts if code not in kept), "")
+            return {"index": ast.unparse(index), "part": part}
     return {}
 
 

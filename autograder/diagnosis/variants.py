@@ -122,7 +122,14 @@ MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
             "Take one off the power, and multiply by what the power was.",
         ),
     ),
-    **{name: () for name in ("exp", "log", "sqrt", "erf", "sin", "cos", "softplus", "square", "log_softmax", "abs")},
+    "exp": (
+        (
+            lambda x, y: x * (x - 1).exp(),
+            "has the rule for powers where the line takes `exp`",
+            "Here what changes is the exponent: the function is its own derivative.",
+        ),
+    ),
+    **{name: () for name in ("log", "sqrt", "erf", "sin", "cos", "softplus", "square", "log_softmax", "abs")},
 }
 """What people take for the slope of a function, what is said of it, and what to do about it if that is not the usual."""
 

@@ -444,6 +444,29 @@ def _without_an_axis(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [shape[:axis] + shape[axis + 1 :] for axis in range(len(shape))]
 
 
+def _along_another(crash: Crash, groups: Facts) -> Facts | None:
+    """A plain list of numbers as long as one axis of the other side, which is not the last one."""
+    facts = _sides(crash, groups)
+    left, right = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:])
+    short, long, name = (right, left, "right") if len(right) == 1 else (left, right, "left")
+    if facts is None or len(short) != 1 or len(long) < 3 or long.count(short[0]) != 1:
+        return None
+    axis = long.index(short[0])
+    sizes = ", ".join("-1" if each == axis else "1" for each in range(len(long)))
+    return {**facts, "list": facts[name], "axis": str(axis), "sizes": sizes}
+
+
+def _another_matrix(crash: Crash, groups: Facts) -> Facts | None:
+    """Two terms of a sum, the first in the shape of the answer, the second a product with a matrix that does not fit."""
+    facts = _sides(crash, groups)
+    match crash.node:
+        case ast.BinOp(op=ast.Add() | ast.Sub(), right=ast.BinOp(op=ast.MatMult(), right=matrix)):
+            seen = crash.seen((crash.sides or ("", "", ""))[1])
+            if facts and seen and seen.shape == crash.shape:
+                return {**facts, "matrix": shortly(ast.unparse(matrix))}
+    return None
+
+
 def _labels(crash: Crash, groups: Facts) -> Facts | None:
     """Whole numbers, one for each row of the other side: labels, most likely."""
     facts = _sides(crash, groups)
@@ -483,6 +506,16 @@ def _subscript(crash: Crash, groups: Facts) -> Facts | None:
     if not isinstance(crash.node, ast.Subscript):
         return None
     return {"owner": shortly(ast.unparse(crash.node.value)), "last": str(int(groups["size"]) - 1)}
+
+
+def _index_tensor(crash: Crash, groups: Facts) -> Facts | None:
+    """What is indexed by a tensor of numbers, with the indices as they stand in the brackets."""
+    facts = _subscript(crash, groups)
+    indices = crash.node.slice if isinstance(crash.node, ast.Subscript) else None
+    parts = indices.elts if isinstance(indices, ast.Tuple) else [indices]
+    codes = [ast.unparse(part) for part in parts if part is not None and not isinstance(part, ast.Slice | ast.Constant)]
+    tensors = [code for code in codes if (seen := crash.seen(code)) and seen.shape]
+    return {**facts, "index_code": shortly(tensors[0])} if facts and tensors else None
 
 
 def _counted(crash: Crash, groups: Facts) -> Facts | None:
@@ -738,6 +771,12 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "TypeError",
+        "(?P<function>\\w+)\\(\\): argument 'keepdim' .*must be bool, not int",
+        "The second thing that `{function}` takes is whether the axis stays, and here it is a number.",
+        "Put several axes into brackets of their own, as in `.{function}((0, 1))`.",
+    ),
+    Row(
+        "TypeError",
         "(?P<function>\\w+)\\(\\): argument '(?P<name>\\w+)' .*must be (?P<wanted>.+?), not (?P<kind>[\\w.]+)",
         "`{function}` takes a value of the type `{wanted}` for its `{name}`, and gets one of the type `{kind}`.",
         "Print what you pass to it: it is not what you expect.",
@@ -748,6 +787,13 @@ TABLE: tuple[Row, ...] = (
         "`{called}` is the function itself, and not what it gives.",
         "Call it, with round brackets: `{called}()`.",
         _uncalled,
+    ),
+    Row(
+        "TypeError",
+        "(?P<function>\\w+)\\(\\) received an invalid combination of arguments - got \\((?:.*?, )?(?P<name>\\w+)=",
+        "`{function}` knows no argument `{name}`. The closest that it knows is `{near}`.",
+        "Write `{near}=` there, if that is what you mean.",
+        _near_keyword,
     ),
     Row(
         "TypeError",
@@ -905,6 +951,23 @@ TABLE: tuple[Row, ...] = (
     Row(
         "RuntimeError",
         "size of tensor a .* must match",
+        "`{left}` is {one} and `{right}` is {other}: a plain list of numbers goes along the last axis, and "
+        "`{list}` along axis {axis}.",
+        "Give it the other axes, with size 1: `.view({sizes})`.",
+        _along_another,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
+        "`{left}` is {one} and `{right}` is {other}. {whole}",
+        "Is `{matrix}` the matrix that the line multiplies by?",
+        _another_matrix,
+        Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "size of tensor a .* must match",
         "`{left}` is {one} and `{right}` is {other}: entry by entry these do not fit. {whole}",
         "Which axis has to be summed, or moved?",
         _sides,
@@ -928,6 +991,20 @@ TABLE: tuple[Row, ...] = (
         "shape mismatch: value tensor of shape (?P<value>.+?) cannot be broadcast to indexing result of shape (?P<place>.+)",
         "The left side of that line has the shape {place}, and what you write into it {value}.",
         "Bring the right side to the shape of the left one.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "output with shape (?P<place>\\[.*?\\]) doesn't match the broadcast shape (?P<value>\\[.*?\\])",
+        "The left side of that line has the shape {place}, and with the right side it would become {value}.",
+        "Sum the right side over what is too many before you add it.",
+        mistake=Mistake.SHAPE,
+    ),
+    Row(
+        "RuntimeError",
+        "contracted dimensions need to match",
+        "`tensordot` multiplies the last axes of the first tensor with the first axes of the second, and their sizes differ.",
+        "Say which axes go together: `dims=([0, 1], [0, 1])` takes the first two of both.",
         mistake=Mistake.SHAPE,
     ),
     Row(
@@ -1003,7 +1080,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "RuntimeError|IndexError",
-        "tensors used as indices must be|Expected dtype int\\d+(?:/int64)? for index",
+        "tensors used as indices must be|only applicable to index tensor|Expected dtype int\\d+(?:/int64)? for index",
         "The `.values` there are the numbers themselves, and an index has to say where they are.",
         "Write `.indices` in the place of `.values`.",
         lambda crash, groups: {} if ".values" in crash.stop.part and len(crash.calls) > 0 else None,
@@ -1042,6 +1119,13 @@ TABLE: tuple[Row, ...] = (
         "`{owner}` has {size} entries along axis {axis}, and the first of them is number 0: there is no number {index}.",
         "Count from 0: the last one is number {last}.",
         _counted,
+    ),
+    Row(
+        "IndexError",
+        "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
+        "`{owner}` has {size} entries along axis {axis}, and the index there asks for number {index}.",
+        "The first index in the brackets goes along axis 0, the next along axis 1: is `{index_code}` in its place?",
+        _index_tensor,
     ),
     Row(
         "IndexError",

@@ -174,6 +174,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
             M.SIGN,
         ),
     ],
+    "_forward_again": [
+        (
+            "attention",
+            "scores",
+            "dweights.softmax(-1)",
+            "It is the line of `weights` itself, with `dweights` in the place of `scores`.",
+            M.OPERATION,
+        ),
+    ],
     "_wrong_entries": [
         (
             "picked",

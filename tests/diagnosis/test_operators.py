@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants, slips
+from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants, slips, slips_of_statements
 from autograder.replay import parsed
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
@@ -42,7 +42,7 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
     Operator.STATEMENT: ("dx[i] += a", ["pass"]),
     Operator.ROWS: ("for i in range(n):\n    f(i)", ["for i in range(n - 1):\n    f(i)", "for i in range(1):\n    f(i)"]),
     Operator.SUMS: ("dx = (a * b).sum(0)", ["dx = a.sum(0) * b.sum(0)"]),
-    Operator.FUNCTION: ("dx = a.tanh()", ["dx = a.sigmoid()"]),
+    Operator.FUNCTION: ("dx = a.tanh()", ["dx = a", "dx = a.sigmoid()"]),
     Operator.BRACKETS: ("dx = (a + b) * c", ["dx = a + b * c"]),
     Operator.LETTERS: (
         "dx = torch.einsum('ab,cb->ac', h, w)",
@@ -50,7 +50,7 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
             f"dx = torch.einsum('{each}', h, w)"
             for each in (
                 *("aa,cb->ac", "ac,cb->ac", "ab,ca->ac", "ab,cc->ac", "ab,cb->bc", "ab,cb->cc", "ab,cb->aa", "ab,cb->ab"),
-                *("ab,cb->bac", "ab,cb->abc", "ab,cb->acb", "ab,cb->c", "ab,cb->a"),
+                *("ab,cb->bac", "ab,cb->abc", "ab,cb->acb", "ab,cb->c", "ab,cb->a", "ab,cb->ca"),
             )
         ],
     ),
@@ -85,6 +85,31 @@ SLIPS = {
         "if True:\n    dx = a.clone()\n    for i in r:\n        dx[i] += b",
         Operator.MADE_ANEW,
     ),
+    "done in each round": (
+        "for i in r:\n    dx[i] -= a\n    dx /= n",
+        "if True:\n    for i in r:\n        dx[i] -= a\n    dx /= n",
+        Operator.DONE_AGAIN,
+    ),
+    "entries with a name": ("t = dx[i, j]\nt -= 1", "t = dx[i, j]\ndx[i, j] -= 1", Operator.COPY),
+    "entries of every row": ("dx[:, j] -= 1", "dx[torch.arange(len(dx)), j] -= 1", Operator.EVERY_ROW),
+    "a name of its own": ("s = f(a)\ndx = a * s", "s = f(a)\ndx = s * s", Operator.NAME),
+    "another index of the loop": (
+        "for i in r:\n    for j in t:\n        dx[i] += a[j]",
+        "for i in r:\n    for j in t:\n        dx[j] += a[j]",
+        Operator.INDEX,
+    ),
+    "a number for an index": ("for i in r:\n    dx += a[0]", "for i in r:\n    dx += a[i]", Operator.INDEX),
+    "two indices exchanged": (
+        "for i in r:\n    for j in t:\n        dx[i, j] += a",
+        "for i in r:\n    for j in t:\n        dx[j, i] += a",
+        Operator.INDEX,
+    ),
+    "an index more": (
+        "for i in r:\n    for j in t:\n        dx[i] += a",
+        "for i in r:\n    for j in t:\n        dx[i, j] += a",
+        Operator.INDEX,
+    ),
+    "in its own shape": ("dx = d.view(n, H, T).transpose(1, 2)", "dx = d.reshape(x.shape)", Operator.RESHAPE),
     "rows of a copy": ("dx[i][j] -= a", "dx[i, j] -= a", Operator.COPY),
     "entries of a copy": ("dx[i][:, j] = a", "dx[i, j] = a", Operator.COPY),
     "a slice that stays": (
@@ -301,6 +326,7 @@ def test_a_slip_that_is_no_single_change_is_found(written: str, meant: str, oper
     tree = parsed.parse_tree(written)
     kept = ast.dump(tree)
     meant = ast.unparse(ast.parse(meant))
-    assert [mutant.operator for mutant in slips(tree, ALTERNATIVES) if mutant.source == meant] == [operator]
+    found = [*slips_of_statements(tree), *slips(tree, ALTERNATIVES)]
+    assert [mutant.operator for mutant in found if mutant.source == meant] == [operator]
     assert all(mutant.source != meant for mutant in mutants(tree, ALTERNATIVES))
     assert ast.dump(tree) == kept

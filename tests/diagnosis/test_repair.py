@@ -168,6 +168,21 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
         "dx = a * 1\ndx[[0, 1], [1, 2]] = 7.5",
         "What is written into `dx[[0, 1]][[1, 2]]` is lost: an index with a list makes a copy.",
     ),
+    Operator.EVERY_ROW: (
+        "dx = a * 1\ndx[:, [0, 1, 2, 0]] -= 1",
+        "dx = a * 1\ndx[range(4), [0, 1, 2, 0]] -= 1",
+        "`dx[:, [0, 1, 2, 0]]` takes these entries in every row, and each row has its own.",
+    ),
+    Operator.INDEX: (
+        "dx = a * 1\nfor i in range(n):\n    dx[i] += b[0]",
+        "dx = a + b",
+        "The index in `b[0]` is not the right one.",
+    ),
+    Operator.DONE_AGAIN: (
+        "dx = a * 1\nfor i in range(n):\n    dx[i] -= 1\n    dx = dx / n",
+        "dx = (a - 1) / n",
+        "`dx = dx / n` is done again in each round of the loop.",
+    ),
     Operator.UNSHIFTED: (
         "dx = torch.zeros(5, 3)\nfor k in range(2):\n    dx[:n] += a * (k + 1)",
         "dx = torch.zeros(5, 3)\nfor k in range(2):\n    dx[k:k + n] += a * (k + 1)",
@@ -176,7 +191,7 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.RESHAPE: (
         "dx = a.view(-1) * t.sum() ** torch.arange(12.0)",
         "dx = a.T.flatten() * t.sum() ** torch.arange(12.0)",
-        "`a.view(-1)` has its entries in another order than they belong: it gives another shape, and exchanges no axes.",
+        "`a.view(-1)` has its entries in another order than they belong: a change of shape exchanges no axes.",
     ),
     Operator.FUNCTION: ("dx = a.tanh()", "dx = a.sigmoid()", "The function in `a.tanh()` is the wrong one."),
 }
@@ -253,8 +268,8 @@ OF_AXES = {
         "dx = u.view(-1, 3).T @ v.view(-1, 5)",
         Cause(
             M.SHAPE,
-            "There are three axes in `u.view(-1, 3).T @ v`: `.T` turns all of them around, and `.mT` the last two alone.",
-            ADVICE[Operator.FLATTEN, False],
+            "In `u.view(-1, 3).T @ v` one side has three axes, and the other two.",
+            ADVICE[Operator.FLATTEN, True],
         ),
     ),
 }

@@ -590,6 +590,38 @@ TOLD: dict[str, tuple[str, str]] = {
         "The indices go together pair by pair, and these do not: the first has the shape [32], and the second [32, 3].",
         "Give an index for each axis; or make the rows and the labels flat first, by `.view`; or use `F.one_hot`.",
     ),
+    "dW2 = F.one_hot(logits.max(1).values, num_classes=27)": (
+        "The `.values` there are the numbers themselves, and an index has to say where they are.",
+        "Write `.indices` in the place of `.values`.",
+    ),
+    "dW2 = torch.zeros(4, 3)\ndW2[Yb] = 1.0": (
+        "`dW2` has 4 entries along axis 0, and the index there asks for number 5.",
+        "The first index in the brackets goes along axis 0, the next along axis 1: is `Yb` in its place?",
+    ),
+    "dW2 = torch.zeros(1)\ndW2 += dlogits[0]": (
+        "The left side of that line has the shape [1], and with the right side it would become [27].",
+        "Sum the right side over what is too many before you add it.",
+    ),
+    "dW2 = torch.tensordot(h, dlogits, dims=1)": (
+        "`tensordot` multiplies the last axes of the first tensor with the first axes of the second, and their sizes differ.",
+        "Say which axes go together: `dims=([0, 1], [0, 1])` takes the first two of both.",
+    ),
+    "few = emb[0, :, 0]\ndW2 = emb * few": (
+        "`emb` is (32, 3, 10) and `few` is (3,): a plain list of numbers goes along the last axis, and `few` along axis 1.",
+        "Give it the other axes, with size 1: `.view(1, -1, 1)`.",
+    ),
+    "dW2 = h.T @ dlogits + h.T @ h": (
+        "`h.T @ dlogits` is (64, 27) and `h.T @ h` is (64, 64). `dW2` has to be (64, 27).",
+        "Is `h` the matrix that the line multiplies by?",
+    ),
+    "dW2 = emb.sum(0, 1)": (
+        "The second thing that `sum` takes is whether the axis stays, and here it is a number.",
+        "Put several axes into brackets of their own, as in `.sum((0, 1))`.",
+    ),
+    "dW2 = emb.sum(dims=0)": (
+        "`sum` knows no argument `dims`. The closest that it knows is `dim`.",
+        "Write `dim=` there, if that is what you mean.",
+    ),
     "demb = dembcat.view(emb.size)": (
         "`emb.size` is the function itself, and not what it gives.",
         "Call it, with round brackets: `emb.size()`.",

@@ -939,3 +939,386 @@ loss = nll.sum(1).mean() + 0.1 * (usage**2).sum()
         "x": "dx = dgate_logits @ Wg.T + de1 @ We1.T + de2 @ We2.T",
     },
 )
+
+# Several heads of causal self-attention.
+PASSES["heads"] = Pass(
+    """\
+n, T, C, H, D, O = 6, 5, 7, 3, 4, 9
+Wq = torch.randn(C, H * D, generator=g) * 0.5
+Wk = torch.randn(C, H * D, generator=g) * 0.5
+Wv = torch.randn(C, H * D, generator=g) * 0.5
+Wo = torch.randn(H * D, O, generator=g) * 0.5
+bo = torch.randn(O, generator=g) * 0.3
+mask = torch.tril(torch.ones(T, T))
+x = torch.randn(n, T, C, generator=g)
+y = torch.randint(0, O, (n, T), generator=g)
+""",
+    "n x y",
+    """\
+q = (x @ Wq).view(n, T, H, D).transpose(1, 2)
+k = (x @ Wk).view(n, T, H, D).transpose(1, 2)
+v = (x @ Wv).view(n, T, H, D).transpose(1, 2)
+scores = q @ k.transpose(-2, -1) / D ** 0.5
+masked = scores.masked_fill(mask == 0, float('-inf'))
+att = masked.softmax(-1)
+ctx = att @ v
+merged = ctx.transpose(1, 2).reshape(n, T, H * D)
+logits = merged @ Wo + bo
+loss = F.cross_entropy(logits.view(n * T, O), y.view(n * T))
+""",
+    {
+        "logits": "dlogits = (logits.softmax(-1) - F.one_hot(y, O)) / (n * T)",
+        "bo": "dbo = dlogits.sum((0, 1))",
+        "Wo": "dWo = merged.reshape(n * T, H * D).T @ dlogits.reshape(n * T, O)",
+        "merged": "dmerged = dlogits @ Wo.T",
+        "ctx": "dctx = dmerged.reshape(n, T, H, D).transpose(1, 2)",
+        "att": "datt = dctx @ v.transpose(-2, -1)",
+        "v": "dv = att.transpose(-2, -1) @ dctx",
+        "masked": "dmasked = att * (datt - (datt * att).sum(-1, keepdim=True))",
+        "scores": "dscores = dmasked.masked_fill(mask == 0, 0.0)",
+        "q": "dq = dscores @ k / D ** 0.5",
+        "k": "dk = dscores.transpose(-2, -1) @ q / D ** 0.5",
+        "Wq": "dWq = x.reshape(n * T, C).T @ dq.transpose(1, 2).reshape(n * T, H * D)",
+        "Wk": "dWk = x.reshape(n * T, C).T @ dk.transpose(1, 2).reshape(n * T, H * D)",
+        "Wv": "dWv = x.reshape(n * T, C).T @ dv.transpose(1, 2).reshape(n * T, H * D)",
+        "x": "dx = dq.transpose(1, 2).reshape(n, T, H * D) @ Wq.T\ndx = dx + dk.transpose(1, 2).reshape(n, T, H * D) @ Wk.T\ndx = dx + dv.transpose(1, 2).reshape(n, T, H * D) @ Wv.T",
+    },
+)
+
+# LayerNorm before a layer with GELU, and a residual connection.
+PASSES["prenorm"] = Pass(
+    """\
+n, C, M, V = 7, 5, 9, 4
+eps = 1e-5
+gamma = 1 + 0.4 * torch.randn(C, generator=g)
+beta = 0.5 * torch.randn(C, generator=g)
+W1 = torch.randn(C, M, generator=g) * 0.6
+b1 = torch.randn(M, generator=g) * 0.3
+W2 = torch.randn(M, C, generator=g) * 0.5
+b2 = torch.randn(C, generator=g) * 0.3
+Wt = torch.randn(C, C, generator=g) * 0.4
+Wu = torch.randn(C, V, generator=g) * 0.6
+bu = torch.randn(V, generator=g) * 0.3
+x = torch.randn(n, C, generator=g)
+y = torch.randint(0, V, (n,), generator=g)
+""",
+    "n x y",
+    """\
+mu = x.mean(1, keepdim=True)
+xc = x - mu
+var = (xc ** 2).mean(1, keepdim=True)
+rstd = (var + eps) ** -0.5
+xn = xc * rstd
+ln = xn * gamma + beta
+h = ln @ W1 + b1
+a = F.gelu(h)
+f = a @ W2 + b2
+r = x + f
+t = torch.tanh(r @ Wt)
+r2 = r + t
+logits = r2 @ Wu + bu
+loss = F.cross_entropy(logits, y)
+""",
+    {
+        "logits": "dlogits = (logits.softmax(1) - F.one_hot(y, V)) / n",
+        "r": "dr = dr2 + (dt * (1 - t ** 2)) @ Wt.T",
+        "f": "df = dr.clone()",
+        "b2": "db2 = df.sum(0)",
+        "W2": "dW2 = a.T @ df",
+        "a": "da = df @ W2.T",
+        "h": "Phi = 0.5 * (1 + torch.erf(h / 2 ** 0.5))\nphi = torch.exp(-h ** 2 / 2) / (2 * torch.pi) ** 0.5\ndh = da * (Phi + h * phi)",
+        "W1": "dW1 = ln.T @ dh",
+        "ln": "dln = dh @ W1.T",
+        "gamma": "dgamma = (dln * xn).sum(0)",
+        "xn": "dxn = dln * gamma",
+        "rstd": "drstd = (dxn * xc).sum(1, keepdim=True)",
+        "var": "dvar = drstd * -0.5 * (var + eps) ** -1.5",
+        "xc": "dxc = dxn * rstd + dvar * 2 * xc / C",
+        "mu": "dmu = -dxc.sum(1, keepdim=True)",
+        "x": "dx = dr + dxc + dmu / C",
+    },
+)
+
+# A convolution over pictures, and max pooling.
+PASSES["conv2d"] = Pass(
+    """\
+n, Ci, Co, Hi, Wi, k, K = 7, 4, 5, 8, 6, 3, 9
+gain = 1 + 0.4 * torch.randn(Ci, generator=g)
+Wc = torch.randn(Co, Ci, k, k, generator=g) * 0.3
+bc = torch.randn(Co, generator=g) * 0.3
+Wl = torch.randn(K, Co * (Hi // 2) * (Wi // 2), generator=g) * 0.15
+bl = torch.randn(K, generator=g) * 0.3
+x = torch.randn(n, Ci, Hi, Wi, generator=g)
+y = torch.randint(0, K, (n,), generator=g)
+""",
+    "n x y",
+    """\
+xs = x * gain.view(1, Ci, 1, 1)
+conv = F.conv2d(xs, Wc, bc, padding=1)
+act = F.relu(conv)
+pool = F.max_pool2d(act, 2)
+flat = pool.flatten(1)
+logits = flat @ Wl.T + bl
+logp = F.log_softmax(logits, 1)
+picked = logp[torch.arange(n), y]
+loss = -picked.mean()
+""",
+    {
+        "picked": "dpicked = -torch.ones_like(picked) / n",
+        "logp": "dlogp = torch.zeros_like(logp)\ndlogp[torch.arange(n), y] = dpicked",
+        "logits": "dlogits = dlogp - logp.exp() * dlogp.sum(1, keepdim=True)",
+        "Wl": "dWl = dlogits.T @ flat",
+        "bl": "dbl = dlogits.sum(0)",
+        "flat": "dflat = dlogits @ Wl",
+        "pool": "dpool = dflat.reshape(n, Co, Hi // 2, Wi // 2)",
+        "act": "_, idx = F.max_pool2d(act, 2, return_indices=True)\ndact = torch.zeros_like(act).flatten(2)\ndact = dact.scatter(2, idx.flatten(2), dpool.flatten(2)).view(n, Co, Hi, Wi)",
+        "conv": "dconv = dact * (conv > 0)",
+        "bc": "dbc = dconv.sum((0, 2, 3))",
+        "Wc": "dWc = F.conv2d(xs.transpose(0, 1), dconv.transpose(0, 1), padding=1)\ndWc = dWc.transpose(0, 1)",
+        "xs": "dxs = F.conv_transpose2d(dconv, Wc, padding=1)",
+        "gain": "dgain = (dxs * x).sum((0, 2, 3))",
+        "x": "dx = dxs * gain.view(1, Ci, 1, 1)",
+    },
+)
+
+# Two steps of a gated recurrent cell.
+PASSES["gru2"] = Pass(
+    """\
+n, V, E, H, K = 8, 9, 4, 6, 5
+emb = torch.randn(V, E, generator=g)
+Wz = torch.randn(E, H, generator=g) * 0.6
+Uz = torch.randn(H, H, generator=g) * 0.5
+bz = torch.randn(H, generator=g) * 0.3
+Wr = torch.randn(E, H, generator=g) * 0.6
+Ur = torch.randn(H, H, generator=g) * 0.5
+Wc = torch.randn(E, H, generator=g) * 0.6
+Uc = torch.randn(H, H, generator=g) * 0.5
+Wo = torch.randn(H, K, generator=g) * 0.7
+bo = torch.randn(K, generator=g) * 0.3
+h0 = torch.randn(H, generator=g)
+ix = torch.randint(0, V, (n, 2), generator=g)
+y = torch.randint(0, K, (n,), generator=g)
+""",
+    "n ix y",
+    """\
+e1 = emb[ix[:, 0]]
+e2 = emb[ix[:, 1]]
+z1 = torch.sigmoid(e1 @ Wz + h0 @ Uz + bz)
+r1 = torch.sigmoid(e1 @ Wr + h0 @ Ur)
+c1 = torch.tanh(e1 @ Wc + (r1 * h0) @ Uc)
+h1 = (1 - z1) * h0 + z1 * c1
+z2 = torch.sigmoid(e2 @ Wz + h1 @ Uz + bz)
+r2 = torch.sigmoid(e2 @ Wr + h1 @ Ur)
+c2 = torch.tanh(e2 @ Wc + (r2 * h1) @ Uc)
+h2 = (1 - z2) * h1 + z2 * c2
+logits = h2 @ Wo + bo
+loss = F.cross_entropy(logits, y)
+""",
+    {
+        "logits": "dlogits = (logits.softmax(1) - F.one_hot(y, K)) / n",
+        "Wo": "dWo = h2.T @ dlogits",
+        "h2": "dh2 = dlogits @ Wo.T",
+        "z2": "dz2 = dh2 * (c2 - h1)",
+        "c2": "dc2 = dh2 * z2",
+        "r1": "dr1 = ((dc1 * (1 - c1 ** 2)) @ Uc.T) * h0",
+        "h1": "dh1 = dh2 * (1 - z2)\ndh1 = dh1 + (dz2 * z2 * (1 - z2)) @ Uz.T\ndh1 = dh1 + (dr2 * r2 * (1 - r2)) @ Ur.T\ndh1 = dh1 + ((dc2 * (1 - c2 ** 2)) @ Uc.T) * r2",
+        "e1": "de1 = (dz1 * z1 * (1 - z1)) @ Wz.T\nde1 = de1 + (dr1 * r1 * (1 - r1)) @ Wr.T\nde1 = de1 + (dc1 * (1 - c1 ** 2)) @ Wc.T",
+        "e2": "de2 = (dz2 * z2 * (1 - z2)) @ Wz.T\nde2 = de2 + (dr2 * r2 * (1 - r2)) @ Wr.T\nde2 = de2 + (dc2 * (1 - c2 ** 2)) @ Wc.T",
+        "emb": "demb = torch.zeros_like(emb)\ndemb.index_add_(0, ix[:, 0], de1)\ndemb.index_add_(0, ix[:, 1], de2)",
+        "Wz": "dWz = e1.T @ (dz1 * z1 * (1 - z1)) + e2.T @ (dz2 * z2 * (1 - z2))",
+        "Uz": "dUz = torch.outer(h0, (dz1 * z1 * (1 - z1)).sum(0)) + h1.T @ (dz2 * z2 * (1 - z2))",
+        "Uc": "dUc = (r1 * h0).T @ (dc1 * (1 - c1 ** 2)) + (r2 * h1).T @ (dc2 * (1 - c2 ** 2))",
+        "Wc": "dWc = e1.T @ (dc1 * (1 - c1 ** 2)) + e2.T @ (dc2 * (1 - c2 ** 2))",
+    },
+)
+
+# A variational autoencoder with softplus and leaky ReLU.
+PASSES["vae2"] = Pass(
+    """\
+n, I, H, Z, D = 6, 9, 5, 3, 4
+beta = 0.5
+W1 = torch.randn(I, H, generator=g) * I ** -0.5
+b1 = torch.randn(H, generator=g) * 0.1
+Wm = torch.randn(H, Z, generator=g) * H ** -0.5
+bm = torch.randn(Z, generator=g) * 0.1
+Wv = torch.randn(H, Z, generator=g) * H ** -0.5
+bv = torch.randn(Z, generator=g) * 0.1
+W2 = torch.randn(Z, D, generator=g) * Z ** -0.5
+b2 = torch.randn(D, generator=g) * 0.1
+W3 = torch.randn(D, I, generator=g) * D ** -0.5
+b3 = torch.randn(I, generator=g) * 0.1
+x = torch.rand(n, I, generator=g)
+eps = torch.randn(n, Z, generator=g)
+""",
+    "n x eps",
+    """\
+hpre = x @ W1 + b1
+h = F.softplus(hpre)
+mu = h @ Wm + bm
+logvar = h @ Wv + bv
+std = torch.exp(0.5 * logvar)
+z = mu + std * eps
+apre = z @ W2 + b2
+a = F.leaky_relu(apre, 0.1)
+logits = a @ W3 + b3
+xhat = torch.sigmoid(logits)
+rec = ((xhat - x) ** 2).sum() / n
+kl = -0.5 * (1 + logvar - mu ** 2 - std ** 2).sum() / n
+loss = rec + beta * kl
+""",
+    {
+        "logits": "dlogits = dxhat * xhat * (1 - xhat)",
+        "W3": "dW3 = a.T @ dlogits",
+        "b3": "db3 = dlogits.sum(0)",
+        "a": "da = dlogits @ W3.T",
+        "apre": "dapre = da * torch.where(apre > 0, 1.0, 0.1)",
+        "z": "dz = dapre @ W2.T",
+        "h": "dh = dmu @ Wm.T + dlogvar @ Wv.T",
+        "hpre": "dhpre = dh * torch.sigmoid(hpre)",
+        "W1": "dW1 = x.T @ dhpre",
+    },
+)
+
+# RMSNorm, a gated layer, and tied embeddings.
+PASSES["rmsnorm"] = Pass(
+    """\
+n, T, V, C, H = 5, 4, 9, 6, 7
+E = torch.randn(V, C, generator=g)
+gamma = 1 + 0.2 * torch.randn(C, generator=g)
+Wg = torch.randn(C, H, generator=g) * C ** -0.5
+Wu = torch.randn(C, H, generator=g) * C ** -0.5
+Wd = torch.randn(H, C, generator=g) * H ** -0.5
+ix = torch.randint(0, V, (n, T), generator=g)
+iy = torch.randint(0, V, (n, T), generator=g)
+""",
+    "n ix iy",
+    """\
+e = E[ix]
+ms = (e ** 2).mean(-1, keepdim=True)
+rinv = (ms + 1e-5) ** -0.5
+xn = e * rinv
+nx = xn * gamma
+gate = nx @ Wg
+up = nx @ Wu
+act = gate * torch.sigmoid(gate)
+hid = act * up
+res = e + hid @ Wd
+logits = res @ E.T
+logp = F.log_softmax(logits, dim=-1)
+loss = -logp.gather(-1, iy.unsqueeze(-1)).mean()
+""",
+    {
+        "logp": "dlogp = -F.one_hot(iy, V).float() / (n * T)",
+        "logits": "dlogits = dlogp - torch.softmax(logits, -1) * dlogp.sum(-1, keepdim=True)",
+        "res": "dres = dlogits @ E",
+        "Wd": "dWd = torch.einsum('bth,btc->hc', hid, dres)",
+        "hid": "dhid = dres @ Wd.T",
+        "up": "dup = dhid * act",
+        "Wg": "dWg = torch.einsum('btc,bth->ch', nx, dgate)",
+        "Wu": "dWu = nx.reshape(-1, C).T @ dup.reshape(-1, H)",
+        "nx": "dnx = dgate @ Wg.T + dup @ Wu.T",
+        "gamma": "dgamma = (dnx * xn).sum((0, 1))",
+        "rinv": "drinv = (dxn * e).sum(-1, keepdim=True)",
+        "ms": "dms = drinv * -0.5 * (ms + 1e-5) ** -1.5",
+        "e": "de = dres + dxn * rinv + dms * 2 * e / C",
+        "E": "dE = torch.einsum('btv,btc->vc', dlogits, res)\ndE.index_put_((ix,), de, accumulate=True)",
+    },
+)
+
+# Attention of one sequence to another, with dropout.
+PASSES["crossattn"] = Pass(
+    """\
+n, Tq, Tk, Cq, Ck, hs, Co = 6, 7, 4, 5, 3, 8, 9
+keep = 0.8
+pos = torch.randn(Tk, Ck, generator=g) * 0.5
+Wq = torch.randn(Cq, hs, generator=g) * Cq ** -0.5
+Wk = torch.randn(Ck, hs, generator=g) * Ck ** -0.5
+Wv = torch.randn(Ck, hs, generator=g) * Ck ** -0.5
+Wo = torch.randn(hs, Co, generator=g) * hs ** -0.5
+bo = torch.randn(Co, generator=g) * 0.1
+xq = torch.randn(n, Tq, Cq, generator=g)
+ctx = torch.randn(n, Tk, Ck, generator=g)
+target = torch.randn(n, Tq, Co, generator=g)
+mask = (torch.rand(n, Tq, Tk, generator=g) < keep).float()
+""",
+    "n xq ctx target mask",
+    """\
+c = ctx + pos
+q = xq @ Wq
+k = c @ Wk
+v = c @ Wv
+s = q @ k.transpose(1, 2) / hs ** 0.5
+p = torch.softmax(s, dim=-1)
+pd = p * mask / keep
+o = pd @ v
+out = o @ Wo + bo
+diff = out - target
+loss = (diff ** 2).mean()
+""",
+    {
+        "diff": "ddiff = 2 * diff / diff.numel()",
+        "out": "dout = ddiff.clone()",
+        "bo": "dbo = dout.sum((0, 1))",
+        "Wo": "dWo = (o.transpose(1, 2) @ dout).sum(0)",
+        "o": "do = dout @ Wo.T",
+        "pd": "dpd = do @ v.transpose(1, 2)",
+        "v": "dv = pd.transpose(1, 2) @ do",
+        "p": "dp = dpd * mask / keep",
+        "s": "ds = p * (dp - (dp * p).sum(-1, keepdim=True))",
+        "q": "dq = ds @ k / hs ** 0.5",
+        "k": "dk = ds.transpose(1, 2) @ q / hs ** 0.5",
+        "Wq": "dWq = xq.reshape(-1, Cq).T @ dq.reshape(-1, hs)",
+        "Wk": "dWk = torch.tensordot(c, dk, dims=([0, 1], [0, 1]))",
+        "Wv": "dWv = sum(c[b].T @ dv[b] for b in range(n))",
+        "c": "dc = dk @ Wk.T + dv @ Wv.T",
+        "pos": "dpos = dc.sum(0)",
+    },
+)
+
+# Pairs of neighbours in one, with BatchNorm over two axes.
+PASSES["wave"] = Pass(
+    """\
+n, T, V, C, H = 5, 8, 9, 3, 7
+E = torch.randn(V, C, generator=g)
+W1 = torch.randn(2 * C, H, generator=g) * (2 * C) ** -0.5
+gamma = 1 + 0.2 * torch.randn(H, generator=g)
+beta = torch.randn(H, generator=g) * 0.2
+W2 = torch.randn(T // 2 * H, V, generator=g) * (T // 2 * H) ** -0.5
+b2 = torch.randn(V, generator=g) * 0.1
+ix = torch.randint(0, V, (n, T), generator=g)
+iy = torch.randint(0, V, (n,), generator=g)
+""",
+    "n ix iy",
+    """\
+e = E[ix]
+pairs = e.view(n, T // 2, 2 * C)
+pre = pairs @ W1
+mean = pre.mean((0, 1), keepdim=True)
+cent = pre - mean
+var = (cent ** 2).sum((0, 1), keepdim=True) / (n * T // 2 - 1)
+istd = (var + 1e-5) ** -0.5
+xhat = cent * istd
+bn = gamma * xhat + beta
+h = torch.tanh(bn)
+flat = h.view(n, -1)
+logits = flat @ W2 + b2
+loss = F.cross_entropy(logits, iy)
+""",
+    {
+        "logits": "dlogits = (torch.softmax(logits, 1) - F.one_hot(iy, V)) / n",
+        "W2": "dW2 = flat.T @ dlogits",
+        "flat": "dflat = dlogits @ W2.T",
+        "h": "dh = dflat.view(h.shape)",
+        "bn": "dbn = dh * (1 - h ** 2)",
+        "beta": "dbeta = dbn.sum((0, 1))",
+        "xhat": "dxhat = dbn * gamma",
+        "istd": "distd = (dxhat * cent).sum((0, 1), keepdim=True)",
+        "var": "dvar = -0.5 * distd * istd ** 3",
+        "cent": "dcent = dxhat * istd + dvar * 2 * cent / (n * T // 2 - 1)",
+        "mean": "dmean = -dcent.sum((0, 1), keepdim=True)",
+        "pre": "dpre = dcent + dmean / (n * T // 2)",
+        "W1": "dW1 = torch.einsum('btc,bth->ch', pairs, dpre)",
+        "e": "de = dpairs.view(n, T, C)",
+        "E": "dE = torch.zeros_like(E)\nfor i in range(n):\n    for j in range(T):\n        dE[ix[i, j]] += de[i, j]",
+    },
+)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 
 from autograder.course.questions import Question
+from autograder.diagnosis.diagnose import continued
 from autograder.diagnosis.evidence import short
 from autograder.errors import NotReady
 from autograder.judge import wording
@@ -325,6 +326,8 @@ def _with_reason(answer: GradientAnswer, finding: Explanation, difference: Diffe
         return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
     if ignored and difference.kind == "values":
         diagnosis = f"The answer does not depend on {listed(ignored)}."
+        if whole := finding.whole:
+            diagnosis += f" As a formula from the loss on it is wrong, too: {continued(whole.sentence)}"
         return replace(difference, diagnosis=diagnosis, next_step=advice, mistake=Mistake.IGNORES)
     return difference
 

@@ -36,6 +36,13 @@ MAX_ENTRIES = 10**6
 
 NO_PART = "is not part of the line above it, so it changes nothing."
 
+DROPOUT = re.compile(r"\bdropout\(")
+DRAWN_ANEW = Cause(
+    Mistake.MASK,
+    "`dropout` draws anew which entries it drops, so they are not those of the forward pass.",
+    "Use the mask of the forward pass, and divide where its line does.",
+)
+
 MISPLACED = (
     (
         re.compile(r"(?m)^(?P<left>[^=#\n]+)=(?P<sign>[+-])"),
@@ -52,6 +59,15 @@ MISPLACED = (
 )
 """Signs in the wrong place: how they look, what is meant, what is said, and the next step."""
 
+OF_FORMULAS = {Mistake.CONSTANT, Mistake.MEAN, Mistake.SIGN}
+"""Mistakes that are seen in an answer which goes all the way from the loss, without a look at its code."""
+
+MAX_SHARE = 0.6
+"""The share of the time for an answer that ignores what comes in; the rest is for the same as a formula from the loss on."""
+
+TINY = 1e-6
+"""A gradient that is smaller than this, relative to the largest of all, is zero but for rounding."""
+
 ELSEWHERE = 4
 """Numbers of rows from which one is chosen to see whether a cause explains the answer there too."""
 
@@ -62,12 +78,13 @@ class Explanation:
 
     On another number of rows there always is a `cause`, with an empty sentence where none was found.
     `ignored` are the gradients that come in and make no difference to it, as code. `right_here` says whether the cell's
-    own value in the notebook is right, all the way from the loss.
+    own value in the notebook is right, all the way from the loss; `whole` is the mistake in one that is meant to be.
     """
 
     cause: Cause | None = None
     ignored: tuple[str, ...] = ()
     right_here: bool = False
+    whole: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -135,10 +152,34 @@ class GradientAnswer:
         ignored = tuple(f"`d{name}`" for name in case.incoming if self.ignores(name, case, replay.answer))
         right_here = self.right_here()
         is_copied = right_here and len(ignored) == len(case.incoming) and bool(replay.answer.any())
-        cause = self.cause(replay.answer, case)
+        cause = self.cause(replay.answer, case, MAX_SHARE if ignored else 1.0)
         if cause and is_copied and not (cause.mistake is Mistake.GRADIENT and self.cell.reads.issuperset(cause.about)):
             cause = None  # the numbers are true because they were copied, and fit a mistake by chance
-        return Explanation(cause, ignored, right_here)
+        is_formula = ignored and not cause and not right_here and not replay.changed
+        return Explanation(cause, ignored, right_here, self._whole() if is_formula else None)
+
+    def _whole(self) -> Cause | None:
+        """The mistake in an answer that goes all the way from the loss, and not from what comes in."""
+        truth = whole_references(self.tape)
+        largest = max(float(each.exact.abs().max()) for each in truth.values())
+        if float(truth[self.variable].exact.abs().max()) < TINY * largest:
+            return None  # it is zero but for rounding, and many mistakes would give that
+        case = self._from_loss(Case(self.tape.state, {}))
+        answer = self.replay(case).answer
+        if cause := self._misplaced_sign(case):
+            return cause
+        half, budget = (Budget.of(repairing.MAX_SECONDS * (1 - MAX_SHARE) * part) for part in (0.5, 1))
+        with suppress(Exception):  # as below
+            evidence = evidence_of(answer, self.tape, self.variable, case, self.workspace.names, self.cell.source)
+            cause, is_credible = diagnose(replace(evidence, budget=half))
+            if is_credible and cause and cause.mistake in OF_FORMULAS:
+                return cause
+        return self.repair(case, budget, [self._from_loss(each) for each in (*self._fewer(), *self._moved())])
+
+    def _from_loss(self, case: Case) -> Case:
+        """The case with the true gradients, from the loss on, for all that comes in."""
+        true = {name: each.rounded for name, each in whole_references(self.tape, case).items()}
+        return replace(case, incoming={name: true[name] for name in self.tape.consumers(self.variable)}, others=true)
 
     def goes_on(self, replay: Replay) -> bool:
         """Whether the cell goes on from a value of its own name that it did not make."""
@@ -154,17 +195,22 @@ class GradientAnswer:
         """Whether the cell looks for what autograd would have left."""
         return bool(GRAD.search(self.cell.source))
 
-    def cause(self, answer: Tensor, case: Case) -> Cause | None:
-        """The mistake in an answer to a case: by what the answer is, or else by what change of the code would fix it."""
+    def cause(self, answer: Tensor, case: Case, share: float = 1.0) -> Cause | None:
+        """The mistake in an answer to a case: by what the answer is, or else by what change of the code would fix it.
+
+        `share` is how much of the time for looking it may take.
+        """
         if cause := self._misplaced_sign(case):
             return cause
+        if DROPOUT.search(self.cell.source):
+            return DRAWN_ANEW
         if not answer.is_floating_point():
             return self.repair(case)
         with suppress(Exception):  # as below
             if cause := self._mask(answer, case):
                 return cause
         known = lesson(self.workspace, self.tape, self.variable).mistakes
-        half, budget = (Budget.of(repairing.MAX_SECONDS * share) for share in (0.5, 1))
+        half, budget = (Budget.of(repairing.MAX_SECONDS * share * part) for part in (0.5, 1))
         found = None
         for seen, given in (*self._densely(case), (answer, case)):
             with suppress(Exception):  # such as a forward pass that fixes its dtype: a wrong answer needs no reason to be wrong
@@ -263,8 +309,11 @@ class GradientAnswer:
         if isinstance(again, Tensor) and again.is_floating_point():
             yield again, dense
 
-    def repair(self, case: Case, budget: Budget | None = None) -> Cause | None:
-        """The mistake that one small change of the code fixes. `budget` is for how long it is looked for."""
+    def repair(self, case: Case, budget: Budget | None = None, elsewhere: Sequence[Case] | None = None) -> Cause | None:
+        """The mistake that one small change of the code fixes. `budget` is for how long it is looked for.
+
+        A change that fits much has to be right `elsewhere` too: on fewer rows and on other values, if nothing else is said.
+        """
         gradients = {f"d{name}": gradient for name, gradient in case.incoming.items() if name != self.tape.loss}
         truth = step_reference(self.tape, self.variable, case)
 
@@ -273,7 +322,8 @@ class GradientAnswer:
             return again.error is None and compare(again.answer, truth) is None
 
         def holds(cell: ParsedCell) -> bool:
-            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in (*self._fewer(), *self._moved()))
+            others = (*self._fewer(), *self._moved()) if elsewhere is None else elsewhere
+            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in others)
             return all(compare(answer, step_reference(self.tape, self.variable, each)) is None for answer, each in answers)
 
         others = alternatives(self.tape, self.variable, {**case.state, **gradients})
