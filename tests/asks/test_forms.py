@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import pytest
 
 from autograder.course.questions import parse_answer
+from autograder.replay import answer
 from autograder.verdict import Mistake, Outcome
 from tests.support.asked import ASSIGNMENTS, Form, asked, forms, models, verdict
 
@@ -26,27 +30,38 @@ The first is equal to the right one to the last digit of a float32, the second r
 BLIND = [form for assignment in ASSIGNMENTS for form in forms(f"{assignment}-blind") if form.about not in LEFT]
 
 
-@pytest.mark.parametrize("exam", [pytest.param(False, id="check"), pytest.param(True, id="exam", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("form", [form for form in ALL + BLIND if form.right], ids=str)
+@pytest.fixture(scope="module", autouse=True)
+def impatient() -> Iterator[None]:
+    """What does not end is waited for for less long: a right answer takes some hundredths of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answer, "CALL_SECONDS", 1.0)
+        yield
+
+
+RIGHT = [form for form in ALL + BLIND if form.right]
+WRONG = [form for form in ALL + BLIND if not form.right]
+
+
+def checked_and_examined(forms: Sequence[Form]) -> list[Any]:
+    """All are checked, and every third is examined as well: `make test-long` examines all."""
+    return [
+        pytest.param(
+            form, exam, id=f"{form}-{'exam' if exam else 'check'}", marks=[pytest.mark.long] * (exam and number % 3 > 0)
+        )
+        for exam in (False, True)
+        for number, form in enumerate(forms)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "exam"), checked_and_examined(RIGHT))
 def test_right_answers_in_other_styles_are_accepted(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
     assert found.outcome is Outcome.RIGHT, found
 
 
-WRONG = [form for form in ALL + BLIND if not form.right]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("form", "exam"),
-    [
-        pytest.param(
-            form, exam, id=f"{form}-{'exam' if exam else 'check'}", marks=pytest.mark.long if exam and number % 3 else []
-        )
-        for exam in (False, True)
-        for number, form in enumerate(WRONG)
-    ],
-)
+@pytest.mark.parametrize(("form", "exam"), checked_and_examined(WRONG))
 def test_wrong_answers_are_rejected(form: Form, exam: bool) -> None:
     found = verdict(form.assignment, form.name, form.code, exam)
     assert found.outcome in (Outcome.WRONG, Outcome.COULD_NOT_TELL, Outcome.NOT_ATTEMPTED), found

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -14,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from autograder.cli.main import main
 from autograder.course import notebooks
-from scripts import demo
 from scripts.submissions import ROOT
+from tests.support.commands import command, nbgrader
 from tests.support.layernorm import ANSWERS, FORWARD
 
 NOTEBOOK = "source/norms/layernorm.ipynb"
@@ -54,23 +52,22 @@ def test_from_forward_lines_to_full_marks(course: Path) -> None:
         "  nbgrader generate_assignment norms",
         "  autograder lint norms",
     ]
-    demo.nbgrader(course, "generate_assignment", "norms")
+    nbgrader(course, "generate_assignment", "norms")
     said = autograder("lint", "norms").output.splitlines()
     assert said[:20] == [f"layernorm.ipynb, cell `{name}`: {MISSING}" for name in ANSWERS]
     assert said[20:] == ["1 notebook, 20 tests, 20 points: 20 to fix"]
 
     fill_in(course / NOTEBOOK)
     assert autograder("normalise", NOTEBOOK).output == f"{NOTEBOOK}: as it was\n"
-    demo.nbgrader(course, "generate_assignment", "norms", "--force")
+    nbgrader(course, "generate_assignment", "norms", "--force")
     assert autograder("lint", "norms").output == "1 notebook, 20 tests, 20 points: 0 to fix\n"
 
     for student in ("right", "untouched"):
         shutil.copytree(course / "release/norms", course / "submitted" / student / "norms")
     fill_in(course / "submitted/right/norms/layernorm.ipynb")
-    program = [sys.executable, "-c", "from autograder.cli.main import main; main()", "grade", "norms"]
-    graded = subprocess.run(program, cwd=course, capture_output=True, text=True, timeout=300)
+    graded = command(course, "autograder", "grade", "norms")
     assert graded.returncode == 0, graded.stdout
-    demo.nbgrader(course, "export")
+    nbgrader(course, "export")
     with open(course / "grades.csv", encoding="utf-8", newline="") as file:
         marks = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
     assert marks == {"right": 20.0, "untouched": 0.0}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import nbformat
 import pytest
@@ -27,7 +26,6 @@ from autograder.grading.standing import Standing
 from autograder.grading.summary import Summary
 from autograder.sandbox.room import RoomError
 from autograder.terminal import Terminal
-from scripts import demo
 from tests.support.classes import (
     ASSIGNMENT,
     LATE,
@@ -43,6 +41,7 @@ from tests.support.classes import (
     warm,
 )
 from tests.support.clusters import cluster
+from tests.support.commands import command, nbgrader
 from tests.support.odd import ODD, only_second
 from tests.support.rooms import linux
 
@@ -127,7 +126,7 @@ def test_the_marks_rows_and_files_are_nbgraders(course: Path, tmp_path: Path) ->
             by_hand(other)
         forced = step == "forced"
         grade(course, force=forced, students=["late"] if forced else ["*"])
-        demo.nbgrader(other, "autograde", ASSIGNMENT, *(["--force", "--student=late"] if forced else []))
+        nbgrader(other, "autograde", ASSIGNMENT, *(["--force", "--student=late"] if forced else []))
         assert differences(state(course), state(other)) == [], step
     penalties = {row[1]: row[3] for row in marks(f"sqlite:///{course}/gradebook.db")["notebook"] if row[0] == "second"}
     assert penalties["late"] == 1.75
@@ -155,7 +154,7 @@ def test_what_is_run_ahead_leaves_the_same(course: Path, tmp_path: Path) -> None
     nb = nbformat.read(own / "first.ipynb", as_version=4)
     nb.cells[0].source = "import math\n\nscale = 3\nprint(math.floor(math.pi))\nscale"
     nbformat.write(nb, own / "first.ipynb")
-    demo.nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
+    nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
     for number in range(9):
         file = hand_in(course, f"student-{number}", WRONG if number % 2 else RIGHT) / "first.ipynb"
         if number in {3, 4, 5, 6}:
@@ -164,7 +163,7 @@ def test_what_is_run_ahead_leaves_the_same(course: Path, tmp_path: Path) -> None
             nbformat.write(nb, file)
     other = Path(shutil.copytree(course, tmp_path / "other"))
     assert grade(course, jobs=1).needing_a_person() == []
-    demo.nbgrader(other, "autograde", ASSIGNMENT)
+    nbgrader(other, "autograde", ASSIGNMENT)
     assert differences(state(course), state(other)) == []
 
 
@@ -174,15 +173,15 @@ def test_a_part_of_the_notebooks(course: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(course, tmp_path / "other"))
     for step, students, most in (("second", "*", 2), ("first", "right", 6)):
         assert {each.most for each in grade(course, notebooks=[step]).graded} == {most}, step
-        demo.nbgrader(other, "autograde", ASSIGNMENT, f"--student={students}", f"--notebook={step}")
+        nbgrader(other, "autograde", ASSIGNMENT, f"--student={students}", f"--notebook={step}")
     assert differences(state(course), state(other)) == []
 
 
 def test_feedback_and_export_work_on(course: Path) -> None:
     hand_in(course, "right", RIGHT)
     grade(course)
-    demo.nbgrader(course, "generate_feedback", ASSIGNMENT)
-    demo.nbgrader(course, "export")
+    nbgrader(course, "generate_feedback", ASSIGNMENT)
+    nbgrader(course, "export")
     assert "Because." in (course / "feedback" / "right" / ASSIGNMENT / "first.html").read_text()
     assert "right" in (course / "grades.csv").read_text()
 
@@ -499,23 +498,21 @@ def test_what_could_not_be_graded_at_all_is_left_for_the_next_run(course: Path, 
 # the command
 
 
-def command(course: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from autograder.cli.main import main; main()", "grade", ASSIGNMENT, *arguments]
-    environment = {**os.environ, "COLUMNS": "100", "PATH": demo.PATH}
-    return subprocess.run(program, cwd=course, capture_output=True, text=True, timeout=120, env=environment)
+def graded_by_command(course: Path, *arguments: str) -> CompletedProcess[str]:
+    return command(course, "autograder", "grade", ASSIGNMENT, *arguments, COLUMNS="100")
 
 
 def test_the_command_says_what_a_person_has_to_see_to(course: Path) -> None:
     empty(hand_in(course, "anna", RIGHT))
     hand_in(course, "berta", RIGHT)
-    done = command(course)
+    done = graded_by_command(course)
     assert done.returncode == 1, done.stderr
     assert "anna   2 of 8  1 of 2          1\n  ✗ first: The file is empty: nothing of it counts." in done.stdout
     assert "4 of 8" in done.stdout
     assert "2 graded in" in done.stdout and "1 to see to." in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     hand_in(course, "carla", {**RIGHT, "square": WRONG["square"]})
-    again = command(course, "--json")
+    again = graded_by_command(course, "--json")
     assert again.returncode == 1
     told = json.loads(again.stdout)
     (carla,), (anna,) = told.pop("submissions"), told.pop("earlier")
@@ -526,9 +523,9 @@ def test_the_command_says_what_a_person_has_to_see_to(course: Path) -> None:
 
 
 def test_the_command_that_cannot_grade_says_why(course: Path, tmp_path: Path) -> None:
-    done = command(course, "--student", "nobody")
+    done = graded_by_command(course, "--student", "nobody")
     assert done.returncode == 2
     assert done.stdout.startswith("Not graded: no submission fits")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    assert command(elsewhere).returncode == 2
+    assert graded_by_command(elsewhere).returncode == 2

@@ -30,6 +30,7 @@ from autograder.grading.salvage import NOTES
 from autograder.sandbox.room import RoomError
 from scripts import demo
 from scripts.submissions import NOTEBOOKS, graded_cell
+from tests.support.commands import nbgrader
 from tests.support.rooms import linux
 
 pytestmark = pytest.mark.timeout(180)
@@ -255,7 +256,7 @@ def test_an_interrupted_command_leaves_nothing(tmp_path: Path) -> None:
     for name in NOTEBOOKS:
         if name not in slow:
             (course / "source" / "backprop" / f"{name}.ipynb").unlink()
-    demo.nbgrader(course, "generate_assignment", "backprop")
+    nbgrader(course, "generate_assignment", "backprop")
     command = subprocess.Popen(
         [sys.executable, "-m", "nbgrader", "autograde", "backprop"],
         cwd=course,

@@ -6,17 +6,20 @@ import csv
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 
+from autograder.cli.main import main
 from autograder.course import notebooks
-from scripts import demo
 from scripts.submissions import ROOT
+from tests.support.classes import inside, warm
+from tests.support.commands import nbgrader
 from tests.support.plain_course import NAME, make_course
+
+pytestmark = pytest.mark.usefixtures(warm.__name__)
 
 DOCUMENT = (ROOT / "docs/instructors.md").read_text(encoding="utf-8")
 MEAN = "def mean(numbers):\n    if not numbers:\n        raise ValueError('none')\n    return sum(numbers) / len(numbers)"
@@ -42,10 +45,12 @@ def lines(heading: str) -> list[str]:
 def typed(course: Path, line: str) -> str:
     """What a command prints, which has to end well."""
     program, *rest = shlex.split(line.replace("*.ipynb", NAME))
-    module = {"nbgrader": ["-m", "nbgrader"], "autograder": ["-c", "from autograder.cli.main import main; main()"]}[program]
-    done = subprocess.run([sys.executable, *module, *rest], cwd=course, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    if program == "nbgrader":
+        return nbgrader(course, *rest)
+    with inside(course):
+        done = CliRunner().invoke(main, rest)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def grades(course: Path) -> dict[str, dict[str, str]]:
@@ -143,7 +148,7 @@ def test_a_test_is_corrected_after_the_release(course: Path) -> None:
     test = next(cell for cell in nb.cells if cell.id == "cell-9a1")
     test.source, test.metadata.nbgrader.points = "assert mean([1, 2]) in (1.5, 3)", 3
     notebooks.write(nb, path)
-    assert "Skipping existing assignment" in demo_log(course, "generate_assignment", "plain")
+    assert "Skipping existing assignment" in nbgrader(course, "generate_assignment", "plain")
     said = {line: typed(course, line) for line in lines("Correct a test after the release")[:3]}
     assert said["autograder lint plain"].splitlines()[-1] == "1 notebook, 4 tests, 15 points: 0 to fix"
     assert "nothing to grade, 3 graded before (--force grades them again), nothing to see to." in typed(
@@ -167,10 +172,10 @@ def test_a_cell_cannot_be_added_once_there_are_submissions(course: Path) -> None
     nb.cells[-1].metadata.nbgrader = nb.cells[-1].metadata.nbgrader | {"grade_id": "more"}
     notebooks.write(nb, path)
     with pytest.raises(RuntimeError, match="Please see the the above traceback"):
-        demo.nbgrader(course, "generate_assignment", "plain", "--force")
+        nbgrader(course, "generate_assignment", "plain", "--force")
     assert not (course / "release/plain").exists()
     path.write_text(before, encoding="utf-8")
-    demo.nbgrader(course, "generate_assignment", "plain", "--force")
+    nbgrader(course, "generate_assignment", "plain", "--force")
     assert (course / "release/plain" / NAME).is_file()
 
 
@@ -185,12 +190,6 @@ def test_feedback_is_released_to_those_who_have_a_secret(course: Path, monkeypat
     for step in ("autograded", "feedback"):
         assert (course / step / "on-time/plain/submission_secret.txt").read_text() == "secret"
     with pytest.raises(RuntimeError, match=r"submission_secret\.txt"):
-        demo.nbgrader(course, "release_feedback", "plain")
+        nbgrader(course, "release_feedback", "plain")
     typed(course, "nbgrader release_feedback plain --student on-time")
     assert len([*(course / "exchange").glob("*/feedback/*.html")]) == 1
-
-
-def demo_log(course: Path, *arguments: str) -> str:
-    said: list[str] = []
-    demo.nbgrader(course, *arguments, on_line=said.append)
-    return "".join(said)

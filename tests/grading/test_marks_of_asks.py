@@ -17,6 +17,7 @@ from benchmarks.grading import STOCK
 from scripts import demo
 from scripts.submissions import CLASSES, Answers, hand_in, model_answers, second_forms
 from tests.support.classes import inside
+from tests.support.commands import nbgrader
 from tests.support.rooms import linux
 
 pytestmark = [linux, pytest.mark.timeout(600)]
@@ -54,7 +55,7 @@ def course(assignment: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(assignment) / "course"
     answers = {name: lambda make=make: make(assignment) for name, make in STUDENTS.items()}
     demo.make_course(folder, answers, assignment)
-    demo.nbgrader(folder, "generate_assignment", assignment)
+    nbgrader(folder, "generate_assignment", assignment)
     return folder
 
 
@@ -74,7 +75,7 @@ def test_autograder_grade(course: Path, assignment: str) -> None:
 @ONE
 def test_nbgrader_with_our_preprocessors(course: Path, assignment: str) -> None:
     copy = copied(course, "ours")
-    demo.nbgrader(copy, "autograde", assignment)
+    nbgrader(copy, "autograde", assignment)
     assert marks(copy, assignment) == expected(assignment)
 
 
@@ -83,7 +84,7 @@ def test_stock_nbgrader(course: Path, assignment: str) -> None:
     """It runs in the student's own process, where the source is not at hand: the recorded answers judge."""
     copy = copied(course, "stock", STOCK)
     shutil.rmtree(copy / "submitted" / "other")  # each notebook takes a kernel of its own
-    demo.nbgrader(copy, "autograde", assignment)
+    nbgrader(copy, "autograde", assignment)
     assert marks(copy, assignment) == {name: each for name, each in expected(assignment).items() if name != "other"}
 
 

@@ -15,9 +15,9 @@ from autograder.grading.classroom import Options, grade_class
 from autograder.lint.linter import lint
 from autograder.terminal import Terminal
 from benchmarks.grading import STOCK
-from scripts import demo
 from scripts.submissions import ROOT, graded_cell
 from tests.support.classes import KERNEL, inside
+from tests.support.commands import nbgrader
 from tests.support.plain import ROWS, SETUP, Row
 from tests.support.rooms import linux
 
@@ -53,7 +53,7 @@ def make_course(folder: Path) -> Path:
     (folder / "source" / ASSIGNMENT / "helper.py").write_text("def triple(x):\n    return 3 * x\n")
     (folder / "source" / ASSIGNMENT / "data.txt").write_text("1\n2\n3\n")
     (folder / "nbgrader_config.py").write_text((ROOT / "nbgrader_config.py").read_text(encoding="utf-8"), encoding="utf-8")
-    demo.nbgrader(folder, "generate_assignment", ASSIGNMENT)
+    nbgrader(folder, "generate_assignment", ASSIGNMENT)
     for student in ("right", "wrong"):
         answers = {row.name: getattr(row, student) for row in ROWS}
         place = folder / "submitted" / student / ASSIGNMENT
@@ -78,8 +78,8 @@ def marks(course: Path) -> Marks:
 
 def by_nbgrader(course: Path) -> Marks:
     """Only the notebook about time-outs has a short one: others may have to load torch within theirs."""
-    demo.nbgrader(course, "autograde", ASSIGNMENT, "--notebook=rows", "--Execute.timeout=120")
-    demo.nbgrader(course, "autograde", ASSIGNMENT, "--notebook=slow", "--Execute.timeout=8", "--force")
+    nbgrader(course, "autograde", ASSIGNMENT, "--notebook=rows", "--Execute.timeout=120")
+    nbgrader(course, "autograde", ASSIGNMENT, "--notebook=slow", "--Execute.timeout=8", "--force")
     return marks(course)
 
 

@@ -39,6 +39,7 @@ from tests.support.classes import (
     warm,
 )
 from tests.support.clusters import cluster, start_worker, until
+from tests.support.commands import nbgrader
 from tests.support.killed import POINTS
 from tests.support.postgres import Postgres, postgres, server
 from tests.support.rooms import linux
@@ -237,7 +238,7 @@ def on_postgres(course: Path, database: Postgres, request: pytest.FixtureRequest
     database.execute(f"create database {name}")
     with open(course / "nbgrader_config.py", "a", encoding="utf-8") as file:
         file.write(f"\nc.CourseDirectory.db_url = {database.url(name)!r}\n")
-    demo.nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
+    nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
     return database.url(name)
 
 

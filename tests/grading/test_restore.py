@@ -37,6 +37,7 @@ from autograder.grading.salvage import read_leniently
 from scripts import demo
 from scripts.submissions import graded_cell, half_done, model_answers
 from scripts.submissions import hand_in as hand_in_answers
+from tests.support.commands import nbgrader
 
 CONFIG = """
 import os, sys
@@ -253,7 +254,7 @@ def graded(course: Path) -> Path:
         gradebook.update_or_create_submission("numbers", has_no_tests.__name__)
         gradebook.find_grade("test-double", "one", "numbers", has_no_tests.__name__).auto_score = 1
         gradebook.db.commit()
-    demo.nbgrader(course, "autograde", "numbers")
+    nbgrader(course, "autograde", "numbers")
     return course
 
 

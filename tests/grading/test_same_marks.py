@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from autograder.cli.main import main
 from scripts import demo
 from scripts.submissions import ROOT, model_answers
 from tests.sandbox.test_attacks import STOCK
+from tests.support.commands import command, nbgrader
 from tests.support.learner import autograder
 
 pytestmark = [pytest.mark.timeout(540), pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")]
@@ -43,7 +41,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     demo.make_course(folder, {})
     (folder / "source/one").mkdir()
     shutil.copy(ROOT / "source/backprop" / f"{STEM}.ipynb", folder / "source/one")
-    demo.nbgrader(folder, "generate_assignment", "one")
+    nbgrader(folder, "generate_assignment", "one")
     for student, answers in CLASS.items():
         target = folder / "submitted" / student / "one" / f"{STEM}.ipynb"
         target.parent.mkdir(parents=True)
@@ -68,15 +66,14 @@ def test_on_stock_nbgrader(course: Path) -> None:
     ours = config.read_text(encoding="utf-8")
     config.write_text(ours + STOCK, encoding="utf-8")
     try:
-        demo.nbgrader(course, "autograde", "one", "--force")
+        nbgrader(course, "autograde", "one", "--force")
     finally:
         config.write_text(ours, encoding="utf-8")
     assert marks(course) == MARKS
 
 
 def test_in_our_grader(course: Path) -> None:
-    program = [sys.executable, "-c", f"from {main.__module__} import main; main()", "grade", "one", "--force"]
-    subprocess.run(program, cwd=course, check=True, stdout=subprocess.DEVNULL)
+    assert command(course, "autograder", "grade", "one", "--force").returncode == 0
     assert marks(course) == MARKS
     for student in CLASS:
         record = (course / "autograded" / student / "one" / f"{STEM}.ipynb").read_text(encoding="utf-8")
@@ -94,9 +91,7 @@ def test_by_the_command_for_learners(course: Path, student: str) -> None:
 
 @pytest.mark.parametrize("student", CLASS)
 def test_by_nbgrader_s_validation(course: Path, student: str) -> None:
-    log: list[str] = []
-    demo.nbgrader(course, "validate", f"submitted/{student}/one/{STEM}.ipynb", on_line=log.append)
-    text = "".join(log)
+    text = nbgrader(course, "validate", f"submitted/{student}/one/{STEM}.ipynb")
     if MARKS[student]:
         assert "Success! Your notebook passes all the tests." in text
     else:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -18,10 +15,10 @@ from autograder.grading.salvage import FAILURES, NOTES
 from autograder.grading.setup import faults, weaknesses
 from autograder.grading.standing import UNEXAMINED, standings
 from autograder.notebook import checking
-from scripts import demo
 from tests.sandbox.test_attacks import POINTS, ROOT, deserved, hand_in, lesson, marks
 from tests.support.attacks import ATTACKS
 from tests.support.attacks.attack import Attack
+from tests.support.commands import nbgrader
 from tests.support.rooms import linux
 
 pytestmark = [linux, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")]
@@ -37,7 +34,7 @@ def course_in(folder: Path, config: str, *names: str) -> Path:
     (folder / "source" / "ps").mkdir(parents=True)
     nbformat.write(lesson("HIDDEN"), folder / "source" / "ps" / "lesson.ipynb")
     (folder / "nbgrader_config.py").write_text(config, encoding="utf-8")
-    demo.nbgrader(folder, "generate_assignment", "ps")
+    nbgrader(folder, "generate_assignment", "ps")
     for name in names:
         hand_in(folder, name, ATTACKS.get(name, Attack("answers")), {})
     return folder
@@ -45,11 +42,7 @@ def course_in(folder: Path, config: str, *names: str) -> Path:
 
 def autograded(course: Path, *arguments: str) -> str:
     """What `nbgrader autograde` writes to the terminal."""
-    command = [sys.executable, "-m", "nbgrader", "autograde", "ps", *arguments]
-    environment = {**os.environ, "PATH": demo.PATH}
-    done = subprocess.run(command, cwd=course, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    return nbgrader(course, "autograde", "ps", *arguments)
 
 
 def record(course: Path, student: str) -> nbformat.NotebookNode:
@@ -66,7 +59,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """It has no configuration but `course_id`, and is graded."""
     folder = course_in(tmp_path_factory.mktemp("forgotten") / "course", FORGOTTEN, "honest", REPLACES)
     (folder / "log").write_text(autograded(folder))
-    demo.nbgrader(folder, "generate_feedback", "ps")
+    nbgrader(folder, "generate_feedback", "ps")
     return folder
 
 

@@ -16,10 +16,10 @@ from autograder.examiner.exam import Exam
 from autograder.forkserver.client import Client
 from autograder.sandbox.limits import Limits
 from benchmarks.grading import STOCK
-from scripts import demo
 from scripts.submissions import ANOTHER_BACKWARD, ANOTHER_DESCEND, ROOT, model_answers
 from tests.examiner.test_examiner import examined
 from tests.support.classes import ASSIGNMENT, hand_in
+from tests.support.commands import nbgrader
 from tests.support.lesson import Lesson
 from tests.support.rooms import linux
 
@@ -426,11 +426,11 @@ def test_stock_nbgrader_gives_right_forms_the_same(tmp_path: Path) -> None:
         shutil.copy(SOURCE.parent / name, course / "source" / ASSIGNMENT)
     text = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
     (course / "nbgrader_config.py").write_text(text + STOCK, encoding="utf-8")
-    demo.nbgrader(course, "generate_assignment", ASSIGNMENT)
+    nbgrader(course, "generate_assignment", ASSIGNMENT)
     forms = ("model", "another", "entries", "scales-the-gradients")
     for form in forms:
         hand_in(course, form, HONEST[form])
-    demo.nbgrader(course, "autograde", ASSIGNMENT)
+    nbgrader(course, "autograde", ASSIGNMENT)
     with Gradebook(f"sqlite:///{course}/gradebook.db", course_id="backprop-ninja") as gradebook:
         scores = {each.student.id: each.score for each in gradebook.assignment_submissions(ASSIGNMENT)}
     assert scores == dict.fromkeys(forms, 8)

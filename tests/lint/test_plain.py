@@ -15,8 +15,8 @@ from autograder.errors import ContentError
 from autograder.lint import linter
 from autograder.lint.generated import generator
 from autograder.lint.linter import lint
-from scripts import demo
 from scripts.submissions import graded_cell
+from tests.support.commands import nbgrader
 from tests.support.plain_course import NAME, make_course
 
 MADE_ANEW = "source and release differ: run `nbgrader generate_assignment --force`."
@@ -53,9 +53,9 @@ def test_nothing_is_said_of_a_plain_course_that_is_right(course: Path) -> None:
 
 def test_nothing_is_said_of_nbgrader_s_own_example(tmp_path: Path) -> None:
     """Its cells have no ids, a test deletes an answer and puts it back, and a header is put before the cells."""
-    demo.nbgrader(tmp_path, "quickstart", "example")
+    nbgrader(tmp_path, "quickstart", "example")
     course = tmp_path / "example"
-    demo.nbgrader(course, "generate_assignment", "ps1")
+    nbgrader(course, "generate_assignment", "ps1")
     report = lint(course / "source/ps1", course / "release/ps1", course)
     assert {finding.notebook for finding in report.findings} == {"nbgrader_config.py"}, "it has no configuration of ours"
     assert report.remarks == ()
@@ -69,7 +69,7 @@ def test_ids_as_jupyterlab_gives_them_are_no_fault(course: Path) -> None:
         each.id = f"0a1b-{number}"
     cell(source, "0a1b-3").source += "\nassert cube(2) == 8"
     nbformat.write(source, path)
-    demo.nbgrader(course, "generate_assignment", "plain", "--force")
+    nbgrader(course, "generate_assignment", "plain", "--force")
     assert findings(course) == [
         f"{NAME}, cell `cell-9a1`: it reads `cube`, which no cell binds.",
         f"{NAME}, cell `cell-9a1`: the model answer fails this test: NameError: name 'cube' is not defined",

@@ -45,6 +45,7 @@ from tests.support.attacks import ATTACKS
 from tests.support.attacks.attack import HONEST, Attack
 from tests.support.attacks.autograd import ALONE
 from tests.support.attacks.pages import SCRIPT
+from tests.support.commands import nbgrader
 from tests.support.processes import left, running
 from tests.support.rooms import linux
 
@@ -142,7 +143,7 @@ def make_course(course: Path, marker: str, settings: str) -> None:
     nbformat.write(lesson(marker), course / "source" / "ps" / "lesson.ipynb")
     config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
     (course / "nbgrader_config.py").write_text(config + settings, encoding="utf-8")
-    demo.nbgrader(course, "generate_assignment", "ps")
+    nbgrader(course, "generate_assignment", "ps")
 
 
 def hand_in(course: Path, student: str, attack: Attack, host: Mapping[str, str]) -> None:
@@ -491,5 +492,5 @@ def test_without_rooms_they_would_earn_full_marks(tmp_path: Path) -> None:
     names = [name for name, attack in ATTACKS.items() if attack.stock] if os.environ.get("ATTACKS") == "all" else FEW
     for name in names:
         hand_in(course, name, ATTACKS[name], {"home": str(tmp_path), "course": str(course), "token": "token"})
-    demo.nbgrader(course, "autograde", "ps")
+    nbgrader(course, "autograde", "ps")
     assert marks(course) == {name: {**deserved(Attack("")), "explain": "waits"} for name in names}

@@ -631,9 +631,21 @@ class TestWalls:
         assert str(tmp_path / "autograder") in self.bound()
 
 
+HANGS_ON_THE_USER = (
+    "TestView or TestNetwork or TestFolder or TestEnd or TestCalls or TestLimits or TestStart or no_right or group "
+    "or no_further or what_they_share or who_hides or at_its_limit"
+)
+"""Tests of what an ordinary user's room does in its own way. Others are about tables and messages, or measure memory again."""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="these tests run as an ordinary user already")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="there is no setpriv")
-def test_an_ordinary_user_gets_the_same() -> None:
+@pytest.mark.parametrize(
+    "chosen",
+    [pytest.param(HANGS_ON_THE_USER, id="what-hangs-on-the-user"), pytest.param("", id="all", marks=pytest.mark.long)],
+)
+def test_an_ordinary_user_gets_the_same(chosen: str) -> None:
+    """These tests, and those of what is hardened: all of them, or in short those that hang on the user."""
     user = "61000"
     folder = Path(tempfile.mkdtemp(prefix="ordinary-", dir="/tmp"))
     os.chown(folder, int(user), int(user))
@@ -648,7 +660,7 @@ def test_an_ordinary_user_gets_the_same() -> None:
     environment = {name: value for name, value in environment.items() if not name.startswith(("PYTEST", "COV"))}
     try:
         run = subprocess.run(
-            [*command, "tests/sandbox/test_room.py", "tests/sandbox/test_hardening.py"],
+            [*command, "tests/sandbox/test_room.py", "tests/sandbox/test_hardening.py", "-k", chosen],
             env=environment,
             capture_output=True,
             text=True,

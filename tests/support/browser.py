@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGUMENTS = (
@@ -38,16 +38,6 @@ def headless_browser(seconds: float) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-@contextmanager
-def browser_page(seconds: float, width: int = 1200, height: int = 900) -> Iterator[Page]:
-    """An empty page, in which each action, navigation and expectation has so many seconds."""
-    expect.set_options(timeout=seconds * 1000)
-    with headless_browser(seconds) as browser:
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(seconds * 1000)
-        yield page
 
 
 def expect_drawn(element: Locator) -> None:

@@ -30,6 +30,7 @@ from autograder.grading.classroom import ClassReport, Options, grade_class
 from autograder.terminal import Terminal
 from scripts import demo
 from scripts.submissions import ROOT, graded_cell
+from tests.support.commands import nbgrader
 
 ASSIGNMENT = "work"
 KERNEL = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
@@ -92,7 +93,7 @@ def make_course(folder: Path, config: str = "") -> None:
     text = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
     more = "\nc.Execute.timeout = 20\n"
     (folder / "nbgrader_config.py").write_text(text + more + config, encoding="utf-8")
-    demo.nbgrader(folder, "generate_assignment", ASSIGNMENT)
+    nbgrader(folder, "generate_assignment", ASSIGNMENT)
 
 
 def hand_in(course: Path, student: str, answers: Mapping[str, str], stamp: str = "2026-01-02 10:00:00 UTC") -> Path:

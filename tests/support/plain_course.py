@@ -10,8 +10,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder.course import notebooks
-from scripts import demo
 from scripts.submissions import ROOT, graded_cell
+from tests.support.commands import nbgrader
 
 NAME = "statistics.ipynb"
 KERNEL = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
@@ -86,7 +86,7 @@ def make_course(folder: Path) -> tuple[Path, Path]:
     source.mkdir(parents=True)
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     notebooks.write(notebook(), source / NAME)
-    demo.nbgrader(folder, "generate_assignment", "plain")
+    nbgrader(folder, "generate_assignment", "plain")
     return source, folder / "release" / "plain"
 
 

@@ -19,6 +19,7 @@ from autograder.course.notebooks import write
 from autograder.lint.committed import committed
 from scripts import demo
 from scripts.submissions import ROOT, SOURCE, graded_cell
+from tests.support.commands import nbgrader
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -78,7 +79,7 @@ def make_series(folder: Path) -> Path:
         metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
         write(committed(new_notebook(cells=cells, metadata=metadata)), small / f"{name}.ipynb")
     (small / "lesson.toml").write_text(LESSON, encoding="utf-8")
-    demo.nbgrader(folder, "generate_assignment", "small")
+    nbgrader(folder, "generate_assignment", "small")
     return folder
 
 
