@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import ClassVar
 
 import nbformat
 import pytest
@@ -21,36 +19,16 @@ from autograder.forkserver.unsandboxed import UnsandboxedClient
 from autograder.grading.examine import Examine
 from autograder.lint import trial
 from autograder.lint.linter import lint
-from autograder.sandbox.room import unavailable
 from scripts.submissions import RELEASE, ROOT, SOURCE
+from tests.support.linting import kept
+
+pytestmark = pytest.mark.usefixtures(kept.__name__)
 
 NAME = "2-cross-entropy.ipynb"
 
 
 def cell(nb: NotebookNode, name: str) -> NotebookNode:
     return next(cell for cell in nb.cells if cell.id == name)
-
-
-class Kept(Client):
-    """A fork server that is there for other notebooks when it is ended: to load everything takes longer than most of them."""
-
-    free: ClassVar[list[Kept]] = []
-
-    def end(self) -> None:
-        self.free.append(self)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kept() -> Iterator[None]:
-    """The fork servers of one test are those of the next, and are gone after all of them."""
-    if sys.platform != "linux":
-        yield
-        return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial, "_client", lambda sandbox: Kept.free.pop() if Kept.free else Kept(sandbox and not unavailable()))
-        yield
-    for each in Kept.free:
-        each.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

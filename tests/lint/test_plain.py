@@ -17,7 +17,10 @@ from autograder.lint.generated import generator
 from autograder.lint.linter import lint
 from scripts.submissions import graded_cell
 from tests.support.commands import nbgrader
+from tests.support.linting import kept
 from tests.support.plain_course import NAME, make_course
+
+pytestmark = pytest.mark.usefixtures(kept.__name__)
 
 MADE_ANEW = "source and release differ: run `nbgrader generate_assignment --force`."
 

@@ -20,7 +20,7 @@ from tests.support.classes import ASSIGNMENT, state
 KIB = 1024
 SIZE = 24 * KIB**2
 WAYS = {
-    "autograder": ["-c", "from autograder.cli.main import main; main()", "grade", ASSIGNMENT, "--jobs", "2", "--no-sandbox"],
+    "autograder": ["-c", "from autograder.cli.main import main; main()", "grade", ASSIGNMENT, "--jobs", "1", "--no-sandbox"],
     "nbgrader": ["-m", "nbgrader", "autograde", ASSIGNMENT, "--Examine.sandbox=False"],
 }
 
