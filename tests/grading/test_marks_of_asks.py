@@ -38,15 +38,15 @@ def marks(course: Path, assignment: str) -> Marks:
     return {student: tuple(got for got, _ in notebooks.values()) for student, notebooks in found.items()}
 
 
-SHORTEST = "wavenet"
+CHOSEN = "wavenet"
 ONE = pytest.mark.parametrize(
-    "assignment", [pytest.param(name, marks=[] if name == SHORTEST else pytest.mark.long) for name in MOST], indirect=True
+    "assignment", [pytest.param(name, marks=[] if name == CHOSEN else pytest.mark.long) for name in MOST], indirect=True
 )
 """`make test` has one assignment of a test that takes long."""
 CHECKED = pytest.mark.parametrize(
     ("assignment", "student"),
     [
-        pytest.param(name, student, marks=[] if student == "other" or name == SHORTEST else pytest.mark.long)
+        pytest.param(name, student, marks=[] if student == "other" or name == CHOSEN else pytest.mark.long)
         for name in MOST
         for student in STUDENTS
     ],
@@ -77,6 +77,17 @@ def copied(course: Path, name: str, config: str = "") -> Path:
     return copy
 
 
+def without_other_forms(course: Path, name: str, config: str = "") -> Path:
+    """A copy in which nobody handed in the other forms: nbgrader runs one notebook after the other."""
+    copy = copied(course, name, config)
+    shutil.rmtree(copy / "submitted" / "other")
+    return copy
+
+
+def first_forms(assignment: str) -> Marks:
+    return {name: each for name, each in expected(assignment).items() if name != "other"}
+
+
 @ONE
 def test_autograder_grade(course: Path, assignment: str) -> None:
     with inside(copied(course, "grade")):
@@ -86,18 +97,17 @@ def test_autograder_grade(course: Path, assignment: str) -> None:
 
 @ONE
 def test_nbgrader_with_our_preprocessors(course: Path, assignment: str) -> None:
-    copy = copied(course, "ours")
+    copy = without_other_forms(course, "ours")
     nbgrader(copy, "autograde", assignment)
-    assert marks(copy, assignment) == expected(assignment)
+    assert marks(copy, assignment) == first_forms(assignment)
 
 
 @ONE
 def test_stock_nbgrader(course: Path, assignment: str) -> None:
     """It runs in the student's own process, where the source is not at hand: the recorded answers judge."""
-    copy = copied(course, "stock", STOCK)
-    shutil.rmtree(copy / "submitted" / "other")  # each notebook takes a kernel of its own
+    copy = without_other_forms(course, "stock", STOCK)
     nbgrader(copy, "autograde", assignment)
-    assert marks(copy, assignment) == {name: each for name, each in expected(assignment).items() if name != "other"}
+    assert marks(copy, assignment) == first_forms(assignment)
 
 
 @pytest.fixture(scope="module")
