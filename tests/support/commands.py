@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import chdir
 from multiprocessing import get_context
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 from scripts import demo
+from scripts.submissions import ROOT
 
 SECONDS = 500.0
 """How long a command may take."""
@@ -27,7 +29,8 @@ def command(course: Path, program: str, *arguments: str, **environment: str) -> 
         outputs = Path(folder, "stdout"), Path(folder, "stderr")
         surroundings = {**os.environ, "PATH": demo.PATH, **environment}
         process: Any = forks.Process(target=_run, args=(program, arguments, course.resolve(), surroundings, outputs))
-        process.start()
+        with chdir(ROOT):  # where the first one finds what it loads
+            process.start()
         process.join(SECONDS)
         code = process.exitcode
         process.kill()
