@@ -344,7 +344,7 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
     r"The index in `([^`]+)` is not the right one": lambda place, names: _indices(place, "ijkbthn"),
     r"A letter in `([^`]+)` is not the right one": lambda place, names: _letters(place),
     r"Behind the arrow of `([^`]+)` there is a letter too few": lambda place, names: _letters(place),
-    r"`([^`]+)` has its entries in another order": lambda place, names: _reshaped(place),
+    r"The entries of `([^`]+)` are in the wrong order": lambda place, names: _reshaped(place),
     r"The function in `(.+?)` is the wrong one": lambda place, names: (
         other
         for name in FUNCTIONS

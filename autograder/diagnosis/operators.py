@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
 from itertools import combinations
 from typing import TypeVar
 
@@ -191,7 +190,7 @@ def _number(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
             yield from (ast.parse(other, mode="eval").body for other in alternatives.get(CONSTANTS, ()))
 
 
-def _other_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+def other_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
     yield from _axes_of(node, parent, alternatives, lambda axes, other: len(other) == len(axes) and other != axes)
 
 
@@ -204,14 +203,14 @@ def _fewer_axes(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> I
     match node:
         case ast.Call(func=ast.Attribute(attr="sum" | "mean") as func, args=[], keywords=[]):  # along all axes
             keepdim = ast.keyword("keepdim", ast.Constant(True))
-            yield from (ast.Call(func, [ast.Constant(axis)], [keepdim]) for axis in range(_most_axes(alternatives)))
+            yield from (ast.Call(func, [ast.Constant(axis)], [keepdim]) for axis in range(most_axes(alternatives)))
 
 
 def _axes_of(
     node: ast.AST, parent: ast.AST, alternatives: Alternatives, fits: Callable[[frozenset[int], frozenset[int]], bool]
 ) -> Iterator[ast.AST]:
     """Other axes in the place of some: those that fit, the fewest first."""
-    most = _most_axes(alternatives)
+    most = most_axes(alternatives)
     found = _axes(node, parent)
     if found is None or (isinstance(found, tuple) and not found):
         return
@@ -222,7 +221,7 @@ def _axes_of(
                 yield _literal(other if count > 1 else other[0])
 
 
-def _most_axes(alternatives: Alternatives) -> int:
+def most_axes(alternatives: Alternatives) -> int:
     return max(2, len(alternatives.get(AXES, ())))
 
 
@@ -274,7 +273,7 @@ def _unsummed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.A
 
 def _summed(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
     match node, parent:
-        case ast.BinOp(op=ast.MatMult()) as product, ast.Assign() if _most_axes(alternatives) > 2:
+        case ast.BinOp(op=ast.MatMult()) as product, ast.Assign() if most_axes(alternatives) > 2:
             yield ast.Call(ast.Attribute(product, "sum", ast.Load()), [ast.Constant(0)], [])
             return
         case ast.BinOp(op=ast.Mult()), ast.BinOp() | ast.Assign():
@@ -284,7 +283,7 @@ def _summed(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
         case _:
             return
     assert isinstance(node, ast.expr)
-    for axis in range(_most_axes(alternatives)):
+    for axis in range(most_axes(alternatives)):
         keepdim = ast.keyword("keepdim", ast.Constant(True))
         yield ast.Call(ast.Attribute(node, "sum", ast.Load()), [ast.Constant(axis)], [keepdim])
 
@@ -307,14 +306,14 @@ def _flatten(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iter
         case (
             ast.BinOp(left=left, op=ast.MatMult(), right=right)
             | ast.Call(func=ast.Attribute(attr="matmul" | "mm"), args=[left, right])
-        ) if _most_axes(alternatives) > 2 and not _keeps_first(left) and (turned := _turned(left)) is not None:
+        ) if most_axes(alternatives) > 2 and not _keeps_first(left) and (turned := _turned(left)) is not None:
             for one, other in ((_flat(turned), _flat(right)), (turned, _flat(right)), (_flat(turned), right)):
                 yield ast.BinOp(ast.Attribute(one, "T", ast.Load()), ast.MatMult(), other)
 
 
 def _swap(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
     """A transpose of the last two axes alone, or none."""
-    if _most_axes(alternatives) == 2 or not isinstance(node, ast.expr):
+    if most_axes(alternatives) == 2 or not isinstance(node, ast.expr):
         return
     match node, parent:
         case ast.Attribute(value=value, attr="mT"), _:
@@ -368,13 +367,13 @@ def _bessel(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Itera
             yield ast.keyword("unbiased", ast.Constant(not value))
 
 
-def _name(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+def another_name(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
     match node:
         case ast.Name(id=name, ctx=ast.Load()):
             yield from (ast.parse(other, mode="eval").body for other in alternatives.get(name, ()))
 
 
-def _overwrite(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+def overwrite(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     match node:
         case ast.AugAssign(target=target, op=ast.Add(), value=value):
             yield ast.Assign([target], value)
@@ -517,202 +516,9 @@ def _extra(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterat
         yield from (ast.BinOp(node, ast.Mult(), factor) for factor in factors)
 
 
-def _upside_down(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    match node:
-        case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            yield ast.BinOp(right, ast.Div(), left)
-
-
-def _axis_kept(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
-    match node:
-        case ast.Call(func=ast.Attribute(attr="sum" | "mean") as func, args=[ast.Constant() as axis], keywords=[]):
-            keepdim = ast.keyword("keepdim", ast.Constant(True))
-            yield from (ast.Call(func, [other], [keepdim]) for other in _other_axes(axis, node, alternatives))  # type: ignore[list-item]
-
-
-def _powers_inside(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`(a - b)**2` for `a - b**2`; also with a factor before the brackets."""
-    match node:
-        case ast.BinOp(left=ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sum_, right=right), op=ast.Pow(), right=power):
-            yield ast.BinOp(left, sum_, ast.BinOp(right, ast.Pow(), power))
-
-
-def _bracketed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """A sum with brackets around a part of it that has none: `a * (b + c) ** p * d` for `a * b + c**p * d`."""
-    if not _is_sum(node) or _is_sum(parent):
-        return
-    code = ast.unparse(node)
-    whole = ast.parse(code, mode="eval").body
-    pairs = combinations([*_operands(whole)], 2)
-    for first, last in sorted(pairs, key=lambda pair: -pair[1].col_offset):  # most often all the rest belongs in brackets
-        start, end = first.col_offset, last.end_col_offset
-        try:
-            other = ast.parse(f"{code[:start]}({code[start:end]}){code[end:]}", mode="eval").body
-        except SyntaxError:  # of brackets that cross
-            continue
-        if ast.dump(other) != ast.dump(whole):
-            yield other
-
-
-def _is_sum(node: ast.AST) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
-
-
-def _operands(node: ast.expr) -> Iterator[ast.expr]:
-    """What arithmetic is done with, from left to right."""
-    match node:
-        case ast.BinOp(left=left, right=right):
-            yield from (*_operands(left), *_operands(right))
-        case _:
-            yield node
-
-
-def _joined(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
-    """Tensors joined along another axis than the first, where the code names none."""
-    match node:
-        case ast.Call(func=ast.Attribute(attr="cat" | "concat" | "stack") as func, args=[joined], keywords=[]):
-            for axis in range(1, _most_axes(alternatives)):
-                yield ast.Call(func, [joined], [ast.keyword("dim", ast.Constant(axis))])
-
-
-def _rounds(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """A loop whose last round alone counts: it adds up what it assigned, from zeros on."""
-    match node:
-        case ast.For(body=body):
-            for place, statement in enumerate(body):
-                match statement:
-                    case ast.Assign(targets=[ast.Name(id=name) as target], value=value) if name[:1] == "d":
-                        adding = [*body[:place], ast.AugAssign(target, ast.Add(), value), *body[place + 1 :]]
-                        zeros = ast.parse(f"{name} = 0").body
-                        yield _block(*zeros, _looped(node, adding))
-
-
-def _made_anew(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """A loop that begins each round with a new tensor: made once, before it."""
-    match node:
-        case ast.For(body=[ast.Assign(targets=[ast.Name()], value=value) as first, _, *_]) if not isinstance(
-            value, ast.Constant
-        ):
-            yield _block(first, _looped(node, node.body[1:]))
-
-
-def _done_again(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """A loop with a last statement that belongs after it."""
-    match node:
-        case ast.For(body=[_, *_, last]) if isinstance(last, ast.AugAssign | ast.Assign):
-            yield _block(_looped(node, node.body[:-1]), last)
-
-
-def _looped(loop: ast.For, body: list[ast.stmt]) -> ast.For:
-    return ast.For(loop.target, loop.iter, body, loop.orelse)
-
-
-def _block(*statements: ast.stmt) -> ast.If:
-    """Several statements in the place of one."""
-    return ast.If(ast.Constant(True), [*statements], [])
-
-
-def _copy(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`a[i][j] = b`, which writes into a copy of rows, with both indices in one pair of brackets."""
-    match node:
-        case ast.Subscript(value=ast.Subscript(value=owner, slice=first), slice=second, ctx=ast.Store()):
-            inner = second.elts[-1] if isinstance(second, ast.Tuple) else second
-            yield ast.Subscript(owner, ast.Tuple([first, inner], ast.Load()), ast.Store())
-
-
-def _every_row(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`a[:, i] = b`, which goes to these columns of every row, with a row for each of them."""
-    match node:
-        case ast.Subscript(value=owner, slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None), *others]), ctx=ast.Store()):
-            rows = ast.parse(f"torch.arange(len({ast.unparse(owner)}))", mode="eval").body
-            column = ast.parse(f"{ast.unparse(rows)}[:, None]", mode="eval").body
-            for first in (rows, column):
-                yield ast.Subscript(owner, ast.Tuple([first, *others], ast.Load()), ast.Store())
-
-
-def _unshifted(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """A loop with a slice `:size` in its body that is the same in each round, moved on with the loop."""
-    match node:
-        case ast.For(target=ast.Name(id=index), body=body):
-            slices = (each for statement in body for each in ast.walk(statement) if isinstance(each, ast.Slice))
-            for found in slices:
-                if found.lower is None and found.upper is not None and found.step is None:
-                    start = ast.Name(index, ast.Load())
-                    moved = ast.Slice(start, ast.BinOp(start, ast.Add(), found.upper))
-                    yield _looped(node, [_exchanged(statement, found, moved) for statement in body])
-
-
-def _exchanged(node: ast.stmt, old: ast.AST, other: ast.AST) -> ast.stmt:
-    """A copy of a statement with another node in the place of one."""
-    return deepcopy(node, {id(old): other})
-
-
-def _reshape(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
-    """Another shape, with two neighbouring axes exchanged before or after."""
-    match node:
-        case ast.Call(func=ast.Attribute(value=given, attr="view" | "reshape" | "flatten" | "ravel" as name), args=sizes):
-            for first in range(_most_axes(alternatives) - 1):
-                yield ast.Call(ast.Attribute(_crossed(given, first), name.replace("view", "reshape"), ast.Load()), sizes, [])
-            for first in range(len(sizes) - 1 if len(sizes) > 2 else 0):
-                others = [*sizes[:first], sizes[first + 1], sizes[first], *sizes[first + 2 :]]
-                yield _crossed(ast.Call(node.func, others, []), first)
-            match sizes:
-                case [ast.Attribute(value=like, attr="shape") as shape]:
-                    for first in range(_most_axes(alternatives) - 1):
-                        other = ast.Attribute(_crossed(like, first), shape.attr, ast.Load())
-                        yield _crossed(ast.Call(node.func, [other], []), first)
-
-
-def _own_shape(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """A change of shape and of the order of the axes: in the shape of the variable alone."""
-    match node, parent:
-        case (
-            ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Attribute(value=given, attr="view" | "reshape")), attr=name)),
-            ast.Assign(targets=[ast.Name(id=answer)]),
-        ) if name in ("permute", "transpose") and answer[:1] == "d":
-            shape = ast.Attribute(ast.Name(answer[1:], ast.Load()), "shape", ast.Load())
-            yield ast.Call(ast.Attribute(given, "reshape", ast.Load()), [shape], [])
-
-
-def _crossed(tensor: ast.expr, first: int) -> ast.Call:
-    """A tensor with two neighbouring axes exchanged."""
-    axes: list[ast.expr] = [ast.Constant(first), ast.Constant(first + 1)]
-    return ast.Call(ast.Attribute(tensor, "transpose", ast.Load()), axes, [])
-
-
-def _index_along(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`a[:, 1]` for `a[1]`, and the other way round."""
-    match node:
-        case ast.Subscript(value=value, slice=ast.Constant(value=int()) as index, ctx=ast.Load()):
-            yield ast.Subscript(value, ast.Tuple([ast.Slice(), index], ast.Load()), ast.Load())
-        case ast.Subscript(
-            value=value, slice=ast.Tuple(elts=[ast.Slice(), ast.Constant(value=int()) as index]), ctx=ast.Load()
-        ):
-            yield ast.Subscript(value, index, ast.Load())
-
-
-def _product_of_sums(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`a.T @ c + b.T @ d` for `(a + b).T @ (c + d)`."""
-    match node:
-        case ast.BinOp(left=left, op=ast.MatMult() as product, right=right):
-            ones, others = _terms(left), _terms(right)
-            if ones and others:
-                yield ast.BinOp(ast.BinOp(ones[0], product, others[0]), ast.Add(), ast.BinOp(ones[1], product, others[1]))
-
-
-def _terms(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
-    """The two terms of a sum, or of one that is transposed as a whole; None where it is neither."""
-    match node:
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return left, right
-        case ast.Attribute(value=ast.BinOp(left=left, op=ast.Add(), right=right), attr="T" | "mT" as name):
-            return ast.Attribute(left, name, ast.Load()), ast.Attribute(right, name, ast.Load())
-    return None
-
-
 OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.SIGN, _sign),
-    (Operator.AXIS, _other_axes),
+    (Operator.AXIS, other_axes),
     (Operator.MORE_AXES, _more_axes),
     (Operator.FEWER_AXES, _fewer_axes),
     (Operator.MEAN, _mean),
@@ -725,8 +531,8 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.OPERATION, _operation),
     (Operator.ADDED, _added),
     (Operator.POWER, _power),
-    (Operator.OVERWRITE, _overwrite),
-    (Operator.NAME, _name),
+    (Operator.OVERWRITE, overwrite),
+    (Operator.NAME, another_name),
     (Operator.FACTOR, _factor),
     (Operator.NUMBER, _number),
     (Operator.TERM, _term),
@@ -743,30 +549,6 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
 )
 """In the order in which mistakes are looked for: the most frequent ones come first, and the one with many candidates last."""
 
-OF_LOOPS: tuple[tuple[Operator, Rewrite], ...] = (
-    (Operator.OVERWRITE, _overwrite),
-    (Operator.ROUNDS, _rounds),
-    (Operator.MADE_ANEW, _made_anew),
-    (Operator.DONE_AGAIN, _done_again),
-    (Operator.UNSHIFTED, _unshifted),
-)
-"""Slips in code with a loop."""
-
-OF_ENTRIES: tuple[tuple[Operator, Rewrite], ...] = ((Operator.COPY, _copy), (Operator.EVERY_ROW, _every_row))
-"""Slips in code that changes single entries."""
-
-SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
-    (Operator.BRACKETS, _bracketed),
-    (Operator.OPERATION, _upside_down),
-    (Operator.AXIS, _axis_kept),
-    (Operator.AXIS, _joined),
-    (Operator.BRACKETS, _powers_inside),
-    (Operator.SUMS, _product_of_sums),
-    (Operator.RESHAPE, _own_shape),
-    (Operator.RESHAPE, _reshape),
-    (Operator.AXIS, _index_along),
-)
-"""Slips that are two changes of the code, or of code that is not there: they are looked for when no single change is found."""
 
 EVERYWHERE = (Operator.AXIS, Operator.MORE_AXES, Operator.FEWER_AXES)
 """Operators that are also applied in all places at once, after the last of them."""
@@ -821,181 +603,47 @@ def mutants(
     Their trees share nodes with this one: neither may be changed.
     """
     for operator, rewrite in operators:
-        yield from _changed(tree, operator, rewrite, alternatives)
+        yield from changed(tree, operator, rewrite, alternatives)
         if operator is EVERYWHERE[-1]:
             for each, everywhere in operators:
                 if each in EVERYWHERE:
                     yield from _everywhere(tree, each, everywhere, alternatives)
         if operator is Operator.NAME:
-            for name, other in _repeated(tree, alternatives):
-                yield Mutant(operator, name, other, ast.unparse(tree), _renamed(tree, name, other))
+            for name, other in repeated(tree, alternatives):
+                yield Mutant(operator, name, other, ast.unparse(tree), renamed(tree, name, other))
 
 
 def shorter(tree: ast.Module) -> Iterator[Mutant]:
     """All code with one term less."""
-    return _changed(tree, Operator.TERM, _term, {})
+    return changed(tree, Operator.TERM, _term, {})
 
 
-def slips_of_statements(tree: ast.Module) -> Iterator[Mutant]:
-    """All code that is one slip of a loop away, or of a change of single entries.
-
-    They are looked for first: most code has neither, and what has a loop takes its time.
-    """
-    if any(isinstance(node, ast.For) for node in ast.walk(tree)):
-        for operator, rewrite in OF_LOOPS:
-            yield from _changed(tree, operator, rewrite, {})
-        yield from _index_of_a_loop(tree)
-    for operator, rewrite in OF_ENTRIES:
-        yield from _changed(tree, operator, rewrite, {})
-    yield from _into_a_copy(tree)
-
-
-def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
-    """All code that is one slip away which is no single change."""
-    for operator, rewrite in SLIPS:
-        yield from _changed(tree, operator, rewrite, alternatives)
-    yield from _sum_of_products(tree)
-    yield from _another_of_its_own(tree, alternatives)
-    yield from _another_in_a_product(tree, alternatives)
-
-
-def _index_of_a_loop(tree: ast.Module) -> Iterator[Mutant]:
-    """The tree with another index in one pair of brackets in a loop, two of them exchanged, or one more."""
-    for above, _, _, node in _places(tree, ()):
-        loops = [ast.unparse(each.target) for each in above if isinstance(each, ast.For) and isinstance(each.target, ast.Name)]
-        if not isinstance(node, ast.Subscript) or not loops:
-            continue
-        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        found: list[list[ast.expr]] = []
-        for place, index in enumerate(indices):
-            if isinstance(index, ast.Name) or (isinstance(index, ast.Constant) and type(index.value) is int):
-                others = (ast.Name(loop, ast.Load()) for loop in loops if loop != ast.unparse(index))
-                found += ([*indices[:place], other, *indices[place + 1 :]] for other in others)
-        for one, other in combinations(range(len(indices)), 2):
-            if isinstance(indices[one], ast.Name) and isinstance(indices[other], ast.Name):
-                swapped = [*indices]
-                swapped[one], swapped[other] = indices[other], indices[one]
-                found.append(swapped)
-        written = {ast.unparse(index) for index in indices}
-        found += ([*indices, ast.Name(loop, ast.Load())] for loop in loops if loop not in written)
-        for each in found:
-            inside = ast.Tuple(each, ast.Load()) if len(each) > 1 else each[0]
-            changed = ast.Subscript(node.value, inside, node.ctx)
-            yield Mutant(
-                Operator.INDEX, ast.unparse(node), ast.unparse(changed), ast.unparse(node), _with(above, node, changed)
-            )
-
-
-def _into_a_copy(tree: ast.Module) -> Iterator[Mutant]:
-    """The tree with a change of entries that have a name of their own, which are a copy, made where they come from."""
-    entries = {
-        ast.unparse(node.targets[0]): node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript)
-    }
-    for above, _, _, node in _places(tree, ()):
-        if isinstance(node, ast.AugAssign) and (source := entries.get(ast.unparse(node.target))):
-            place = ast.Subscript(source.value, source.slice, ast.Store())
-            changed = ast.AugAssign(place, node.op, node.value)
-            name = ast.unparse(node.target)
-            yield Mutant(Operator.COPY, name, ast.unparse(changed), ast.unparse(node), _with(above, node, changed))
-
-
-def _another_of_its_own(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
-    """The tree with a name that the code itself makes in the place of another."""
-    made = [ast.unparse(node.targets[0]) for node in tree.body[:-1] if isinstance(node, ast.Assign)]
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    own = {
-        name: [other for other in made if other not in (name, *alternatives.get(name, ()))] for name in read - {"torch", "F"}
-    }
-    yield from _changed(tree, Operator.NAME, _name, own)
-
-
-def _sum_of_products(tree: ast.Module) -> Iterator[Mutant]:
-    """The tree with a sum of products for a product of sums, which may be factors among others, or have names of their own."""
-    named = {
-        node.targets[0].id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-    for above, _, _, node in _places(tree, ()):
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)) or _is_times(above[-1]):
-            continue
-        factors = [*_factors_of(node)]
-        sums = {place: found for place, factor in enumerate(factors) if (found := _summed_up(factor, named))}
-        for one, other in combinations(sums, 2):
-            (first, call), (second, _) = sums[one], sums[other]
-            rest = [factor for place, factor in enumerate(factors) if place not in (one, other)]
-            together = ast.Call(
-                ast.Attribute(ast.BinOp(first, ast.Mult(), second), "sum", ast.Load()), call.args, call.keywords
-            )
-            for joined in (together, ast.BinOp(first, ast.MatMult(), second)):
-                product = reduce(lambda left, right: ast.BinOp(left, ast.Mult(), right), rest, joined)
-                yield Mutant(
-                    Operator.SUMS, ast.unparse(node), ast.unparse(product), ast.unparse(node), _with(above, node, product)
-                )
-
-
-def _is_times(node: ast.AST) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
-
-
-def _factors_of(node: ast.expr) -> Iterator[ast.expr]:
-    """The factors of a product, from left to right."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        yield from (*_factors_of(node.left), *_factors_of(node.right))
-    else:
-        yield node
-
-
-def _summed_up(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr, ast.Call] | None:
-    """What is summed by a call, and the call; also where it has a name of its own. None where nothing is."""
-    match named.get(node.id, node) if isinstance(node, ast.Name) else node:
-        case ast.Call(func=ast.Attribute(value=value, attr="sum"), args=[_, *_] | [] as args) as call if args or call.keywords:
-            return value, call
-    return None
-
-
-def _another_in_a_product(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
-    """The tree with another name in all places of one product: `f * (1 - f)` for `i * (1 - i)`."""
-    for above, _, _, node in _places(tree, ()):
-        if not _is_product(node) or _is_product(above[-1]):
-            continue
-        for name, other in _repeated(node, alternatives):
-            changed = _with(above, node, _renamed(node, name, other))
-            yield Mutant(Operator.NAME, name, other, ast.unparse(node), changed)
-
-
-def _repeated(tree: ast.AST, alternatives: Alternatives) -> Iterator[tuple[str, str]]:
+def repeated(tree: ast.AST, alternatives: Alternatives) -> Iterator[tuple[str, str]]:
     """The names that are read more than once, each with every other that may stand in its place."""
     used = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
     yield from ((name, other) for name, count in used.items() if count > 1 for other in alternatives.get(name, ()))
 
 
-def _is_product(node: ast.AST) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.MatMult)
-
-
-def _changed(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
+def changed(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
     """The tree with a change made in one place."""
-    for above, _, _, node in _places(tree, ()):
+    for above, _, _, node in positions(tree, ()):
         for other in rewrite(node, above[-1], alternatives):
             place = next(each for each in (node, *reversed(above)) if not _is_fragment(each))
-            changed = _with(above, node, other)
+            changed = with_other(above, node, other)
             yield Mutant(operator, ast.unparse(node), ast.unparse(other), ast.unparse(place), changed)
 
 
-def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[ast.AST, ...], str, int | None, ast.AST]]:
+def positions(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[tuple[ast.AST, ...], str, int | None, ast.AST]]:
     """All nodes below this one in the order of the code, each with the nodes above it, the field and the index in that."""
     above = (*above, node)
     for field, value in ast.iter_fields(node):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.AST):
                 yield above, field, index, child
-                yield from _places(child, above)
+                yield from positions(child, above)
 
 
-def _with(above: tuple[ast.AST, ...], old: ast.AST, other: ast.AST) -> ast.Module:
+def with_other(above: tuple[ast.AST, ...], old: ast.AST, other: ast.AST) -> ast.Module:
     """The tree with another node in the place of one. The nodes `above` it are copies, and all others are the same objects."""
     changed = ast.fix_missing_locations(other if hasattr(other, "lineno") else ast.copy_location(other, old))
     for parent in reversed(above):
@@ -1010,7 +658,7 @@ def _with(above: tuple[ast.AST, ...], old: ast.AST, other: ast.AST) -> ast.Modul
     return changed
 
 
-def _renamed(tree: Node, name: str, other: str) -> Node:
+def renamed(tree: Node, name: str, other: str) -> Node:
     """The tree with another name in every place that reads one."""
     changed = deepcopy(tree)
     for node in ast.walk(changed):
@@ -1021,7 +669,7 @@ def _renamed(tree: Node, name: str, other: str) -> Node:
 
 def _everywhere(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternatives: Alternatives) -> Iterator[Mutant]:
     """The tree with a change made in every place where it can be, or in every one with the same code, if there are several."""
-    places = list(_places(tree, ()))
+    places = list(positions(tree, ()))
     others = ([*rewrite(node, above[-1], alternatives)] for above, _, _, node in places)
     changes = {number: found for number, found in enumerate(others) if found}
     alike = defaultdict[str, list[int]](list)
@@ -1030,7 +678,7 @@ def _everywhere(tree: ast.Module, operator: Operator, rewrite: Rewrite, alternat
     for group in dict.fromkeys(map(tuple, ([*changes], *alike.values()))):
         for choice in range(max(len(changes[number]) for number in group) if len(group) > 1 else 0):
             changed = deepcopy(tree)
-            copies = list(_places(changed, ()))
+            copies = list(positions(changed, ()))
             for number in group:
                 above, field, index, _ = copies[number]
                 _put(above[-1], field, index, deepcopy(changes[number][min(choice, len(changes[number]) - 1)]))

@@ -394,7 +394,7 @@ def smaller(evidence: Evidence) -> Iterator[Cause]:
         if found is None or found[1].shape != evidence.answer.shape or found[1].numel() >= evidence.value.numel():
             continue
         if near(evidence.answer, found[1]):
-            sentence = f"It has an entry for each that the line of `{path.consumer}` picks, and `{evidence.variable}` has more."
+            sentence = f"It has only the entries that the line of `{path.consumer}` picks, and `{evidence.variable}` has more."
             yield Cause(
                 Mistake.SHAPE, sentence, f"Start from `torch.zeros_like({evidence.variable})`, and fill in what is picked."
             )

@@ -21,9 +21,8 @@ from autograder.diagnosis.operators import (
     Operator,
     mutants,
     shorter,
-    slips,
-    slips_of_statements,
 )
+from autograder.diagnosis.slips import slips, slips_of_statements
 from autograder.replay import parsed
 from autograder.replay.parsed import ParsedCell
 from autograder.tape.tape import Tape
@@ -62,8 +61,8 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.UNSHIFTED: (Mistake.PLACES, "`{part}` is the same in every round of the loop, where it should move on."),
     Operator.RESHAPE: (
         Mistake.PLACES,
-        "`{before}` has its entries in another order than they belong: a change of shape exchanges no axes.",
-        "`{before}` has its entries in another order than they belong: to exchange axes afterwards does not bring them back.",
+        "The entries of `{before}` are in the wrong order: a change of shape exchanges no axes.",
+        "The entries of `{before}` are in the wrong order: exchanging axes afterwards does not bring them back.",
     ),
     Operator.PRODUCT: (
         Mistake.OPERATION,

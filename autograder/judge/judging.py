@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from autograder.course.questions import Question
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
-from autograder.judge.crashes import explain
+from autograder.judge.crashes.explain import explain
 from autograder.judge.session import Run, Session, in_words
 from autograder.replay.parsed import ParsedCell, overwriting_line
 from autograder.replay.run import MISSING, Replay

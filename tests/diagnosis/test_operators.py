@@ -7,7 +7,8 @@ from itertools import islice
 
 import pytest
 
-from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants, slips, slips_of_statements
+from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants
+from autograder.diagnosis.slips import slips, slips_of_statements
 from autograder.replay import parsed
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 

@@ -191,7 +191,7 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
     Operator.RESHAPE: (
         "dx = a.view(-1) * t.sum() ** torch.arange(12.0)",
         "dx = a.T.flatten() * t.sum() ** torch.arange(12.0)",
-        "`a.view(-1)` has its entries in another order than they belong: a change of shape exchanges no axes.",
+        "The entries of `a.view(-1)` are in the wrong order: a change of shape exchanges no axes.",
     ),
     Operator.FUNCTION: ("dx = a.tanh()", "dx = a.sigmoid()", "The function in `a.tanh()` is the wrong one."),
 }

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from autograder.judge.crashes import AUTOGRAD, DERIVE, TABLE, explain
+from autograder.judge.crashes.explain import explain
+from autograder.judge.crashes.table import AUTOGRAD, DERIVE, TABLE
 from autograder.judge.wording import failed
 from autograder.notebook.box import as_text
 from autograder.replay.parsed import parse_cell

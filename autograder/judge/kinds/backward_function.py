@@ -22,7 +22,7 @@ from autograder.course.questions import Question
 from autograder.diagnosis.diagnose import mistaken_for
 from autograder.judge import wording
 from autograder.judge.comparison import Difference
-from autograder.judge.crashes import explain
+from autograder.judge.crashes.explain import explain
 from autograder.judge.judging import Attempt, Effort, missing
 from autograder.judge.kinds.gradient import Gradient, names_of, rounding, tape_for, units
 from autograder.judge.kinds.gradient_answer import GradientAnswer, compare, downstream

@@ -1,4 +1,4 @@
-"""What to say of code that stopped with an error: a table from what was raised, and where, to a sentence and a next step.
+"""The table of errors: what was raised, what is said then, and the next step.
 
 A row matches by the type and the message of the error. Its facts come from the line that raised: what its names and its parts
 stood for, with their shapes. Where a row's facts are not there, the next row is tried; no row is better than a wrong one.
@@ -6,55 +6,12 @@ stood for, with their shapes. Where a row's facts are not there, the next row is
 
 from __future__ import annotations
 
-import ast
-import builtins
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cached_property
-from importlib import import_module
 
-import torch
-from torch import Tensor
-
-from autograder.replay.parsed import nodes_in, parse_tree
-from autograder.replay.stop import Seen, Stop, shortened
-from autograder.verdict import RERUN, Cause, Mistake
-
-Facts = Mapping[str, str]
-"""What the blanks of a row's sentence and step are filled with."""
-
-NOWHERE = Stop(0, "")
-"""The place of an error of which nothing more is known."""
-
-First = Callable[[str], str]
-"""For a gradient the one whose cell stopped first, so that it is not there; nothing where none did."""
-
-
-def none_stopped(name: str) -> str:
-    """Knows of no cell that stopped."""
-    return ""
-
-
-MAX_PART = 32
-"""Characters of a piece of code in a sentence."""
-
-IMPORTS = {
-    "F": "import torch.nn.functional as F",
-    "np": "import numpy as np",
-    "numpy": "import numpy",
-    "nn": "from torch import nn",
-    "torch": "import torch",
-    "math": "import math",
-    "random": "import random",
-    "plt": "import matplotlib.pyplot as plt",
-    "pd": "import pandas as pd",
-    "einops": "import einops",
-    "time": "import time",
-    "Tensor": "from torch import Tensor",
-}
-"""Modules by the names that people know them by."""
+from autograder.judge.crashes import facts
+from autograder.judge.crashes.crash import Crash, Facts
+from autograder.verdict import Mistake
 
 SIGNS = {
     "×": "*",
@@ -74,90 +31,6 @@ SIGNS = {
 }
 """What Python has for characters that come from a text or a formula."""
 
-KEYWORDS: tuple[str, ...] = (
-    "dim",
-    "keepdim",
-    "dtype",
-    "num_classes",
-    "unbiased",
-    "correction",
-    "index",
-    "source",
-    "src",
-    "generator",
-)
-KEYWORDS += ("size", "shape", "out", "value", "input", "other", "alpha", "descending", "num_samples", "replacement", "end")
-"""Arguments that the functions of torch in this course take by name."""
-
-OPERATORS: Mapping[type[ast.operator], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.MatMult: "@",
-    ast.Pow: "**",
-}
-
-
-@dataclass(frozen=True)
-class Crash:
-    """An error that stopped code: the name of its type and its message, where it came up, and what is known around it.
-
-    `names` are those that exist there. `gradients` are those of the lesson, worked out or not, in the order of the backward
-    pass. `answer` is the name of what the code is to work out, of this `shape`; it is empty where there is no one name.
-    `first` looks up which cell stopped first.
-    """
-
-    kind: str
-    message: str
-    source: str = ""
-    stop: Stop = NOWHERE
-    names: Collection[str] = ()
-    gradients: Sequence[str] = ()
-    answer: str = ""
-    shape: tuple[int, ...] | None = None
-    first: First = none_stopped
-
-    @cached_property
-    def node(self) -> ast.AST | None:
-        """The part of the code that raised."""
-        try:
-            body = parse_tree(self.stop.part).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        found = body[0] if body else None
-        return found.value if isinstance(found, ast.Expr) else found
-
-    @property
-    def line(self) -> str:
-        """The line that raised, all of it."""
-        lines = self.source.splitlines()
-        return lines[self.stop.line - 1].strip() if 0 < self.stop.line <= len(lines) else ""
-
-    @cached_property
-    def calls(self) -> list[ast.Call]:
-        """The calls in the part that raised, and then those in the rest of the code."""
-        nodes = (*nodes_in(self.stop.part), *nodes_in(self.source))
-        return [node for node in nodes if isinstance(node, ast.Call)]
-
-    @property
-    def sides(self) -> tuple[str, str, str] | None:
-        """The operator and the two sides of the operation that raised, as code."""
-        match self.node:
-            case ast.BinOp(left=left, op=operator, right=right) | ast.AugAssign(target=left, op=operator, value=right):
-                return OPERATORS.get(type(operator), ""), ast.unparse(left), ast.unparse(right)
-            case ast.Call(func=ast.Attribute(attr="mm" | "matmul"), args=[left, right]):
-                return "@", ast.unparse(left), ast.unparse(right)
-        return None
-
-    def seen(self, code: str) -> Seen | None:
-        """What a piece of the code stood for."""
-        return self.stop.seen.get(code)
-
-    def whole(self) -> str:
-        """What the answer has to be, in a sentence; nothing where that is not known."""
-        return "" if self.shape is None else f"`{self.answer}` has to be {self.shape}."
-
 
 @dataclass(frozen=True)
 class Row:
@@ -175,410 +48,11 @@ class Row:
     mistake: Mistake = Mistake.STOPS
 
 
-def explain(
-    error: BaseException | str,
-    source: str,
-    stop: Stop | None = None,
-    names: Collection[str] = (),
-    gradients: Sequence[str] = (),
-    answer: str = "",
-    shape: tuple[int, ...] | None = None,
-    first: First = none_stopped,
-) -> Cause | None:
-    """Why code stopped, in a sentence, and the next step; None where no row of the table fits.
-
-    `error` is what was raised, or `type: message` as text. `source` is the code, `stop` where in it that was, with what stood
-    there (`Replay.stop`, or `stop_of`). `names` exist where the code ran; `gradients` are all of the lesson, in the order of
-    the backward pass. `answer` is what the code is to work out, of this `shape`; empty where it is many things. `first` looks
-    up which cell stopped first.
-    """
-    if isinstance(error, BaseException):
-        kind, message = type(error).__name__, error.msg if isinstance(error, SyntaxError) else str(error)
-    else:
-        kind, _, message = error.partition(": ")
-    crash = Crash(kind, message, source, stop or NOWHERE, names, gradients, answer, shape, first)
-    return next(_causes(crash), None)
-
-
-def _causes(crash: Crash) -> Iterator[Cause]:
-    for row in TABLE:
-        if not re.fullmatch(row.kind, crash.kind) or not (found := re.search(row.message, crash.message)):
-            continue
-        groups = {name: text or "" for name, text in found.groupdict().items()}
-        facts = row.facts(crash, groups)
-        if facts is None:
-            continue
-        blanks = {"part": shortly(crash.stop.part or crash.stop.code), **groups, **facts}
-        says, step = (" ".join(text.format(**blanks).split()) for text in (row.says, row.step))
-        yield Cause(row.mistake, says, step if row.mistake is Mistake.AUTOGRAD else f"{step} {RERUN}")
-
-
-def shortly(code: str) -> str:
-    """A piece of code on one line, as much of it as fits in a sentence."""
-    return shortened(" ".join(code.split()), MAX_PART)
-
-
-# Facts
-
-
-def nearest(name: str, names: Collection[str]) -> str:
-    """The one of these names that is meant by a misspelt one, most likely; or nothing."""
-    others = sorted({each for each in names if each != name and not each.startswith("_")})
-    same = [each for each in others if each.lower().replace("_", "") == name.lower().replace("_", "")]
-    close = same or get_close_matches(name, others, n=1, cutoff=0.75 if len(name) > 3 else 0.8)
-    return next(iter(close), "")
-
-
-def _gradient(crash: Crash, groups: Facts) -> Facts | None:
-    """A gradient of the lesson that is not there yet."""
-    return {} if groups["name"] in crash.gradients and groups["name"] != crash.answer else None
-
-
-def _stopped(crash: Crash, groups: Facts) -> Facts | None:
-    """A gradient that is not there because its cell stopped, or one before it, with the first of them."""
-    first = crash.first(groups["name"]) if _gradient(crash, groups) is not None else ""
-    return {"first": first} if first not in ("", crash.answer) else None
-
-
-def _returned(crash: Crash, groups: Facts) -> Facts | None:
-    """An answer that has its name, in a cell with a `return`."""
-    return {"answer": crash.answer} if crash.answer in _made(crash.source) else None
-
-
-def _later(crash: Crash, groups: Facts) -> Facts | None:
-    """A gradient that is worked out from the answer, and not the other way round."""
-    order = [*crash.gradients]
-    if groups["name"] not in order or crash.answer not in order or order.index(groups["name"]) <= order.index(crash.answer):
-        return None
-    return {"answer": crash.answer, "variable": crash.answer[1:]}
-
-
-def _own(crash: Crash, groups: Facts) -> Facts | None:
-    """The answer's own name."""
-    return {} if groups["name"] == crash.answer else None
-
-
-def _imported(crash: Crash, groups: Facts) -> Facts | None:
-    name = groups["name"]
-    return {"line": IMPORTS[name]} if name in IMPORTS else None
-
-
-def _near_name(crash: Crash, groups: Facts) -> Facts | None:
-    variable = groups["name"].removeprefix("d")  # who writes a gradient does not mean its variable
-    found = nearest(groups["name"], {*crash.names, *crash.gradients, *_made(crash.source)} - {variable})
-    found = found or nearest(groups["name"], set(dir(builtins)))
-    return {"near": found} if found else None
-
-
-def _of_a_module(crash: Crash, groups: Facts) -> Facts | None:
-    """A function of torch that is called without the name of its module, which the notebook has."""
-    name = groups["name"]
-    if not any(ast.unparse(call.func) == name for call in crash.calls):
-        return None
-    modules = {"F": torch.nn.functional, "torch": torch}
-    return next(({"module": own} for own, module in modules.items() if own in crash.names and hasattr(module, name)), None)
-
-
-def _class(crash: Crash, kind: str) -> ast.ClassDef | None:
-    """The class of this name in the code, if it is there."""
-    return next((node for node in nodes_in(crash.source) if isinstance(node, ast.ClassDef) and node.name == kind), None)
-
-
-def _methods(crash: Crash, kind: str) -> list[ast.FunctionDef]:
-    """The methods of the class of this name, if it is in the code."""
-    own = _class(crash, kind)
-    return [node for node in own.body if isinstance(node, ast.FunctionDef)] if own else []
-
-
-def _unset(crash: Crash, groups: Facts) -> Facts | None:
-    """An attribute that no line of its class sets, and that is not called, as a method is."""
-    own, name = _class(crash, groups["kind"]), groups["name"]
-    if own is None or own.bases or f".{name}(" in f"{crash.stop.part}{crash.stop.code}":
-        return None
-    set_there = {node.attr for node in ast.walk(own) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
-    return None if name in set_there or any(ast.unparse(node).startswith("setattr") for node in ast.walk(own)) else {}
-
-
-def _local_only(crash: Crash, groups: Facts) -> Facts | None:
-    """An attribute that its class does not set, and a method that gives its name a value without `self.`."""
-    if _unset(crash, groups) is None:
-        return None
-    found = (method.name for method in _methods(crash, groups["kind"]) if groups["name"] in _stored(method))
-    return next(({"method": name} for name in found), None)
-
-
-def _stored(node: ast.AST) -> set[str]:
-    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store)}
-
-
-def _selfless(crash: Crash, groups: Facts) -> Facts | None:
-    """A method without a parameter for the object itself."""
-    methods = _methods(crash, groups["kind"])
-    method = next((each for each in methods if each.name == groups["name"] and not each.decorator_list), None)
-    return {} if method and not method.args.vararg and [each.arg for each in method.args.args][:1] != ["self"] else None
-
-
-def _made(source: str) -> set[str]:
-    """The names that code gives a value, with the parameters of its functions."""
-    return {
-        node.arg if isinstance(node, ast.arg) else node.id
-        for node in nodes_in(source)
-        if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
-    }
-
-
-def _near_method(crash: Crash, groups: Facts) -> Facts | None:
-    found = nearest(groups["name"], dir(Tensor))
-    return {"near": found} if found else None
-
-
-def _near_of_module(crash: Crash, groups: Facts) -> Facts | None:
-    try:
-        found = nearest(groups["name"], dir(import_module(groups["module"])))
-    except (ImportError, ValueError):
-        return None
-    return {"near": found} if found else None
-
-
-def _near_keyword(crash: Crash, groups: Facts) -> Facts | None:
-    found = nearest(groups["name"], KEYWORDS)
-    return {"near": found} if found else None
-
-
-def _is_grad(crash: Crash, groups: Facts) -> Facts | None:
-    return {} if re.search(r"\.grad\b", crash.stop.part or crash.stop.code) else None
-
-
-def _sides(crash: Crash, groups: Facts) -> Facts | None:
-    """The two sides of an operation on tensors, with their shapes."""
-    if crash.sides is None:
-        return None
-    operator, left, right = crash.sides
-    one, other = (_shape(crash, code, groups.get(told, "")) for code, told in ((left, "one"), (right, "other")))
-    if not (one and other):
-        return None
-    return {
-        "left": shortly(left),
-        "right": shortly(right),
-        "one": one,
-        "other": other,
-        "operator": operator,
-        "whole": crash.whole(),
-    }
-
-
-def _shape(crash: Crash, code: str, told: str) -> str:
-    """The shape of a tensor as it was seen, or as an error told it, such as 32x64; nothing where neither says it."""
-    seen = crash.seen(code)
-    return str(seen.shape) if seen and seen.shape is not None else told and f"({told.replace('x', ', ')})"
-
-
-def _product(crash: Crash, groups: Facts) -> Facts | None:
-    facts = _sides(crash, groups)
-    return facts if facts and facts["operator"] == "@" else None
-
-
-def _no_product(crash: Crash, groups: Facts) -> Facts | None:
-    """Two matrices that are the whole answer, and cannot be in any order, transposed or not."""
-    facts = _product(crash, groups)
-    if facts is None or crash.shape is None or len(crash.shape) != 2 or not _is_whole(crash):
-        return None
-    one, other = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:])
-    if not len(one) == len(other) == 2:
-        return None
-    pairs = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
-    fits = any(a[1] == b[0] and (a[0], b[1]) in (crash.shape, crash.shape[::-1]) for a, b in pairs)
-    return None if fits else facts
-
-
-def _one_row(crash: Crash, groups: Facts) -> Facts | None:
-    """A product with a variable that has one row, which the forward pass stretched over all rows of the other side."""
-    facts = _product(crash, groups)
-    match ast.parse(crash.sides[1], mode="eval").body if facts and crash.sides else None:
-        case ast.Attribute(value=ast.Name(id=name), attr="T"):
-            one, other = (
-                (seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:]
-            )
-            if facts and one[1:] == (1,) and len(other) == 2 and (one[0], other[1]) == crash.shape:
-                return {**facts, "name": name}
-    return None
-
-
-def _product_first(crash: Crash, groups: Facts) -> Facts | None:
-    """A matrix product that is multiplied by what its second factor should have been multiplied by."""
-    facts = _sides(crash, groups)
-    match crash.node:
-        case ast.BinOp(left=ast.BinOp(op=ast.MatMult(), right=inner), op=ast.Mult() | ast.Div(), right=right):
-            shapes = [seen.shape if (seen := crash.seen(ast.unparse(node))) else None for node in (inner, right)]
-            if facts and shapes[0] == shapes[1]:
-                return {**facts, "inner": shortly(ast.unparse(inner))}
-    return None
-
-
-def _is_whole(crash: Crash) -> bool:
-    """Whether the part that raised is all that the answer is made of."""
-    made = [node for node in nodes_in(crash.source) if isinstance(node, ast.Assign)]
-    values = [ast.unparse(node.value) for node in made if [ast.unparse(target) for target in node.targets] == [crash.answer]]
-    return values == [crash.stop.part]
-
-
-def _reduced(crash: Crash, groups: Facts) -> Facts | None:
-    """Two sides that would fit if a sum, or the like, over an axis of one of them had kept that axis."""
-    facts = _sides(crash, groups)
-    for code, full in zip((crash.sides or ("", "", ""))[1:], (crash.sides or ("", "", ""))[:0:-1], strict=True):
-        made = _made_by(crash, code)
-        found = re.search(r"\.(?P<method>sum|mean|var|std|amax|logsumexp)\([^()]*\)$", made)
-        short, long = ((seen.shape or ()) if (seen := crash.seen(each)) else () for each in (code, full))
-        if facts and found and "keepdim" not in made and short in _without_an_axis(long):
-            return {**facts, "method": found["method"]}
-    return None
-
-
-def _made_by(crash: Crash, code: str) -> str:
-    """What the cell makes a name of; any other code as it is."""
-    made = [node for node in nodes_in(crash.source) if isinstance(node, ast.Assign)]
-    return next((ast.unparse(node.value) for node in made if [ast.unparse(each) for each in node.targets] == [code]), code)
-
-
-def _without_an_axis(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return [shape[:axis] + shape[axis + 1 :] for axis in range(len(shape))]
-
-
-def _along_another(crash: Crash, groups: Facts) -> Facts | None:
-    """A plain list of numbers as long as one axis of the other side, which is not the last one."""
-    facts = _sides(crash, groups)
-    left, right = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:])
-    short, long, name = (right, left, "right") if len(right) == 1 else (left, right, "left")
-    if facts is None or len(short) != 1 or len(long) < 3 or long.count(short[0]) != 1:
-        return None
-    axis = long.index(short[0])
-    sizes = ", ".join("-1" if each == axis else "1" for each in range(len(long)))
-    return {**facts, "list": facts[name], "axis": str(axis), "sizes": sizes}
-
-
-def _another_matrix(crash: Crash, groups: Facts) -> Facts | None:
-    """Two terms of a sum, the first in the shape of the answer, the second a product with a matrix that does not fit."""
-    facts = _sides(crash, groups)
-    match crash.node:
-        case ast.BinOp(op=ast.Add() | ast.Sub(), right=ast.BinOp(op=ast.MatMult(), right=matrix)):
-            seen = crash.seen((crash.sides or ("", "", ""))[1])
-            if facts and seen and seen.shape == crash.shape:
-                return {**facts, "matrix": shortly(ast.unparse(matrix))}
-    return None
-
-
-def _labels(crash: Crash, groups: Facts) -> Facts | None:
-    """Whole numbers, one for each row of the other side: labels, most likely."""
-    facts = _sides(crash, groups)
-    if facts is None or facts["operator"] not in ("+", "-"):
-        return None
-    left, right = (crash.seen(code) for code in (crash.sides or ("", "", ""))[1:])
-    is_so = right and left and right.dtype == "int64" and left.shape and right.shape == left.shape[:-1]
-    return facts if is_so else None
-
-
-def _matrices(crash: Crash, groups: Facts) -> Facts | None:
-    """Two matrices multiplied entry by entry whose matrix product can have the shape of the answer."""
-    facts = _sides(crash, groups)
-    if facts is None or facts["operator"] != "*" or crash.shape is None or len(crash.shape) != 2:
-        return None
-    _, left, right = crash.sides or ("", "", "")
-    one, other = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (left, right))
-    fits = len(one) == len(other) == 2 and any(
-        a[1] == b[0] and (a[0], b[1]) in (crash.shape, crash.shape[::-1])
-        for a in (one, one[::-1])
-        for b in (other, other[::-1])
-    )
-    return facts if fits else None
-
-
-def _one_hot(crash: Crash, groups: Facts) -> Facts | None:
-    """A call of `one_hot` that does not say how many classes there are."""
-    calls = [call for call in crash.calls if ast.unparse(call.func).rpartition(".")[2] == "one_hot" and len(call.args) == 1]
-    call = next((ast.unparse(call) for call in calls if not call.keywords), "")
-    bound = {name for line in crash.source.splitlines() if call in line for name in _made(line.strip())}
-    is_there = call in crash.stop.part or any(re.search(rf"\b{name}\b", crash.stop.part) for name in bound)
-    return {"call": shortly(call)} if call and is_there else None
-
-
-def _subscript(crash: Crash, groups: Facts) -> Facts | None:
-    """What is indexed, and how far its indices go."""
-    if not isinstance(crash.node, ast.Subscript):
-        return None
-    return {"owner": shortly(ast.unparse(crash.node.value)), "last": str(int(groups["size"]) - 1)}
-
-
-def _index_tensor(crash: Crash, groups: Facts) -> Facts | None:
-    """What is indexed by a tensor of numbers, with the indices as they stand in the brackets."""
-    facts = _subscript(crash, groups)
-    indices = crash.node.slice if isinstance(crash.node, ast.Subscript) else None
-    parts = indices.elts if isinstance(indices, ast.Tuple) else [indices]
-    codes = [ast.unparse(part) for part in parts if part is not None and not isinstance(part, ast.Slice | ast.Constant)]
-    tensors = [code for code in codes if (seen := crash.seen(code)) and seen.shape]
-    return {**facts, "index_code": shortly(tensors[0])} if facts and tensors else None
-
-
-def _counted(crash: Crash, groups: Facts) -> Facts | None:
-    """What is indexed by a number that stands in the code."""
-    facts = _subscript(crash, groups)
-    return (
-        facts
-        if any(isinstance(node, ast.Constant) and str(node.value) == groups["index"] for node in nodes_in(crash.stop.part))
-        else None
-    )
-
-
-def _called(crash: Crash, groups: Facts) -> Facts | None:
-    """What is called, as code."""
-    return {"called": shortly(ast.unparse(crash.node.func))} if isinstance(crash.node, ast.Call) else None
-
-
-def _called_property(crash: Crash, groups: Facts) -> Facts | None:
-    """An attribute that is called like a method."""
-    if isinstance(crash.node, ast.Call) and isinstance(crash.node.func, ast.Attribute) and not crash.node.args:
-        return {"called": shortly(ast.unparse(crash.node.func))}
-    return None
-
-
-def _uncalled(crash: Crash, groups: Facts) -> Facts | None:
-    """A method or function that stands where its value belongs."""
-    functions = ("builtin_function_or_method", "function", "method")
-    passed = [ast.unparse(argument) for argument in crash.node.args] if isinstance(crash.node, ast.Call) else []
-    found = (
-        code for code in (*(crash.sides or ("", "", ""))[1:], *passed) if (seen := crash.seen(code)) and seen.kind in functions
-    )
-    code = next(found, "")
-    return {"called": shortly(code)} if code else None
-
-
-def _indexed(crash: Crash, groups: Facts) -> Facts | None:
-    if not isinstance(crash.node, ast.Subscript):
-        return None
-    return {"owner": shortly(ast.unparse(crash.node.value)), "index": shortly(ast.unparse(crash.node.slice))}
-
-
-def _multiplied(crash: Crash, groups: Facts) -> Facts | None:
-    """Two values beside each other without a sign between them."""
-    beside = r"(?P<one>[\w.)\]]+)(?:\s*(?<=[\w)\]])\s+(?P<two>[A-Za-z_(]\w*)|(?<=[)\]])(?P<next>[A-Za-z_]\w*))"
-    found = re.search(beside, crash.stop.code.partition("#")[0])
-    words = {"for", "in", "if", "else", "and", "or", "not", "is", "def", "class", "return", "lambda", "import", "from", "as"}
-    words |= {"while", "with", "del", "print", "assert", "raise", "elif", "try", "except"}
-    two = (found["two"] or found["next"]) if found else ""
-    if found is None or {found["one"], two} & words:
-        return None
-    return {"one": shortly(found["one"]), "two": shortly(two)}
-
-
-def _ends_with_a_sign(crash: Crash, groups: Facts) -> Facts | None:
-    """A line that ends where the other side of an operator, or a value, should follow."""
-    found = re.search(r"(?P<sign>\*\*|[-+*/@=])$", crash.line.partition("#")[0].strip())
-    return {"sign": found["sign"]} if found else None
-
-
-# The table
-
 AUTOGRAD = "The cell takes it from autograd, which is switched off while an answer is checked."
+
+
 DERIVE = "Derive it by hand, from the forward variables and the gradients that come in."
+
 
 TABLE: tuple[Row, ...] = (
     # what is left from the released cell
@@ -600,7 +74,7 @@ TABLE: tuple[Row, ...] = (
         "name '(?P<name>.+?)' is not defined",
         "The cell changes or reads `{name}` before it has given it a value.",
         "Work out all of `{name}` in this cell: begin with a line `{name} = …`.",
-        _own,
+        facts.own,
         Mistake.FOREIGN,
     ),
     Row(
@@ -608,42 +82,42 @@ TABLE: tuple[Row, ...] = (
         "name '(?P<name>.+?)' is not defined",
         "`{name}` comes after `{answer}` on the way back from the loss, so nothing can be worked out from it here.",
         "Start from the gradients of what was computed from `{variable}`.",
-        _later,
+        facts.later,
     ),
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
         "`{name}` has no value, because its own cell stopped, or a cell that it needs.",
         "Get the cell of `{first}` to run first, and then those after it.",
-        _stopped,
+        facts.stopped,
     ),
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
         "`{name}` is not there yet: it is a gradient with an answer cell of its own.",
         "Write and run the cell of `{name}` first.",
-        _gradient,
+        facts.gradient,
     ),
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
         "`{name}` was never imported in this notebook.",
         "Put `{line}` above that line.",
-        _imported,
+        facts.imported,
     ),
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
         "There is no `{name}` by itself: it is a function of `{module}`.",
         "Write `{module}.{name}`.",
-        _of_a_module,
+        facts.of_a_module,
     ),
     Row(
         "NameError",
         "name '(?P<name>.+?)' is not defined",
         "There is no `{name}` here. The closest name is `{near}`.",
         "Write `{near}`, if that is what you mean.",
-        _near_name,
+        facts.near_name,
     ),
     Row(
         "NameError",
@@ -681,21 +155,21 @@ TABLE: tuple[Row, ...] = (
         "module '(?P<module>torch[.\\w]*)' has no attribute '(?P<name>.+?)'",
         "`{module}` has no `{name}`. The closest that it has is `{near}`.",
         "Write `{near}`, if that is what you mean.",
-        _near_of_module,
+        facts.near_of_module,
     ),
     Row(
         "AttributeError",
         "'(?:Tensor|Parameter)' object has no attribute '(?P<name>.+?)'",
         "A tensor has no `.{name}`. The closest that it has is `.{near}`.",
         "Write `.{near}`, if that is what you mean.",
-        _near_method,
+        facts.near_method,
     ),
     Row(
         "AttributeError|TypeError",
         "NoneType",
         "The `.grad` there is None: the tensors of this notebook carry no graph, and nothing fills it.",
         DERIVE,
-        _is_grad,
+        facts.is_grad,
         Mistake.AUTOGRAD,
     ),
     Row(
@@ -709,14 +183,14 @@ TABLE: tuple[Row, ...] = (
         "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
         "In `{method}`, `{name} = …` makes a name that is gone when the method ends. So the object has no `.{name}`.",
         "Write `self.{name} = …` there.",
-        _local_only,
+        facts.local_only,
     ),
     Row(
         "AttributeError",
         "'(?P<kind>.+?)' object has no attribute '(?P<name>.+?)'",
         "No method of `{kind}` gives `self.{name}` a value.",
         "Add a line `self.{name} = …` to the method that works it out.",
-        _unset,
+        facts.unset,
     ),
     Row(
         "AttributeError",
@@ -742,7 +216,7 @@ TABLE: tuple[Row, ...] = (
         "(?P<function>[\\w.]+)\\(\\) got an unexpected keyword argument '(?P<name>.+?)'",
         "`{function}` knows no argument `{name}`. The closest that it knows is `{near}`.",
         "Write `{near}=` there, if that is what you mean.",
-        _near_keyword,
+        facts.near_keyword,
     ),
     Row(
         "TypeError",
@@ -761,7 +235,7 @@ TABLE: tuple[Row, ...] = (
         "(?P<kind>\\w+)\\.(?P<name>\\w+)\\(\\) takes .*?arguments?.*given",
         "A method gets the object itself as its first value, and the first line of `{name}` has no `self` for it.",
         "Begin its parameters with `self`.",
-        _selfless,
+        facts.selfless,
     ),
     Row(
         "TypeError",
@@ -786,14 +260,14 @@ TABLE: tuple[Row, ...] = (
         "received an invalid combination of arguments .*(?:builtin_function_or_method|function|method)",
         "`{called}` is the function itself, and not what it gives.",
         "Call it, with round brackets: `{called}()`.",
-        _uncalled,
+        facts.uncalled,
     ),
     Row(
         "TypeError",
         "(?P<function>\\w+)\\(\\) received an invalid combination of arguments - got \\((?:.*?, )?(?P<name>\\w+)=",
         "`{function}` knows no argument `{name}`. The closest that it knows is `{near}`.",
         "Write `{near}=` there, if that is what you mean.",
-        _near_keyword,
+        facts.near_keyword,
     ),
     Row(
         "TypeError",
@@ -813,42 +287,42 @@ TABLE: tuple[Row, ...] = (
         "'Tensor' object is not callable",
         "`{called}` is a tensor already, and is called like a function.",
         "Leave out the `()` after it.",
-        _called_property,
+        facts.called_property,
     ),
     Row(
         "TypeError",
         "'(?P<kind>Tensor|int|float)' object is not callable",
         "`{called}` is no function, and a bracket right after it makes a call: perhaps a `*` is missing there.",
         "Write the sign that belongs between `{called}` and the bracket.",
-        _called,
+        facts.called,
     ),
     Row(
         "TypeError",
         "'(?P<kind>.+?)' object is not callable",
         "`{called}` is of the type `{kind}`, and is called like a function.",
         "Leave out the bracket after it, or call what you mean.",
-        _called,
+        facts.called,
     ),
     Row(
         "TypeError",
         "'(?:builtin_function_or_method|function|method|method_descriptor|type)' object is not subscriptable",
         "`{owner}` is a function, and square brackets pick entries.",
         "Call it with round brackets: `{owner}({index})`.",
-        _indexed,
+        facts.indexed,
     ),
     Row(
         "TypeError",
         "'(?P<kind>.+?)' object is not subscriptable",
         "`{owner}` is of the type `{kind}`, which has no entries to pick.",
         "Print `{owner}`: it is not what you expect.",
-        _indexed,
+        facts.indexed,
     ),
     Row(
         "TypeError",
         "unsupported operand type.*(?:builtin_function_or_method|'function'|'method')",
         "`{called}` is the function itself, and not what it gives.",
         "Call it, with round brackets: `{called}()`.",
-        _uncalled,
+        facts.uncalled,
     ),
     # operations
     Row(
@@ -881,7 +355,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match|shapes cannot be multiplied|shape mismatch",
         "`{call}` has only so many columns as its largest label here needs.",
         "Say how many there are: `num_classes=`, with a size from the variables' shapes.",
-        _one_hot,
+        facts.one_hot,
         Mistake.BATCH,
     ),
     Row(
@@ -889,7 +363,7 @@ TABLE: tuple[Row, ...] = (
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?",
         "`{left}` is {one} and `{right}` is {other}: `{name}` has one row, which the forward pass stretches over all. {whole}",
         "Sum `{right}` over its rows first, and keep the axis.",
-        _one_row,
+        facts.one_row,
         Mistake.SHAPE,
     ),
     Row(
@@ -897,7 +371,7 @@ TABLE: tuple[Row, ...] = (
         "inconsistent tensor size",
         "`{left}` is {one} and `{right}` is {other}: of two plain lists of numbers `@` makes one number. {whole}",
         "For every entry times every entry, give the first one an axis by `.unsqueeze(1)`, and use `*`.",
-        _product,
+        facts.product,
         Mistake.SHAPE,
     ),
     Row(
@@ -905,7 +379,7 @@ TABLE: tuple[Row, ...] = (
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?",
         "`{left}` is {one} and `{right}` is {other}. {whole} No order of these two gives that, with `.T` or without.",
         "Look at the line of the forward pass: which other variable belongs in this product?",
-        _no_product,
+        facts.no_product,
         Mistake.SHAPE,
     ),
     Row(
@@ -913,7 +387,7 @@ TABLE: tuple[Row, ...] = (
         "shapes cannot be multiplied( .(?P<one>\\d+x\\d+) and (?P<other>\\d+x\\d+))?|mat2 must be a matrix|expected batch2",
         "`{left}` is {one} and `{right}` is {other}: the inner sizes have to be equal. {whole}",
         "Which of them needs `.T`, or should the two change places?",
-        _product,
+        facts.product,
         Mistake.SHAPE,
     ),
     Row(
@@ -921,7 +395,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match",
         "`@` comes first there, since Python goes from left to right: `{left}` is {one}, and `{right}` is {other}. {whole}",
         "Put brackets around all that `@` is to multiply by: they open before `{inner}`.",
-        _product_first,
+        facts.product_first,
         Mistake.SHAPE,
     ),
     Row(
@@ -929,7 +403,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match",
         "`*` goes entry by entry, and `{left}` is {one}, `{right}` is {other}. {whole}",
         "Should it be a matrix product, `@`, with one of them transposed?",
-        _matrices,
+        facts.matrices,
         Mistake.SHAPE,
     ),
     Row(
@@ -937,7 +411,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match",
         "`{left}` is {one} and `{right}` is {other}: `.{method}` over an axis takes that axis away. {whole}",
         "Keep the axis: add `keepdim=True` to `.{method}`.",
-        _reduced,
+        facts.reduced,
         Mistake.SHAPE,
     ),
     Row(
@@ -945,7 +419,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match",
         "`{right}` has one whole number for each row, and `{left}` is {one}. {whole}",
         "If these are labels, make a row of each, by `F.one_hot` with its `num_classes=`.",
-        _labels,
+        facts.labels,
         Mistake.SHAPE,
     ),
     Row(
@@ -954,7 +428,7 @@ TABLE: tuple[Row, ...] = (
         "`{left}` is {one} and `{right}` is {other}: a plain list of numbers goes along the last axis, and "
         "`{list}` along axis {axis}.",
         "Give it the other axes, with size 1: `.view({sizes})`.",
-        _along_another,
+        facts.along_another,
         Mistake.SHAPE,
     ),
     Row(
@@ -962,7 +436,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match",
         "`{left}` is {one} and `{right}` is {other}. {whole}",
         "Is `{matrix}` the matrix that the line multiplies by?",
-        _another_matrix,
+        facts.another_matrix,
         Mistake.SHAPE,
     ),
     Row(
@@ -970,7 +444,7 @@ TABLE: tuple[Row, ...] = (
         "size of tensor a .* must match",
         "`{left}` is {one} and `{right}` is {other}: entry by entry these do not fit. {whole}",
         "Which axis has to be summed, or moved?",
-        _sides,
+        facts.sides,
         Mistake.SHAPE,
     ),
     Row(
@@ -1118,21 +592,21 @@ TABLE: tuple[Row, ...] = (
         "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
         "`{owner}` has {size} entries along axis {axis}, and the first of them is number 0: there is no number {index}.",
         "Count from 0: the last one is number {last}.",
-        _counted,
+        facts.counted,
     ),
     Row(
         "IndexError",
         "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
         "`{owner}` has {size} entries along axis {axis}, and the index there asks for number {index}.",
         "The first index in the brackets goes along axis 0, the next along axis 1: is `{index_code}` in its place?",
-        _index_tensor,
+        facts.index_tensor,
     ),
     Row(
         "IndexError",
         "index (?P<index>-?\\d+) is out of bounds for dimension (?P<axis>\\d+) with size (?P<size>\\d+)",
         "`{owner}` has {size} entries along axis {axis}, numbered 0 to {last}, and {index} is asked for.",
         "Let the loop or the index end where the variable does: use its `.shape[{axis}]`.",
-        _subscript,
+        facts.subscript,
     ),
     Row(
         "IndexError|RuntimeError",
@@ -1322,7 +796,7 @@ TABLE: tuple[Row, ...] = (
         "'return' outside function",
         "`return` belongs in a function, and this is a cell: `{answer}` keeps its value without it.",
         "Delete the line with `return`.",
-        _returned,
+        facts.returned,
     ),
     Row(
         "SyntaxError",
@@ -1414,14 +888,14 @@ TABLE: tuple[Row, ...] = (
         "",
         "The line ends with `{sign}`, and nothing stands behind it.",
         "Write what belongs behind the `{sign}`, on the same line.",
-        _ends_with_a_sign,
+        facts.ends_with_a_sign,
     ),
     Row(
         "SyntaxError",
         "",
         "Between `{one}` and `{two}` there is no sign, so Python cannot read the line.",
         "Write what belongs between them: a `*`, or a comma.",
-        _multiplied,
+        facts.multiplied,
     ),
     Row(
         "SyntaxError",
