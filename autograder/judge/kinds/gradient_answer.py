@@ -223,10 +223,10 @@ class GradientAnswer:
 
     def _misplaced_sign(self, case: Case) -> Cause | None:
         """The mistake that a `+` or a `-` stands on the wrong side of a `=`, or begins a line of its own."""
-        truth = step_reference(self.tape, self.variable, case)
         for pattern, meant, sentence, step in MISPLACED:
             if found := pattern.search(self.cell.source):
                 cell = parse_cell(pattern.sub(meant, self.cell.source))
+                truth = step_reference(self.tape, self.variable, case)
                 if compare(replace(self, cell=cell).replay(case).answer, truth) is None:
                     places = {name: short(code.strip()) for name, code in found.groupdict().items()}
                     return Cause(Mistake.OPERATION, sentence.format_map(places), step.format_map(places))
