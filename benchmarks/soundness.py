@@ -135,9 +135,9 @@ def _keepdim(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Call(func, args, [*rest, *keep])
 
 
-def _unsummed(node: ast.AST) -> Iterator[ast.AST]:
+def _given(node: ast.AST) -> Iterator[ast.AST]:
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch")), args=[first, *_]):
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch" | "F")), args=[first, *_]):
             yield first
         case ast.Call(func=ast.Attribute(value=value)):
             yield value
@@ -316,7 +316,7 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
     r"`([^`]+)` should not keep the axis": lambda place, names: _inside(place, _keepdim),
     r"`([^`]+)` is a mean where a sum belongs\.": lambda place, names: _inside(place, lambda n: _attribute(n, {"mean": "sum"})),
     r"`([^`]+)` is a sum where a mean belongs": lambda place, names: _inside(place, lambda n: _attribute(n, {"sum": "mean"})),
-    r"`([^`]+)` is (?:summed|averaged) once too often": lambda place, names: _unsummed(place),
+    r"`([^`]+)` is (?:summed|averaged) once too often": lambda place, names: _given(place),
     r"`([^`]+)` has to be transposed": lambda place, names: iter([_turned(place)]),
     r"`([^`]+)` should not be transposed": lambda place, names: iter([_turned(place)]),
     r"There are three axes in `(.+?)`: `\.T` turns": lambda place, names: _flattened(place),
@@ -340,7 +340,7 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
     r"What is written into `([^`]+)` is lost": lambda place, names: _in_one_pair(place),
     r"`([^`]+)` takes these entries in every row": lambda place, names: _paired(place),
     r"`([^`]+)` is not the number that belongs there": lambda place, names: iter([ast.Constant(0.0)]),
-    r"`([^`]+)` applies a function to what should stand": lambda place, names: _applied_to(place),
+    r"`([^`]+)` applies a function to what should stand": lambda place, names: _given(place),
     r"The index in `([^`]+)` is not the right one": lambda place, names: _indices(place, "ijkbthn"),
     r"A letter in `([^`]+)` is not the right one": lambda place, names: _letters(place),
     r"Behind the arrow of `([^`]+)` there is a letter too few": lambda place, names: _letters(place),
@@ -364,14 +364,6 @@ OF_TWO = {
     r"`([^`]+)` is not what belongs in `(.+?)`\.": lambda what, place, names: _renamed(place, what, names),
 }
 """The same for sentences that quote a piece of code and the place that it is in."""
-
-
-def _applied_to(place: ast.expr) -> Iterator[ast.AST]:
-    match place:
-        case ast.Call(args=[given, *_]):
-            yield given
-        case ast.Call(func=ast.Attribute(value=given)):
-            yield given
 
 
 def _paired(place: ast.expr) -> Iterator[ast.AST]:

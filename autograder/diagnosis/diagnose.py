@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from torch import Tensor
 
@@ -57,10 +58,7 @@ def diagnose(
     if answer.shape == evidence.truth.shape:
         return _of_values(evidence, known, fewer, moved)
     with suppress(Late):
-        if cause := next(misfits(evidence), None):
-            return cause, True
-    with suppress(Late):
-        if cause := next(smaller(evidence), None):
+        if cause := next(chain(misfits(evidence), smaller(evidence)), None):
             return cause, True
     if (fixed := _fitting(evidence)) is not None:
         cause, is_credible = _of_values(replace(evidence, answer=fixed), known, nowhere, nowhere)

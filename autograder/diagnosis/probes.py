@@ -179,7 +179,10 @@ def _passed_on(evidence: Evidence, target: Target, path: GradientPath) -> Iterat
 def _forward_again(evidence: Evidence, target: Target, path: GradientPath) -> Iterator[Claim]:
     """What comes in is sent through the line itself, as if it were the variable."""
     gradient = evidence.incoming[path.consumer]
-    if path.consumer == evidence.tape.loss or gradient.shape != target.seen.shape:
+    calls = [node.func for node in ast.walk(path.tree) if isinstance(node, ast.Call)]
+    functions = {func.attr for func in calls if isinstance(func, ast.Attribute)}
+    is_called = any(re.search(rf"\b{name}\b", evidence.source) for name in functions)
+    if not is_called or path.consumer == evidence.tape.loss or gradient.shape != target.seen.shape:
         return
     try:
         value = path.value(evidence.state, gradient)
@@ -187,11 +190,7 @@ def _forward_again(evidence: Evidence, target: Target, path: GradientPath) -> It
         return
     predicate = f"is the line of `{path.consumer}` itself, with `d{path.consumer}` in the place of `{evidence.variable}`"
     advice = f"Multiply `d{path.consumer}` by the derivative of the line, taken at `{evidence.variable}`."
-    functions = {
-        node.func.attr for node in ast.walk(path.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-    }
-    is_called = any(re.search(rf"\b{name}\b", evidence.source) for name in functions)
-    if is_variable(value) and is_called and not torch.allclose(value, gradient):
+    if is_variable(value) and not torch.allclose(value, gradient):
         yield value, target.cause(Mistake.OPERATION, predicate, advice, f"d{path.consumer}")
 
 
@@ -345,18 +344,11 @@ def _repeats(evidence: Evidence, target: Target, path: GradientPath) -> Iterator
         return
     gradient, places = sent_back.flatten(), sources.flatten()
     flat = torch.zeros_like(evidence.value).flatten()
-    first, last = flat.clone(), flat.clone()
-    sent = list(zip(places.tolist(), gradient.tolist(), strict=True))
-    for kept, order in ((last, sent), (first, sent[::-1])):
-        for place, value in order:
-            kept[place] = value
+    first, last = _last_written(flat, places.flip(0), gradient.flip(0)), _last_written(flat, places, gradient)
     slices = [torch.zeros_like(flat), torch.zeros_like(flat)]
     for axis, total in zip(range(min(2, sources.dim())), slices, strict=False):
         for index, part in zip(sources.unbind(axis), sent_back.unbind(axis), strict=True):
-            once = torch.zeros_like(flat)
-            for place, value in zip(index.flatten().tolist(), part.flatten().tolist(), strict=True):
-                once[place] = value
-            total += once
+            total += _last_written(flat, index, part)
     mean = flat.index_add(0, places, gradient) / places.bincount(minlength=len(flat)).clamp(min=1)
     advice = f"Add up what comes back to an entry that `{path.consumer}` uses several times: with `index_add_`, for example."
     for candidate, what in (
@@ -370,6 +362,14 @@ def _repeats(evidence: Evidence, target: Target, path: GradientPath) -> Iterator
         yield candidate.reshape(evidence.value.shape), Cause(Mistake.REPEATS, sentence, advice)
 
 
+def _last_written(start: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """A copy of a flat tensor in which values are written to places one after the other: the last one is kept."""
+    written = start.clone()
+    for place, value in zip(places.flatten().tolist(), values.flatten().tolist(), strict=True):
+        written[place] = value
+    return written
+
+
 def _repeats_everywhere(evidence: Evidence) -> Iterator[Cause]:
     """On none of several paths what comes back to one entry is added up."""
     found = [_picked(evidence, path) for path, _ in evidence.parts]
@@ -378,10 +378,7 @@ def _repeats_everywhere(evidence: Evidence) -> Iterator[Cause]:
         return
     total = torch.zeros_like(evidence.value).flatten()
     for sources, sent_back in sent:
-        once = torch.zeros_like(total)
-        for place, value in zip(sources.flatten().tolist(), sent_back.flatten().tolist(), strict=True):
-            once[place] = value
-        total += once
+        total += _last_written(torch.zeros_like(total), sources, sent_back)
     sentence = "Where an index has an entry several times, only the last contribution is kept: `+=` on an index adds once."
     cause = Cause(Mistake.REPEATS, sentence, "Add up all that comes back to an entry: with `index_add_`, for example.")
     yield from explaining(evidence, next(targets(evidence)), total.reshape(evidence.value.shape), cause)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from itertools import combinations
+from typing import TypeGuard
 
 from autograder.diagnosis.operators import (
     Alternatives,
@@ -178,8 +179,8 @@ def _another_in_a_product(tree: ast.Module, alternatives: Alternatives) -> Itera
         if not _is_product(node) or _is_product(above[-1]):
             continue
         for name, other in repeated(node, alternatives):
-            changed = with_other(above, node, renamed(node, name, other))
-            yield Mutant(Operator.NAME, name, other, ast.unparse(node), changed)
+            tree_with_it = with_other(above, node, renamed(node, name, other))
+            yield Mutant(Operator.NAME, name, other, ast.unparse(node), tree_with_it)
 
 
 def _is_product(node: ast.AST) -> bool:
@@ -188,13 +189,9 @@ def _is_product(node: ast.AST) -> bool:
 
 def _sum_of_products(tree: ast.Module) -> Iterator[Mutant]:
     """The tree with a sum of products for a product of sums, which may be factors among others, or have names of their own."""
-    named = {
-        node.targets[0].id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
+    named = _values(tree.body)
     for above, _, _, node in positions(tree, ()):
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)) or _is_times(above[-1]):
+        if not _is_times(node) or _is_times(above[-1]):
             continue
         factors = [*_factors_of(node)]
         sums = {place: found for place, factor in enumerate(factors) if (found := _summed_up(factor, named))}
@@ -206,18 +203,27 @@ def _sum_of_products(tree: ast.Module) -> Iterator[Mutant]:
             )
             for joined in (together, ast.BinOp(first, ast.MatMult(), second)):
                 product = reduce(lambda left, right: ast.BinOp(left, ast.Mult(), right), rest, joined)
-                yield Mutant(
-                    Operator.SUMS, ast.unparse(node), ast.unparse(product), ast.unparse(node), with_other(above, node, product)
-                )
+                yield _mutant(Operator.SUMS, above, node, product)
 
 
-def _is_times(node: ast.AST) -> bool:
+def _mutant(operator: Operator, above: tuple[ast.AST, ...], node: ast.AST, other: ast.AST) -> Mutant:
+    """The tree with another node in the place of one, which is itself the place that is told."""
+    before = ast.unparse(node)
+    return Mutant(operator, before, ast.unparse(other), before, with_other(above, node, other))
+
+
+def _values(statements: Sequence[ast.stmt]) -> dict[str, ast.expr]:
+    """What some statements assign, as code, and the values that they last give it."""
+    return {ast.unparse(node.targets[0]): node.value for node in statements if isinstance(node, ast.Assign)}
+
+
+def _is_times(node: ast.AST) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
 
 
 def _factors_of(node: ast.expr) -> Iterator[ast.expr]:
     """The factors of a product, from left to right."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+    if _is_times(node):
         yield from (*_factors_of(node.left), *_factors_of(node.right))
     else:
         yield node
@@ -233,7 +239,7 @@ def _summed_up(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr,
 
 def _another_of_its_own(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """The tree with a name that the code itself makes in the place of another."""
-    made = [ast.unparse(node.targets[0]) for node in tree.body[:-1] if isinstance(node, ast.Assign)]
+    made = _values(tree.body[:-1])
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     own = {
         name: [other for other in made if other not in (name, *alternatives.get(name, ()))] for name in read - {"torch", "F"}
@@ -362,22 +368,15 @@ def _index_of_a_loop(tree: ast.Module) -> Iterator[Mutant]:
         found += ([*indices, ast.Name(loop, ast.Load())] for loop in loops if loop not in written)
         for each in found:
             inside = ast.Tuple(each, ast.Load()) if len(each) > 1 else each[0]
-            changed = ast.Subscript(node.value, inside, node.ctx)
-            yield Mutant(
-                Operator.INDEX, ast.unparse(node), ast.unparse(changed), ast.unparse(node), with_other(above, node, changed)
-            )
+            yield _mutant(Operator.INDEX, above, node, ast.Subscript(node.value, inside, node.ctx))
 
 
 def _into_a_copy(tree: ast.Module) -> Iterator[Mutant]:
     """The tree with a change of entries that have a name of their own, which are a copy, made where they come from."""
-    entries = {
-        ast.unparse(node.targets[0]): node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript)
-    }
+    values = _values(tree.body)
     for above, _, _, node in positions(tree, ()):
-        if isinstance(node, ast.AugAssign) and (source := entries.get(ast.unparse(node.target))):
+        if isinstance(node, ast.AugAssign) and isinstance(source := values.get(ast.unparse(node.target)), ast.Subscript):
             place = ast.Subscript(source.value, source.slice, ast.Store())
-            changed = ast.AugAssign(place, node.op, node.value)
+            other = ast.AugAssign(place, node.op, node.value)
             name = ast.unparse(node.target)
-            yield Mutant(Operator.COPY, name, ast.unparse(changed), ast.unparse(node), with_other(above, node, changed))
+            yield Mutant(Operator.COPY, name, ast.unparse(other), ast.unparse(node), with_other(above, node, other))

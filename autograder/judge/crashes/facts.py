@@ -191,6 +191,19 @@ def _shape(crash: Crash, code: str, told: str) -> str:
     return str(seen.shape) if seen and seen.shape is not None else told and f"({told.replace('x', ', ')})"
 
 
+def _shapes(crash: Crash) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of the two sides of an operation, as they were seen; empty where they were not."""
+    _, left, right = crash.sides or ("", "", "")
+    one, other = crash.seen(left), crash.seen(right)
+    return (one and one.shape) or (), (other and other.shape) or ()
+
+
+def _can_be_product(one: tuple[int, ...], other: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether the product of two matrices, in this order, has a shape: with a transpose of any of the three, or without."""
+    pairs = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
+    return any(a[1] == b[0] and (a[0], b[1]) in (shape, shape[::-1]) for a, b in pairs)
+
+
 def product(crash: Crash, groups: Facts) -> Facts | None:
     facts = sides(crash, groups)
     return facts if facts and facts["operator"] == "@" else None
@@ -201,12 +214,8 @@ def no_product(crash: Crash, groups: Facts) -> Facts | None:
     facts = product(crash, groups)
     if facts is None or crash.shape is None or len(crash.shape) != 2 or not _is_whole(crash):
         return None
-    one, other = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:])
-    if not len(one) == len(other) == 2:
-        return None
-    pairs = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
-    fits = any(a[1] == b[0] and (a[0], b[1]) in (crash.shape, crash.shape[::-1]) for a, b in pairs)
-    return None if fits else facts
+    one, other = _shapes(crash)
+    return facts if len(one) == len(other) == 2 and not _can_be_product(one, other, crash.shape) else None
 
 
 def one_row(crash: Crash, groups: Facts) -> Facts | None:
@@ -214,9 +223,7 @@ def one_row(crash: Crash, groups: Facts) -> Facts | None:
     facts = product(crash, groups)
     match ast.parse(crash.sides[1], mode="eval").body if facts and crash.sides else None:
         case ast.Attribute(value=ast.Name(id=name), attr="T"):
-            one, other = (
-                (seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:]
-            )
+            one, other = _shapes(crash)
             if facts and one[1:] == (1,) and len(other) == 2 and (one[0], other[1]) == crash.shape:
                 return {**facts, "name": name}
     return None
@@ -243,10 +250,10 @@ def _is_whole(crash: Crash) -> bool:
 def reduced(crash: Crash, groups: Facts) -> Facts | None:
     """Two sides that would fit if a sum, or the like, over an axis of one of them had kept that axis."""
     facts = sides(crash, groups)
-    for code, full in zip((crash.sides or ("", "", ""))[1:], (crash.sides or ("", "", ""))[:0:-1], strict=True):
+    one, other = _shapes(crash)
+    for code, short, long in zip((crash.sides or ("", "", ""))[1:], (one, other), (other, one), strict=True):
         made = _made_by(crash, code)
         found = re.search(r"\.(?P<method>sum|mean|var|std|amax|logsumexp)\([^()]*\)$", made)
-        short, long = ((seen.shape or ()) if (seen := crash.seen(each)) else () for each in (code, full))
         if facts and found and "keepdim" not in made and short in _without_an_axis(long):
             return {**facts, "method": found["method"]}
     return None
@@ -265,7 +272,7 @@ def _without_an_axis(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 def along_another(crash: Crash, groups: Facts) -> Facts | None:
     """A plain list of numbers as long as one axis of the other side, which is not the last one."""
     facts = sides(crash, groups)
-    left, right = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (crash.sides or ("", "", ""))[1:])
+    left, right = _shapes(crash)
     short, long, name = (right, left, "right") if len(right) == 1 else (left, right, "left")
     if facts is None or len(short) != 1 or len(long) < 3 or long.count(short[0]) != 1:
         return None
@@ -279,8 +286,7 @@ def another_matrix(crash: Crash, groups: Facts) -> Facts | None:
     facts = sides(crash, groups)
     match crash.node:
         case ast.BinOp(op=ast.Add() | ast.Sub(), right=ast.BinOp(op=ast.MatMult(), right=matrix)):
-            seen = crash.seen((crash.sides or ("", "", ""))[1])
-            if facts and seen and seen.shape == crash.shape:
+            if facts and _shapes(crash)[0] == crash.shape:
                 return {**facts, "matrix": shortly(ast.unparse(matrix))}
     return None
 
@@ -300,14 +306,8 @@ def matrices(crash: Crash, groups: Facts) -> Facts | None:
     facts = sides(crash, groups)
     if facts is None or facts["operator"] != "*" or crash.shape is None or len(crash.shape) != 2:
         return None
-    _, left, right = crash.sides or ("", "", "")
-    one, other = ((seen.shape or ()) if (seen := crash.seen(code)) else () for code in (left, right))
-    fits = len(one) == len(other) == 2 and any(
-        a[1] == b[0] and (a[0], b[1]) in (crash.shape, crash.shape[::-1])
-        for a in (one, one[::-1])
-        for b in (other, other[::-1])
-    )
-    return facts if fits else None
+    one, other = _shapes(crash)
+    return facts if len(one) == len(other) == 2 and _can_be_product(one, other, crash.shape) else None
 
 
 def one_hot(crash: Crash, groups: Facts) -> Facts | None:
@@ -338,12 +338,8 @@ def index_tensor(crash: Crash, groups: Facts) -> Facts | None:
 
 def counted(crash: Crash, groups: Facts) -> Facts | None:
     """What is indexed by a number that stands in the code."""
-    facts = subscript(crash, groups)
-    return (
-        facts
-        if any(isinstance(node, ast.Constant) and str(node.value) == groups["index"] for node in nodes_in(crash.stop.part))
-        else None
-    )
+    written = (str(node.value) for node in nodes_in(crash.stop.part) if isinstance(node, ast.Constant))
+    return subscript(crash, groups) if groups["index"] in written else None
 
 
 def called(crash: Crash, groups: Facts) -> Facts | None:

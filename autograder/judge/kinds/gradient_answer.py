@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -164,7 +164,7 @@ class GradientAnswer:
         largest = max(float(each.exact.abs().max()) for each in truth.values())
         if float(truth[self.variable].exact.abs().max()) < TINY * largest:
             return None  # it is zero but for rounding, and many mistakes would give that
-        case = self._from_loss(Case(self.tape.state, {}))
+        case = self._from_loss()
         answer = self.replay(case).answer
         if cause := self._misplaced_sign(case):
             return cause
@@ -174,11 +174,12 @@ class GradientAnswer:
             cause, is_credible = diagnose(replace(evidence, budget=half))
             if is_credible and cause and cause.mistake in OF_FORMULAS:
                 return cause
-        return self.repair(case, budget, [self._from_loss(each) for each in (*self._fewer(), *self._moved())])
+        return self.repair(case, budget, self._from_loss)
 
-    def _from_loss(self, case: Case) -> Case:
-        """The case with the true gradients, from the loss on, for all that comes in."""
+    def _from_loss(self, case: Case | None = None) -> Case:
+        """A case, the notebook's own if none is given, with the true gradients, from the loss on, for all that comes in."""
         true = {name: each.rounded for name, each in whole_references(self.tape, case).items()}
+        case = case or Case(self.tape.state, {})
         return replace(case, incoming={name: true[name] for name in self.tape.consumers(self.variable)}, others=true)
 
     def goes_on(self, replay: Replay) -> bool:
@@ -309,10 +310,13 @@ class GradientAnswer:
         if isinstance(again, Tensor) and again.is_floating_point():
             yield again, dense
 
-    def repair(self, case: Case, budget: Budget | None = None, elsewhere: Sequence[Case] | None = None) -> Cause | None:
+    def repair(
+        self, case: Case, budget: Budget | None = None, elsewhere: Callable[[Case], Case] = lambda case: case
+    ) -> Cause | None:
         """The mistake that one small change of the code fixes. `budget` is for how long it is looked for.
 
-        A change that fits much has to be right `elsewhere` too: on fewer rows and on other values, if nothing else is said.
+        A change that fits much has to be right on fewer rows and on other values too, of which `elsewhere` makes cases of the
+        kind of this one.
         """
         gradients = {f"d{name}": gradient for name, gradient in case.incoming.items() if name != self.tape.loss}
         truth = step_reference(self.tape, self.variable, case)
@@ -322,8 +326,8 @@ class GradientAnswer:
             return again.error is None and compare(again.answer, truth) is None
 
         def holds(cell: ParsedCell) -> bool:
-            others = (*self._fewer(), *self._moved()) if elsewhere is None else elsewhere
-            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in others)
+            cases = (elsewhere(each) for each in (*self._fewer(), *self._moved()))
+            answers = ((replace(self, cell=cell).replay(each).answer, each) for each in cases)
             return all(compare(answer, step_reference(self.tape, self.variable, each)) is None for answer, each in answers)
 
         others = alternatives(self.tape, self.variable, {**case.state, **gradients})
