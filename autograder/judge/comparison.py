@@ -116,13 +116,19 @@ def compare(answer: Any, reference: Reference, words: Words = PLAIN_WORDS) -> Di
     )
 
 
+def is_rounding(reference: Reference) -> bool:
+    """Whether the true gradient is zero, and autograd's is rounding alone."""
+    is_zero = reference.exact.numel() and float(reference.exact.abs().max()) < ZERO_SHARE * reference.tolerance
+    return bool(is_zero and reference.rounded.any())
+
+
 def units_off(answer: Tensor, reference: Reference) -> int | None:
     """How far a right answer is from autograd's, in units in the last place (ULP) of autograd's largest entry.
 
     None where the true gradient is zero: then all digits of both are rounding.
     """
     rounded = reference.rounded
-    if rounded.numel() and bool(rounded.any()) and float(reference.exact.abs().max()) < ZERO_SHARE * reference.tolerance:
+    if is_rounding(reference):
         return None
     if not rounded.numel() or torch.equal(answer.to(rounded.dtype), rounded):
         return 0

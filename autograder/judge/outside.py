@@ -90,6 +90,10 @@ class Trial:
         known = [each for each in outside if each.is_known]
         return [each for each in known if not self._is_alike(known, _without(known, each))]
 
+    def is_right_already(self) -> bool:
+        """Whether the statements are right as they are."""
+        return self._is_right(())
+
     def _is_right(self, suspects: Sequence[Fixed]) -> bool:
         replay = self._run(suspects)
         return replay.error is None and self.is_right(self.pick(replay.answer))

@@ -78,7 +78,8 @@ def total(checked: Sequence[Checked]) -> Text:
     if todo is None:
         return text
     where, result = todo
-    return text.append(f". Next: {result.name}, in the cell `{result.answer}` of {where.workbook.path}")
+    place = "whose cell is gone from" if result.answer in where.workbook.gone else f"in the cell `{result.answer}` of"
+    return text.append(f". Next: {result.name}, {place} {where.workbook.path}")
 
 
 def points(checked: Sequence[Checked]) -> Text:

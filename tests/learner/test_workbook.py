@@ -9,7 +9,8 @@ import pytest
 from autograder.course.catalogue import Catalogue, reset_cell
 from autograder.course.cells import Role
 from autograder.errors import ContentError
-from autograder.learner import workbook
+from autograder.learner import screen, workbook
+from autograder.learner.results import Checked, about
 from autograder.sandbox.limits import Limits
 from tests.support.learner import MODEL, Learner
 
@@ -56,6 +57,10 @@ def test_a_cell_that_is_gone_is_told(learner: Learner) -> None:
     learner.saves(content)
     read = workbook.open_workbook(learner.notebook())
     assert read.gone == ("dprobs",) and "dprobs" in read.blank
+    dprobs = next(about(read, test) for test in read.tests if read.answers[test.id] == "dprobs")
+    assert screen.total([Checked(read, (dprobs,), {})]).plain.startswith(
+        "0 of 1 points. Next: dprobs, whose cell is gone from "
+    )
     assert workbook.open_workbook(learner.notebook("4-train")).gone == ()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from torch import Tensor
 from autograder.course.questions import Question
 from autograder.diagnosis.diagnose import mistaken_for
 from autograder.judge import wording
-from autograder.judge.comparison import Difference
+from autograder.judge.comparison import Difference, is_rounding
 from autograder.judge.crashes.explain import explain
 from autograder.judge.judging import Attempt, Effort, missing
 from autograder.judge.kinds.gradient import Gradient, names_of, rounding, tape_for, units
@@ -148,17 +149,19 @@ class BackwardFunction:
         return compare(answer, reference)
 
     def wrong(self, attempt: Attempt[Case], difference: Difference) -> Verdict:
+        if cause := self._in_another_order(attempt) or self._returns_in_a_loop(attempt.case):
+            return wrong(self.question, difference, cause, attempt.replay, replace(attempt.case, rows=None))
         if cause := self._fixed(attempt.case):
             verdict = depends(self.question, cause, attempt.case)
             seen = differs(self.question.name, difference, attempt.replay, "")
             return replace(seen, diagnosis=verdict.diagnosis, next_step=verdict.next_step, mistake=verdict.mistake)
+        if is_rounding(self.reference(attempt.case)):  # then it was not right on the notebook's minibatch: that did not show
+            attempt = self.run(Case(self.tape.state, {}))
         return wrong(self.question, difference, self._why_wrong(attempt), attempt.replay, attempt.case)
 
     def right(self, agreed: Sequence[tuple[Attempt[Case], Reference]], with_remarks: bool) -> Verdict:
         replay = agreed[-1][0].replay if agreed else Replay(MISSING)
-        names = self._passed.names
-        is_permuted = not self._passed.by_position and names != tuple(self.order) and {*names} >= {*self.order}
-        return right(self.question, replay, rounding(units(agreed)), self.order if is_permuted else ())
+        return right(self.question, replay, rounding(units(agreed)), self.order if self._is_permuted else ())
 
     def hints(self) -> Sequence[str]:
         return self._gradient.hints()
@@ -168,6 +171,32 @@ class BackwardFunction:
 
     def accepts_zeros(self) -> bool:
         return False  # through a whole backward pass a gradient that is zero is rightly zero
+
+    @property
+    def _is_permuted(self) -> bool:
+        """Whether the function takes all that it is called with elsewhere, in another order."""
+        names = self._passed.names
+        return not self._passed.by_position and names != tuple(self.order) and {*names} >= {*self.order}
+
+    def _in_another_order(self, attempt: Attempt[Case]) -> Cause | None:
+        """That the first line has another order than the notebook's, and what is returned has the notebook's."""
+        returned, leaves = attempt.replay.answer, [name for name in self.order if name in self.tape.leaves]
+        if not self._is_permuted or not isinstance(returned, list | tuple) or len(returned) != len(leaves):
+            return None
+        if self.compare(returned[leaves.index(self.variable)], self.reference(attempt.case)) is not None:
+            return None
+        return another_order(self.by, self.order)
+
+    def _returns_in_a_loop(self, case: Case) -> Cause | None:
+        """That a `return` ends the function in the first round of a loop, where it is right with that below the loop."""
+        below = _ReturnsBelow()
+        nodes = [below.visit(deepcopy(node)) for node in self._definition()]
+        if not below.loop:
+            return None
+        with suppress(Exception):  # a wrong answer needs no reason to be wrong
+            if self._trial(nodes, case).is_right_already():
+                return returns_in_a_loop(self.by, below.loop)
+        return None
 
     def _ends_early(self) -> bool:
         """Whether the function ends in a `return` of something, and has one of nothing above it."""
@@ -218,24 +247,28 @@ class BackwardFunction:
 
     def _fixed(self, case: Case) -> Cause | None:
         """What in the function fits the notebook's own minibatch only, or is not any more what the forward pass had."""
+        with suppress(Exception):  # a wrong answer needs no reason to be wrong
+            found = self._trial(self._definition(), case).fixed()
+            return because_fixed(self.by, found, case, self.tape, self._passed.own)
+        return None
+
+    def _trial(self, definition: Sequence[ast.stmt], case: Case) -> Trial:
+        """The function as these statements define it, called on a case."""
         passed = {f"{PASSED}{number}": value for number, value in enumerate(self._arguments(case).values())}
         words = passed if self._passed.by_position else map("=".join, zip(self._passed.names, passed, strict=True))
         call = ast.parse(f"{RETURNED} = {self.by}({', '.join(words)})").body
         truth = self.reference(case)
-        with suppress(Exception):  # a wrong answer needs no reason to be wrong
-            trial = Trial(
-                ast.Module([*self._definition(), *call], []),
-                RETURNED,
-                passed,
-                case,
-                self.tape,
-                self.session.workspace,
-                self.session.maker,
-                lambda answer: compare(answer, truth) is None,
-                self._picked,
-            )
-            return because_fixed(self.by, trial.fixed(), case, self.tape, self._passed.own)
-        return None
+        return Trial(
+            ast.Module([*definition, *call], []),
+            RETURNED,
+            passed,
+            case,
+            self.tape,
+            self.session.workspace,
+            self.session.maker,
+            lambda answer: compare(answer, truth) is None,
+            self._picked,
+        )
 
     def _body(self, case: Case, replay: Replay) -> Body:
         """The variables of the function when it ended on a case; none if the cell that defines it is not known."""
@@ -247,6 +280,28 @@ class BackwardFunction:
 
 PASSED, RETURNED = "_passed_", "_returned"
 """Names for what a function is called with, and for what it returns, where it is called again in a cell of its own."""
+
+
+class _ReturnsBelow(ast.NodeTransformer):
+    """Moves each `return` that ends a loop in its first round below it. `loop` is the first line of the outermost one."""
+
+    def __init__(self) -> None:
+        self.loop = ""
+
+    def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
+        return self._below(node)
+
+    def visit_While(self, node: ast.While) -> ast.stmt | list[ast.stmt]:
+        return self._below(node)
+
+    def _below(self, node: ast.For | ast.While) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        ends = [each for each in node.body if isinstance(each, ast.Return)]
+        if not ends or len(ends) == len(node.body):
+            return node
+        self.loop = ast.unparse(node).partition("\n")[0]
+        node.body = [each for each in node.body if each not in ends]
+        return [node, *ends]
 
 
 @dataclass(frozen=True)
@@ -376,8 +431,8 @@ class Body:
 
     def _cause(self, variable: str, answer: object) -> Cause | None:
         """The mistake in the statements that work out one gradient, taken as a cell of its own."""
-        if not isinstance(answer, Tensor):
-            return None
+        if not isinstance(answer, Tensor) or is_rounding(self.truth[variable]):
+            return None  # of what is zero but for rounding any mistake would be true
         cause = self._answer(variable).cause(answer, self._case(variable))
         # what is right on the notebook's own rows has no constant factor: one on others is that of the two numbers of rows
         return None if cause and cause.mistake is Mistake.CONSTANT and self.case.rows is not None else cause
@@ -533,6 +588,18 @@ def returns_none(question: Question, what: str) -> Verdict:
     """The function returns None or an ellipsis in the place of this gradient."""
     advice = f"Work it out in `{question.by}`, and return it in its place."
     return Verdict(question.name, Outcome.NOT_ATTEMPTED, f"`{question.by}` returns {what} for it.", next_step=advice)
+
+
+def another_order(by: str, order: Sequence[str]) -> Cause:
+    """The first line of the function has another order than the notebook's."""
+    sentence = f"`{by}` takes the parameters in another order than the notebook, and returns the gradients in the notebook's."
+    return Cause(Mistake.ORDER, sentence, f"Put the first line back: `def {_call(by, order)}:`. Other cells call it so.")
+
+
+def returns_in_a_loop(by: str, loop: str) -> Cause:
+    """A `return` stands inside of a loop, whose first line is given."""
+    sentence = f"The `return` stands inside of the loop `{loop}`, so `{by}` ends in the first round of it."
+    return Cause(Mistake.STOPS, sentence, "Move the `return` to the left, so that it stands below the loop.")
 
 
 def returns_nothing(question: Question, leaves: Sequence[str]) -> Verdict:
