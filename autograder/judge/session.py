@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -141,12 +142,9 @@ class Session:
         """The values of a forward pass that cells which ran after it have overwritten or deleted."""
         state = self.tapes[source].state if source in self.tapes else {}
         since = self.runs[self.recorded.get(source, len(self.runs)) :]
-        found = []
-        for name, value in state.items():
-            run = next((run for run in reversed(since) if name in run.cell.touches | run.cell.deletes), None)
-            if run and not _same(now := self.workspace.names.get(name, MISSING), value):
-                found.append(Overwritten(name, run, now is MISSING))
-        return found
+        last = {name: run for run in since for name in chain(run.cell.touches, run.cell.deletes)}
+        now = {name: self.workspace.names.get(name, MISSING) for name in state if name in last}
+        return [Overwritten(name, last[name], value is MISSING) for name, value in now.items() if not _same(value, state[name])]
 
     def _put_back(self, source: str, lost: Iterable[Overwritten]) -> bool:
         """Binds names that a forward pass starts from to the values that it recorded; whether there were any."""
