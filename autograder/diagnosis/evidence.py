@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Any
 
@@ -26,6 +26,9 @@ COUNTING = frozenset({"mean", "sum", "numel", "shape", "size"})
 
 MAX_CODE = 60
 """Characters of a piece of code in a sentence."""
+
+KEPT = 64
+"""Variables whose paths are kept: they are taken from the code of the forward pass alone."""
 
 PLACEHOLDER = "_live"
 """The name that a variable has in the one place of a line that a path goes through, so that only that one is differentiated."""
@@ -353,8 +356,13 @@ def _products(
             yield path, part
 
 
-def paths(tape: Tape, variable: str) -> Iterator[GradientPath]:
+@lru_cache(maxsize=KEPT)
+def paths(tape: Tape, variable: str) -> tuple[GradientPath, ...]:
     """All places where the lines that consume a variable read it, in the order of the forward pass."""
+    return tuple(_paths(tape, variable))
+
+
+def _paths(tape: Tape, variable: str) -> Iterator[GradientPath]:
     for step, line, places in _places(tape, variable):
         labels = [ast.unparse(_around(line, place, places)) for place in places]
         for place, label in zip(places, labels, strict=True):

@@ -42,7 +42,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield place
 
 
-def test_a_learner_goes_through_the_whole_course() -> None:
+@pytest.mark.parametrize(
+    "begun", [pytest.param([*POINTS][:1], id="begin"), pytest.param([*POINTS], id="all", marks=pytest.mark.long)]
+)
+def test_a_learner_goes_through_the_course(begun: list[str]) -> None:
     made = autograder("new", "my-course")
     assert made.exit_code == 0
     course = Path("my-course")
@@ -50,7 +53,8 @@ def test_a_learner_goes_through_the_whole_course() -> None:
     total, reached = sum(POINTS.values()), 0
     assert f" 0 of {total} points, " in lines(autograder("progress", course))[-1]
 
-    for assignment, points in POINTS.items():
+    for assignment in begun:
+        points = POINTS[assignment]
         learner = Learner(course / assignment, assignment)
         stem, name, wrong, words = MISTAKES[assignment]
         learner.writes({name: wrong}, stem)
@@ -72,5 +76,5 @@ def test_a_learner_goes_through_the_whole_course() -> None:
         assert f"{points} of {points} points" in own
 
     shown = lines(autograder("progress", course))
-    assert not [line for line in shown if line.strip().startswith("·")], "all objectives are reached"
-    assert sum(line.strip().startswith("✓") for line in shown) > 4 * len(POINTS)
+    assert sum(line.strip().startswith("✓") for line in shown) > 4 * len(begun)
+    assert len(begun) < len(POINTS) or not [line for line in shown if line.strip().startswith("·")], "all are reached"
