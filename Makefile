@@ -73,11 +73,11 @@ check: install
 
 test: check
 	@sh scripts/system.sh bwrap chromium initdb
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: check
 	@sh scripts/system.sh bwrap chromium initdb
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m long
 
 test-fast: check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not system and not slow and not long"

@@ -79,6 +79,12 @@ def _products(node: ast.AST) -> Iterator[ast.AST]:
                 yield ast.BinOp(one, ast.Mult(), other)
 
 
+def _outer(place: ast.expr) -> Iterator[ast.AST]:
+    match place:
+        case ast.BinOp(left=left, right=right):
+            yield ast.Call(ast.parse("torch.outer", mode="eval").body, [left, right], [])
+
+
 def _powers(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
@@ -151,6 +157,20 @@ def _turned(node: ast.expr, name: str = "T") -> ast.expr:
         case ast.Call(func=ast.Attribute(value=value, attr="t" | "transpose" | "permute")):
             return value
     return ast.Attribute(node, name, ast.Load())
+
+
+def _branches(node: ast.AST) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(func=func, args=[condition, one, other]):
+            yield ast.Call(func, [condition, other, one], [])
+        case ast.IfExp(test=test, body=one, orelse=other):
+            yield ast.IfExp(test, other, one)
+
+
+def _of_rows(place: ast.expr) -> Iterator[ast.AST]:
+    for axis in range(4):
+        keep = [ast.keyword("keepdim", ast.Constant(True))]
+        yield ast.BinOp(place, ast.Div(), ast.Call(ast.Attribute(place, "sum", ast.Load()), [ast.Constant(axis)], keep))
 
 
 def _bessel(node: ast.AST) -> Iterator[ast.AST]:
@@ -271,6 +291,13 @@ def _looped(tree: ast.Module, part: str) -> Iterator[str]:
             shorter = ast.For(loop.target, loop.iter, loop.body[:-1], [])
             block = ast.If(ast.Constant(True), [shorter, loop.body[-1]], [])
             yield ast.unparse(ast.fix_missing_locations(replaced(tree, [loop], block)))
+        index = ast.unparse(loop.target)
+        for blocks in (each for each in loop.body if _code(each) == part):
+            for old in (each for each in ast.walk(blocks) if isinstance(each, ast.Slice) and each.lower and each.upper):
+                if ast.unparse(old.lower) == index and isinstance(old.upper, ast.BinOp):  # type: ignore[arg-type]
+                    size = ast.unparse(old.upper.right)
+                    moved = ast.parse(f"x[{index} * {size}:({index} + 1) * {size}]", mode="eval").body.slice  # type: ignore[attr-defined]
+                    yield ast.unparse(ast.fix_missing_locations(replaced(tree, [old], moved)))
         for node in (each for each in ast.walk(loop) if isinstance(each, ast.Subscript) and _code(each) == part):
             for old in (each for each in ast.walk(node) if isinstance(each, ast.Slice) and each.upper and not each.lower):
                 start = ast.unparse(loop.target)
@@ -279,14 +306,14 @@ def _looped(tree: ast.Module, part: str) -> Iterator[str]:
 
 
 def _renamed(place: ast.AST, old: str, names: Sequence[str]) -> Iterator[ast.AST]:
-    """The place with another name for an old one, where that is read once, and wherever it is."""
+    """The place with another name for an old one, or a part of a line, where that is read once, and wherever it is."""
     for name in names:
         reads = [node for node in ast.walk(place) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
         olds = [node for node in reads if node.id == old]
         for some in ([node] for node in olds):
-            yield replaced(place, some, ast.Name(name, ast.Load()))
+            yield replaced(place, some, ast.parse(name, mode="eval").body)
         if len(olds) > 1:
-            yield replaced(place, olds, ast.Name(name, ast.Load()))
+            yield replaced(place, olds, ast.parse(name, mode="eval").body)
 
 
 FUNCTIONS = ("tanh", "sigmoid", "log", "exp", "sqrt", "square", "softmax", "log_softmax")
@@ -308,6 +335,7 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
         place, lambda n: _with_operator(n, ast.Mult, ast.Add)
     ),
     r"`([^`]+)` has the wrong kind of product": lambda place, names: _inside(place, _products),
+    r"`([^`]+)` should be an outer product": lambda place, names: _outer(place),
     r"A power is wrong in `(.+?)`": lambda place, names: _inside(place, _powers),
     r"`([^`]+)` goes along the wrong axis": lambda place, names: _axes(place, lambda now, new: len(now) == len(new)),
     r"`([^`]+)` leaves out (?:an axis|several axes)": lambda place, names: _axes(place, lambda now, new: now < new),
@@ -324,6 +352,8 @@ READINGS: dict[str, Callable[..., Iterator[ast.AST]]] = {
         [ast.Attribute(place, "mT", ast.Load()), ast.Attribute(_turned(place), "mT", ast.Load())]
     ),
     r"`([^`]+)` has more than two axes, and none of them": lambda place, names: iter([_turned(place)]),
+    r"The two branches of `(.+?)` are": lambda place, names: _inside(place, _branches),
+    r"`([^`]+)` is not divided by the sum of its row": lambda place, names: _of_rows(place),
     r"The two sides of `(.+?)` are in the wrong order": lambda place, names: _inside(place, _reversed),
     r"In `(.+?)` mind where the number of rows": lambda place, names: _inside(place, _bessel),
     r"`([^`]+)` (?:overwrites what was there|adds to what was there)": lambda place, names: _inside(place, _overwriting),
@@ -357,11 +387,12 @@ OF_A_LOOP = (
     r"`([^`]+)` is done again in each round",
     r"`([^`]+)` stands in the loop",
     r"`([^`]+)` is the same in every round",
+    r"`([^`]+)` begins one entry further in each round",
 )
 """Sentences of which the first group is a part of a loop."""
 OF_TWO = {
     r"The number `([^`]+)` is wrong in `(.+?)`\.": lambda what, place, names: _inside(place, _numbers(what)),
-    r"`([^`]+)` is not what belongs in `(.+?)`\.": lambda what, place, names: _renamed(place, what, names),
+    r"`([^`]+)` is not (?:what|all that) belongs in `(.+?)`\.": lambda what, place, names: _renamed(place, what, names),
 }
 """The same for sentences that quote a piece of code and the place that it is in."""
 

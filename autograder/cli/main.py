@@ -194,7 +194,8 @@ def grade(
 @main.command(short_help="A whole class: how it stands, and what to see to.")
 @click.argument("assignment")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
-def report(assignment: str, as_json: bool) -> None:
+@click.option("--notes", "all_notes", is_flag=True, help="Show all notes, where else the first ones are shown.")
+def report(assignment: str, as_json: bool, all_notes: bool) -> None:
     """Shows how a class stands: what was said of every submission when it was graded, and what is not graded yet.
 
     Points are those of the gradebook, before a penalty for lateness. Beside them are the answers that are right, and those
@@ -215,5 +216,5 @@ def report(assignment: str, as_json: bool) -> None:
     if as_json:
         echo(found.as_json())
     else:
-        found.show(console)
+        found.show(console, all_notes)
     sys.exit(1 if found.needing_a_person() else 0)

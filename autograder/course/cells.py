@@ -171,7 +171,8 @@ def load(path: Path) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ContentError(f"{path} cannot be read ({error.strerror}). Give the path of a notebook.") from None
+        few = f", such as {path}/*.ipynb" if path.is_dir() else ""
+        raise ContentError(f"{path} cannot be read ({error.strerror}). Give the path of a notebook{few}.") from None
     try:
         return loads(content)
     except (ValueError, RecursionError):

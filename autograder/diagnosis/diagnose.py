@@ -14,7 +14,7 @@ from torch import Tensor
 
 from autograder.course.lesson import KnownMistake
 from autograder.diagnosis.evidence import TIMES, WRONG_SIGN, Evidence, Late, explaining, is_about, ratio, targets
-from autograder.diagnosis.probes import PROBES, REARRANGED, reduced, smaller
+from autograder.diagnosis.probes import IN_PLACE, PROBES, REARRANGED, reduced, smaller
 from autograder.diagnosis.shapes import misfits, near
 from autograder.diagnosis.variants import FALLBACKS, VARIANTS
 from autograder.replay.parsed import mentioned
@@ -25,13 +25,20 @@ FACTOR = re.compile(f"`([^`]+)` {TIMES}")
 
 DOUBLED = f"`2` {TIMES}"
 
+OF_NAMES = {Mistake.TENSOR, Mistake.GRADIENT}
+"""Mistakes that speak of a name in the code.
+
+Where it is not there, and there is no name either that may stand for it, something else gives the same numbers by chance.
+"""
+
 VAGUE: tuple[Callable[[Evidence, Cause], bool], ...] = (
     lambda evidence, cause: DOUBLED in cause.sentence and "+=" in evidence.source,
     lambda evidence, cause: cause.mistake is Mistake.AXIS and "einsum" in evidence.source,
     lambda evidence, cause: cause.sentence == REARRANGED,
+    lambda evidence, cause: IN_PLACE in cause.sentence and evidence.writes_entries,
     lambda evidence, cause: evidence.begins_again or evidence.writes_behind_an_index,
 )
-"""When a change of the code would say more: a `+=` may double, a letter sum, a loop overwrite, and an index make a copy."""
+"""When a change of the code would say more: a `+=` may double, a letter sum, a `=` overwrite, and an index make a copy."""
 
 Probe = Callable[[Evidence], Iterator[Cause]]
 
@@ -91,7 +98,7 @@ def _of_values(
 
     Often several mistakes give the same numbers. One that is about a tensor which the code does not have cannot have been made.
     """
-    words = _words(evidence.source)
+    words, there = _words(evidence.source), {*evidence.names, f"d{evidence.variable}", "torch", "F"}
     first = None
     probes: tuple[Probe, ...] = (*PROBES, partial(_of_lesson, known), *VARIANTS, *FALLBACKS)
     with suppress(Late):
@@ -102,7 +109,8 @@ def _of_values(
                 is_vague = probe in FALLBACKS or any(applies(evidence, cause) for applies in VAGUE)
                 if not is_vague and (not words or all(_words(name) <= words for name in cause.about)):
                     return cause, True
-                first = first or cause
+                if cause.mistake not in OF_NAMES or is_vague or words - there:
+                    first = first or cause
     return first, False
 
 

@@ -127,7 +127,8 @@ class Evidence:
     `state` are the forward variables and `incoming` the gradients that came in, by variable; `gradients` are others that
     stand in the notebook and do not belong in this answer. `parts` is what comes back along each path: the truth is
     their sum. `sizes` are the sizes of axes, by name; `source` is the code of the answer, and `numbers` are those of the
-    notebook that it may read. `budget` is for how long a mistake is looked for.
+    notebook that it may read. `budget` is for how long a mistake is looked for. `from_loss` says that the answer is meant to go
+    all the way from the loss, so that it may have numbers of all lines on that way.
     """
 
     answer: Tensor
@@ -141,6 +142,7 @@ class Evidence:
     source: str
     numbers: Mapping[str, float]
     budget: Budget = UNLIMITED
+    from_loss: bool = False
 
     @cached_property
     def truth(self) -> Tensor:
@@ -195,18 +197,26 @@ class Evidence:
 
     @property
     def called(self) -> Mapping[float, str]:
-        """What numbers are called that are not the number of rows: those that the lines read, and others with a name alone."""
+        """What numbers are called that are not the number of rows: those that the lines read, and others with a name alone.
+
+        A 2 is many things, so it has no name.
+        """
         named = {name: value for name, value in self.numbers.items() if len(name) > 1 and name[0] != "_"}
         named |= {name: value for name, value in self.state.items() if type(value) is int}
         names = [name for name in named if name not in self.tape.batch]
         several = Counter(named[name] for name in names)
-        return {named[name]: name for name in names if several[named[name]] == 1}
+        return {named[name]: name for name in names if several[named[name]] == 1 and named[name] != 2}
 
     @cached_property
     def of_lines(self) -> dict[str, float]:
         """The numbers that the lines of the consumers multiply or divide by, such as the rate of a dropout, as code."""
         found: dict[str, float] = {}
-        for step in {path.consumer: path.step for path, _ in self.parts}.values():
+        on_the_way, reached = [], {self.variable}
+        for step in self.tape.steps if self.from_loss else ():
+            if step.reads & reached:
+                reached.add(step.name)
+                on_the_way.append(step)
+        for step in on_the_way or {path.consumer: path.step for path, _ in self.parts}.values():
             line = ast.parse(step.source, mode="eval")
             found |= {**factors(line, self.state), **averaged(line.body, self.state, self.rows, self.called)}
         return found
@@ -242,11 +252,20 @@ class Evidence:
             for target in node.targets
         )
 
-    @cached_property
+    @property
+    def writes_entries(self) -> bool:
+        """Whether the code writes into entries, as `a[i] = b`."""
+        return bool(self._stores)
+
+    @property
     def writes_behind_an_index(self) -> bool:
         """Whether the code writes into entries of something that is indexed, as `a[i][j] = b`, which may be a copy."""
-        stores = (node for node in ast.walk(self._tree) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store))
-        return any(isinstance(node.value, ast.Subscript) for node in stores)
+        return any(isinstance(node.value, ast.Subscript) for node in self._stores)
+
+    @cached_property
+    def _stores(self) -> list[ast.Subscript]:
+        nodes = ast.walk(self._tree)
+        return [node for node in nodes if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)]
 
     @cached_property
     def _tree(self) -> ast.AST:

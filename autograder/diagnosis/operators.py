@@ -14,8 +14,9 @@ from enum import StrEnum
 from itertools import combinations
 from typing import TypeVar
 
-FACTORS, CONSTANTS, AXES = "*", "1", ":"
-"""The alternatives under these names are what a product may lack, what a number may be, and all axes, if more than two."""
+FACTORS, CONSTANTS, AXES, PARTS = "*", "1", ":", "()"
+"""The alternatives under these names are what a product may lack, what a number may be, all axes, if more than two, and the
+parts of lines."""
 
 Alternatives = Mapping[str, Sequence[str]]
 """For a name in the code, what else may stand in its place, as code."""
@@ -43,6 +44,7 @@ class Operator(StrEnum):
     OPERATION = "multiply for divide"
     ADDED = "add for multiply"
     PRODUCT = "matrix product for product"
+    OUTER = "matrix product for outer product"
     POWER = "change a power"
     NUMBER = "change a number"
     AXIS = "change an axis"
@@ -55,6 +57,7 @@ class Operator(StrEnum):
     TRANSPOSE = "transpose"
     FLATTEN = "flatten the first two axes"
     SWAP = "transpose the last two axes"
+    BRANCHES = "swap the branches"
     ORDER = "swap the operands of a matrix product"
     BESSEL = "n for n - 1"
     NAME = "use another tensor"
@@ -72,7 +75,10 @@ class Operator(StrEnum):
     INDEX = "use another index of a loop"
     COPY = "write into a copy"
     UNSHIFTED = "the same slice in each round of a loop"
+    BLOCKS = "a slice that moves on by one"
     RESHAPE = "reshape for transpose"
+    ROW_SUM = "forget the sum of a softmax"
+    PART = "use a part of an expression"
     EXTRA = "add a factor"
 
 
@@ -135,6 +141,14 @@ def _operation(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.
             yield ast.BinOp(left, ast.Mult(), right)
 
 
+def _branches(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="where"), args=[condition, one, other]):
+            yield ast.Call(node.func, [condition, other, one], [])
+        case ast.IfExp(test=test, body=one, orelse=other):
+            yield ast.IfExp(test, other, one)
+
+
 def _added(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
     match node:
         case ast.BinOp(op=ast.Add(), right=ast.Constant(value=1)):
@@ -157,9 +171,14 @@ def _product(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AS
             yield ast.BinOp(left, ast.MatMult(), ast.Attribute(right, "T", ast.Load()))
         case ast.BinOp(left=left, op=ast.MatMult(), right=right):
             yield ast.BinOp(_upright(left), ast.Mult(), _upright(right))
-            yield ast.Call(ast.Attribute(ast.Name("torch", ast.Load()), "outer", ast.Load()), [left, right], [])
         case ast.Call(func=ast.Attribute(attr="matmul" | "mm"), args=[left, right]):
             yield ast.BinOp(_upright(left), ast.Mult(), _upright(right))
+
+
+def _outer(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
+            yield ast.Call(ast.Attribute(ast.Name("torch", ast.Load()), "outer", ast.Load()), [left, right], [])
 
 
 def _power(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -529,6 +548,7 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.SUMS, _sums),
     (Operator.BESSEL, _bessel),
     (Operator.OPERATION, _operation),
+    (Operator.BRANCHES, _branches),
     (Operator.ADDED, _added),
     (Operator.POWER, _power),
     (Operator.OVERWRITE, overwrite),
@@ -541,6 +561,7 @@ OPERATORS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.UNSUMMED, _unsummed),
     (Operator.SUMMED, _summed),
     (Operator.PRODUCT, _product),
+    (Operator.OUTER, _outer),
     (Operator.ORDER, _order),
     (Operator.STATEMENT, _statement),
     (Operator.ROWS, _rows),

@@ -43,6 +43,7 @@ SUMMING = re.compile(r"@|\b(sum|mean|einsum|matmul|mm|bmm|dot|expand|expand_as|r
 RESHAPING = re.compile(r"\b(view|reshape|view_as|reshape_as|unflatten)\b|^$")
 """Where code gives a tensor another shape; also where the code is not known."""
 
+IN_PLACE = "takes the place of the rest"
 REARRANGED = "All the right numbers are there, in the wrong places."
 
 Claim = tuple[Tensor | None, Cause]
@@ -94,6 +95,19 @@ def _missing_paths(evidence: Evidence) -> Iterator[Cause]:
             yield from explaining(evidence, whole, rest, Cause(Mistake.PATH, sentence, advice))
 
 
+def _replaced_paths(evidence: Evidence) -> Iterator[Cause]:
+    """What comes back through one path takes the place of the rest, in the entries that it reaches."""
+    whole = next(targets(evidence))
+    for path, part in evidence.parts if len(evidence.parts) > 1 else ():
+        reached = part != 0
+        if bool(reached.any()) and not bool(reached.all()):
+            sentence = f"Where something comes back through `{path.label}`, it {IN_PLACE}."
+            advice = f"Add both: `{evidence.variable}` is used in {len(evidence.parts)} places, and each of them counts."
+            cause = Cause(Mistake.PATH, sentence, advice)
+            if whole.is_explained(torch.where(reached, part, evidence.truth)):
+                yield cause
+
+
 def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:
     """The answer, or a part of it, is a constant times what it should be."""
     for target in targets(evidence):
@@ -111,8 +125,19 @@ def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:
                 if name in {f"1 / {count}" for count in counts} and MEAN.search(evidence.source):
                     predicate = f"is `{name}` {TIMES}: a mean where a sum belongs"
                     yield target.cause(Mistake.MEAN, predicate, "Take the sum: every use of an entry counts in full.")
-                advice = f"Look for a factor `{name}` too many, or for its inverse that is missing."
-                yield target.cause(Mistake.CONSTANT, f"is `{name}` {TIMES}", advice)
+                yield target.cause(Mistake.CONSTANT, f"is `{name}` {TIMES}", _without_factor(name))
+
+
+def _without_factor(name: str) -> str:
+    """What to do about a factor that the answer has too many, given as code."""
+    above, _, below = name.partition(" / ")
+    if name[0] == "-" or (below and " / " in below):
+        return f"Look for a factor `{name}` too many, or for its inverse that is missing."
+    if above == "1":
+        return f"Look for a factor `{below}` that is missing, or for a division by it too many."
+    if below:
+        return f"Look where it has `{above}` or `{below}`: perhaps one of them stands in the place of the other."
+    return f"Look for a factor `{name}` too many, or for a division by it that is missing."
 
 
 @_along_paths
@@ -273,7 +298,8 @@ def _an_expression(evidence: Evidence) -> Iterator[Cause]:
         factors = {name: factor for name, factor in found.items() if _fits(factor, target.truth)}
         for name, factor in factors.items():
             many = target.cause(Mistake.FACTOR, f"has a factor `{name}` too many", f"Look at the power of `{name}`.", name)
-            if not COMPARING.search(evidence.source) and _switches(factor, target.truth):
+            is_a_call = name.endswith(")") and name in evidence.source
+            if (is_a_call or not COMPARING.search(evidence.source)) and _switches(factor, target.truth):
                 predicate = (
                     f"has `{name}` itself where a mask belongs: 1 where the line lets something through, and 0 elsewhere"
                 )
@@ -493,6 +519,7 @@ def _rearranged(evidence: Evidence) -> Iterator[Cause]:
 PROBES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
     _all_zeros,
     _missing_paths,
+    _replaced_paths,
     _a_constant_factor,
     _forward_again,
     _wrong_entries,

@@ -16,15 +16,16 @@ from autograder.diagnosis.operators import (
     CONSTANTS,
     FACTORS,
     OPERATORS,
+    PARTS,
     Alternatives,
     Mutant,
     Operator,
     mutants,
     shorter,
 )
-from autograder.diagnosis.slips import slips, slips_of_statements
+from autograder.diagnosis.slips import slips, slips_of_statements, with_parts_of_lines
 from autograder.replay import parsed
-from autograder.replay.parsed import ParsedCell
+from autograder.replay.parsed import ParsedCell, mentioned
 from autograder.tape.tape import Tape
 from autograder.verdict import Cause, Mistake
 
@@ -59,6 +60,8 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.COPY: (Mistake.OPERATION, "What is written into `{before}` is lost: an index with a list makes a copy."),
     Operator.DONE_AGAIN: (Mistake.REPEATS, "`{part}` is done again in each round of the loop."),
     Operator.UNSHIFTED: (Mistake.PLACES, "`{part}` is the same in every round of the loop, where it should move on."),
+    Operator.BLOCKS: (Mistake.PLACES, "`{part}` begins one entry further in each round of the loop, and not a whole block."),
+    Operator.ROW_SUM: (Mistake.FACTOR, "`{before}` is not divided by the sum of its row."),
     Operator.RESHAPE: (
         Mistake.PLACES,
         "The entries of `{before}` are in the wrong order: a change of shape exchanges no axes.",
@@ -67,6 +70,11 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
     Operator.PRODUCT: (
         Mistake.OPERATION,
         "`{place}` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
+        "`{place}` has the wrong kind of product: `*` goes entry by entry. `@` belongs there, and one side has to be turned.",
+    ),
+    Operator.OUTER: (
+        Mistake.SHAPE,
+        "`{place}` should be an outer product: each entry of the one times each entry of the other.",
     ),
     Operator.POWER: (Mistake.FACTOR, "A power is wrong in `{place}`."),
     Operator.NUMBER: (
@@ -99,9 +107,11 @@ SENTENCES: dict[Operator, tuple[Mistake, str] | tuple[Mistake, str, str]] = {
         "`{before}` has more than two axes: exchange the last two, and no others.",
         "`{before}` has more than two axes, and none of them should be exchanged.",
     ),
+    Operator.BRANCHES: (Mistake.MASK, "The two branches of `{place}` are the wrong way round."),
     Operator.ORDER: (Mistake.SHAPE, "The two sides of `{place}` are in the wrong order."),
     Operator.BESSEL: (Mistake.CONSTANT, "In `{place}` mind where the number of rows belongs, and where one less."),
     Operator.NAME: (Mistake.TENSOR, "`{before}` is not what belongs in `{place}`."),
+    Operator.PART: (Mistake.TERM, "`{before}` is not all that belongs in `{place}`."),
     Operator.OVERWRITE: (
         Mistake.REPEATS,
         "`{place}` overwrites what was there where it should add.",
@@ -134,6 +144,7 @@ SECOND: Mapping[Operator, Callable[[str, str], bool]] = {
     Operator.OPERATION: lambda before, after: _operator(before) is ast.Div,
     Operator.ADDED: lambda before, after: _operator(before) is ast.Mult,
     Operator.NUMBER: lambda before, after: before.startswith("float("),
+    Operator.PRODUCT: lambda before, after: after.count(".T") > before.count(".T"),
     Operator.FUNCTION: lambda before, after: before.endswith(")"),
     Operator.RESHAPE: lambda before, after: after.count(".transpose(") <= before.count(".transpose("),
     Operator.FLATTEN: lambda before, after: after.count(".flatten(0, 1)") == 1,
@@ -166,6 +177,11 @@ ADVICE = {
     (Operator.DONE_AGAIN, False): "Move it to after the loop: all the rest is right.",
     (Operator.COPY, False): "Give both indices in one pair of brackets, as in `a[i, j]`: all the rest is right.",
     (Operator.UNSHIFTED, False): "Where does the round of number `{index}` belong? Let the slice begin there.",
+    (Operator.BLOCKS, False): "Where does block number `{index}` begin? Multiply `{index}` by the length of a block.",
+    (Operator.OUTER, False): "Use `torch.outer`, or `*` with an axis of size 1 in each: `a[:, None] * b`.",
+    (Operator.PRODUCT, True): "Which side needs `.T`? The inner sizes have to be equal. All the rest is right.",
+    (Operator.PART, False): "Look at the forward line again: what does it have together with `{before}`?",
+    (Operator.ROW_SUM, False): "Divide it by that sum, as `softmax` does: all the rest is right.",
     (Operator.RESHAPE, False): "Which axes change places? Exchange them by `.transpose`, before it or after.",
     (Operator.SWAP, False): "Use `.mT`, or `.transpose(-2, -1)`: they exchange the last two axes. All the rest is right.",
 }
@@ -195,7 +211,8 @@ def repair(
     going_on = parsed.going_on(tree)
     compiled = {statement: parsed.statement(statement) for statement in tree.body}
     few, many = mutants(tree, alternatives, OPERATORS[:-1]), mutants(tree, alternatives, OPERATORS[-1:])
-    for count, mutant in enumerate(chain(slips_of_statements(tree), few, slips(tree, alternatives), many)):
+    changes = chain(slips_of_statements(tree), few, slips(tree, alternatives), many, with_parts_of_lines(tree, alternatives))
+    for count, mutant in enumerate(changes):
         if count == MAX_CHANGES or budget.spent:
             return None
         if mutant.operator is Operator.OVERWRITE and parsed.going_on(mutant.tree) - going_on:
@@ -229,14 +246,17 @@ def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alt
     found = {
         name: [other for other in dict.fromkeys((*same, *line)) if other != name] for same in alike.values() for name in same
     }
-    nodes = (node for use in tape.uses(variable) for node in ast.walk(ast.parse(use)))
+    nodes = [node for use in tape.uses(variable) for node in ast.walk(ast.parse(use))]
     numbers = {ast.unparse(node) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, float)}
+    names = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(values.get(node.id), Tensor)]
+    codes = [ast.unparse(node) for node in nodes if isinstance(node, ast.BinOp | ast.Call) and mentioned(node)]
+    parts = [*dict.fromkeys((*line, *names, *codes))]
     value = tape.state.get(variable)
     # of three axes, what a mean goes over is the rows times the size of the second
     sizes = [f"{variable}.shape[1]"] if isinstance(value, Tensor) and value.dim() > 2 else []
     most = max((value.dim() for name in line if isinstance(value := values.get(name), Tensor)), default=0)
     axes = {AXES: [str(axis) for axis in range(most)]} if most > 2 else {}
-    return {**found, FACTORS: [*line, *sizes], CONSTANTS: sorted(numbers), **axes}
+    return {**found, FACTORS: [*line, *sizes], CONSTANTS: sorted(numbers), PARTS: parts, **axes}
 
 
 def _cause(mutant: Mutant) -> Cause:

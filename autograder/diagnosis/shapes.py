@@ -93,6 +93,8 @@ def _advice(evidence: Evidence) -> str:
     answer, truth = evidence.answer, evidence.truth
     if [size for size in answer.shape if size != 1] != [size for size in truth.shape if size != 1]:
         return f"Give it the shape of `{evidence.variable}`: `.view({evidence.variable}.shape)`."
+    if answer.dim() < truth.dim() and "einsum" in evidence.source:
+        return f"Give it the axes of size 1 that are missing: `.view({evidence.variable}.shape)`."
     if answer.dim() < truth.dim():
         return "Keep the axis of size 1 that is missing: by `keepdim=True` where you sum."
     if answer.dim() > truth.dim():

@@ -13,6 +13,7 @@ from itertools import combinations
 from typing import TypeGuard
 
 from autograder.diagnosis.operators import (
+    PARTS,
     Alternatives,
     Mutant,
     Operator,
@@ -27,6 +28,7 @@ from autograder.diagnosis.operators import (
     repeated,
     with_other,
 )
+from autograder.replay.parsed import mentioned
 
 
 def _bracketed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -87,23 +89,44 @@ def _powers_inside(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[
             yield ast.BinOp(left, sum_, ast.BinOp(right, ast.Pow(), power))
 
 
-def _product_of_sums(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
-    """`a.T @ c + b.T @ d` for `(a + b).T @ (c + d)`."""
-    match node:
-        case ast.BinOp(left=left, op=ast.MatMult() as product, right=right):
-            ones, others = _terms(left), _terms(right)
-            if ones and others:
-                yield ast.BinOp(ast.BinOp(ones[0], product, others[0]), ast.Add(), ast.BinOp(ones[1], product, others[1]))
+def _matrix_product_of_sums(tree: ast.Module) -> Iterator[Mutant]:
+    """The tree with `a.T @ c + b.T @ d` for `(a + b).T @ (c + d)`, or with all entries along the axes that both sides sum."""
+    named = _values(tree.body)
+    for above, _, _, node in positions(tree, ()):
+        match node:
+            case ast.BinOp(left=left, op=ast.MatMult() as product, right=right):
+                ones, others = _terms(left, named), _terms(right, named)
+                if ones and others:
+                    terms = [ast.BinOp(one, product, other) for one, other in zip(ones, others, strict=True)]
+                    yield _mutant(Operator.SUMS, above, node, ast.BinOp(terms[0], ast.Add(), terms[1]))
+        match node:
+            case ast.BinOp(left=ast.Attribute(value=left, attr="T" | "mT" as name), op=ast.MatMult() as product, right=right):
+                one, other = _unsummed(left, named), _unsummed(right, named)
+                if one and other:
+                    yield _mutant(Operator.SUMS, above, node, ast.BinOp(ast.Attribute(one, name, ast.Load()), product, other))
 
 
-def _terms(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
+def _terms(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr, ast.expr] | None:
     """The two terms of a sum, or of one that is transposed as a whole; None where it is neither."""
-    match node:
+    match _named(node, named):
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return left, right
-        case ast.Attribute(value=ast.BinOp(left=left, op=ast.Add(), right=right), attr="T" | "mT" as name):
-            return ast.Attribute(left, name, ast.Load()), ast.Attribute(right, name, ast.Load())
+        case ast.Attribute(value=value, attr="T" | "mT" as name) if terms := _terms(value, named):
+            return ast.Attribute(terms[0], name, ast.Load()), ast.Attribute(terms[1], name, ast.Load())
     return None
+
+
+def _unsummed(node: ast.expr, named: Mapping[str, ast.expr]) -> ast.expr | None:
+    """What is summed over one axis, with that and the axes before it made one; None where it is no such sum."""
+    match _named(node, named):
+        case ast.Call(func=ast.Attribute(value=value, attr="sum"), args=[ast.Constant(value=int()) as axis], keywords=[]):
+            return ast.Call(ast.Attribute(value, "flatten", ast.Load()), [ast.Constant(0), axis], [])
+    return None
+
+
+def _named(node: ast.expr, named: Mapping[str, ast.expr]) -> ast.expr:
+    """What a name stands for in the code, or else the node itself."""
+    return named.get(node.id, node) if isinstance(node, ast.Name) else node
 
 
 def _index_along(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -150,27 +173,59 @@ def _crossed(tensor: ast.expr, first: int) -> ast.Call:
     return ast.Call(ast.Attribute(tensor, "transpose", ast.Load()), axes, [])
 
 
+def _row_sum(node: ast.AST, parent: ast.AST, alternatives: Alternatives) -> Iterator[ast.AST]:
+    """The exponentials divided by their sum along an axis, where there is none."""
+    match node:
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="exp"), args=[given])
+            | ast.Call(func=ast.Attribute(value=given, attr="exp"), args=[])
+        ):
+            for axis in range(most_axes(alternatives)):
+                function = ast.Attribute(ast.Name("torch", ast.Load()), "softmax", ast.Load())
+                yield ast.Call(function, [given, ast.Constant(axis)], [])
+
+
+def _bessel_missing(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A term of a sum with what the variance of few rows is larger by, where the code has the number of rows."""
+    if _is_sum(parent) and not _is_sum(node) and isinstance(node, ast.BinOp):
+        yield ast.BinOp(ast.parse("n / (n - 1)", mode="eval").body, ast.Mult(), node)
+
+
 SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.BRACKETS, _bracketed),
     (Operator.OPERATION, _upside_down),
     (Operator.AXIS, _axis_kept),
     (Operator.AXIS, _joined),
     (Operator.BRACKETS, _powers_inside),
-    (Operator.SUMS, _product_of_sums),
     (Operator.RESHAPE, _own_shape),
     (Operator.RESHAPE, _reshape),
     (Operator.AXIS, _index_along),
+    (Operator.ROW_SUM, _row_sum),
 )
 """Slips that are two changes of the code, or of code that is not there: they are looked for when no single change is found."""
 
 
 def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
-    for operator, rewrite in SLIPS:
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for operator, rewrite in (*SLIPS, *[(Operator.BESSEL, _bessel_missing)] * ("n" in names)):
         yield from changed(tree, operator, rewrite, alternatives)
     yield from _sum_of_products(tree)
+    yield from _matrix_product_of_sums(tree)
     yield from _another_of_its_own(tree, alternatives)
     yield from _another_in_a_product(tree, alternatives)
+
+
+def with_parts_of_lines(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
+    """All code with a part of the forward pass in the place of a name: of one that has this name in it, or of another one."""
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    around, others = dict[str, list[str]](), dict[str, list[str]]()
+    for name in read - {"torch", "F"}:
+        for part in alternatives.get(PARTS, ()):
+            if part != name:
+                (around if name in mentioned(ast.parse(part)) else others).setdefault(name, []).append(part)
+    yield from changed(tree, Operator.PART, another_name, around)
+    yield from changed(tree, Operator.NAME, another_name, others)
 
 
 def _another_in_a_product(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
@@ -231,7 +286,7 @@ def _factors_of(node: ast.expr) -> Iterator[ast.expr]:
 
 def _summed_up(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr, ast.Call] | None:
     """What is summed by a call, and the call; also where it has a name of its own. None where nothing is."""
-    match named.get(node.id, node) if isinstance(node, ast.Name) else node:
+    match _named(node, named):
         case ast.Call(func=ast.Attribute(value=value, attr="sum"), args=[_, *_] | [] as args) as call if args or call.keywords:
             return value, call
     return None
@@ -296,6 +351,19 @@ def _unshifted(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.
                     yield _looped(node, [_exchanged(statement, found, moved) for statement in body])
 
 
+def _blocks(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
+    """A loop over blocks with a slice `i:i + size`, which begins one further in each round, and not a block."""
+    match node:
+        case ast.For(target=ast.Name(id=index), body=body):
+            for found in (each for statement in body for each in ast.walk(statement) if isinstance(each, ast.Slice)):
+                match found:
+                    case ast.Slice(lower=ast.Name(id=start), upper=ast.BinOp(left=ast.Name(id=same), op=ast.Add(), right=size)):
+                        if start == same == index:
+                            lower = ast.BinOp(ast.Name(index, ast.Load()), ast.Mult(), size)
+                            moved = ast.Slice(lower, ast.BinOp(lower, ast.Add(), size))
+                            yield _looped(node, [_exchanged(statement, found, moved) for statement in body])
+
+
 def _exchanged(node: ast.stmt, old: ast.AST, other: ast.AST) -> ast.stmt:
     """A copy of a statement with another node in the place of one."""
     return deepcopy(node, {id(old): other})
@@ -325,6 +393,7 @@ OF_LOOPS: tuple[tuple[Operator, Rewrite], ...] = (
     (Operator.MADE_ANEW, _made_anew),
     (Operator.DONE_AGAIN, _done_again),
     (Operator.UNSHIFTED, _unshifted),
+    (Operator.BLOCKS, _blocks),
 )
 """Slips in code with a loop."""
 

@@ -129,7 +129,12 @@ MISTAKEN: Mapping[str, tuple[tuple[Slope, str, str], ...]] = {
             "Here what changes is the exponent: the function is its own derivative.",
         ),
     ),
-    **{name: () for name in ("log", "sqrt", "erf", "sin", "cos", "softplus", "square", "log_softmax", "abs")},
+    **{
+        name: ((lambda x, y: y, f"has `{name}` itself where its derivative belongs", ""),)
+        for name in ("log", "sqrt", "sin", "cos")
+    },
+    "softplus": ((lambda x, y: (x > 0).to(x), "has the slope of `relu` where the line takes `softplus`", ""),),
+    **{name: () for name in ("erf", "square", "log_softmax", "abs")},
 }
 """What people take for the slope of a function, what is said of it, and what to do about it if that is not the usual."""
 
@@ -163,7 +168,7 @@ MISTAKEN_ROWS: Mapping[str, tuple[tuple[Sending, str, str], ...]] = {
         (
             lambda g, y: y.exp() * (g - _along_rows(y.exp(), y.exp() * g)),
             "has the derivative of `softmax` where the line takes `log_softmax`",
-            "Leave out the probabilities before the brackets: the logarithm takes them away.",
+            "In the derivative of `log_softmax` what comes in stands alone, and the sum is that of it, without probabilities.",
         ),
     ),
     "softmax": (

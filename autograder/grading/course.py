@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from contextlib import chdir
 from datetime import datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
 from glob import glob
@@ -34,6 +35,7 @@ from autograder.grading.notebook_job import NotebookSetup
 from autograder.grading.preprocessors import on_rows
 from autograder.grading.restore import Restore
 from autograder.grading.setup import faults
+from autograder.terminal import one_line
 
 CONFIG = "the nbgrader_config.py of backprop-ninja has the lines that do it"
 
@@ -109,7 +111,10 @@ class Course:
         found = self._students(self.folders.submitted_directory)
         for pattern in patterns:
             if not any(fnmatchcase(student, pattern) for student in found):
-                raise CourseError(f"no submission fits {self.submitted(pattern)}. There are {len(found)} of {self.assignment}.")
+                close = get_close_matches(pattern, found, n=1)
+                closest = f" The closest name is {one_line(close[0])}." if close else ""
+                there = f"There are {len(found)} of {self.assignment}."
+                raise CourseError(f"no submission fits {self.submitted(pattern)}. {there}{closest}")
         return sorted(each for each in found if any(fnmatchcase(each, pattern) for pattern in patterns))
 
     def everybody(self) -> Set[str]:
@@ -139,9 +144,11 @@ class Course:
             try:
                 names = [notebook.name for notebook in gradebook.find_assignment(self.assignment).notebooks]
             except MissingEntry:
-                raise CourseError(
-                    f"the gradebook has no assignment {self.assignment!r}. Try: nbgrader generate_assignment {self.assignment}"
-                ) from None
+                known = sorted(each.name for each in gradebook.assignments)
+                step = f"Try: nbgrader generate_assignment {self.assignment}"
+                if not Path(self.folders.format_path(self.folders.source_directory, ".", self.assignment)).is_dir() and known:
+                    step = f"It has {', '.join(known)}."
+                raise CourseError(f"the gradebook has no assignment {self.assignment!r}. {step}") from None
             return {name: self._master(gradebook, name) for name in names}
 
     def assignments(self, patterns: Sequence[str]) -> dict[str, NotebookSetup]:

@@ -7,7 +7,7 @@ to nbgrader's own OverwriteCells and OverwriteKernelspec. A notebook that is as 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -35,6 +35,9 @@ EXECUTION_TAGS = {"skip-execution", GOES_ON}
 _masters = WeakKeyDictionary[Any, dict[tuple[str, str, str], Master]]()
 """The masters that were read from the gradebook, by converter: one is made for a command, and forgotten with it."""
 MISSING_REMARK = "This cell (`{name}`) was missing from the submission. It was put back as it was released."
+
+MAX_MISSING = 3
+"""Cells that were missing, each of which gets a note of its own."""
 
 
 class Restore(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
@@ -248,10 +251,19 @@ def _reorder(nb: NotebookNode, owners: Sequence[str | None], originals: Mapping[
         at = _place(rest, original)
         cells += [*rest[:at], *([own[name]] if name in own else _missing(original, nb.nbformat_minor >= 5))]
         rest = rest[at:]
-        what = "stood elsewhere: it was moved back" if name in own else "was missing: it was put back as released"
-        notes.append(f"Cell `{name}` {what}.")
+        if name in own:
+            notes.append(f"Cell `{name}` stood elsewhere: it was moved back.")
+    missing = [name for name in originals if name not in own]
     nb.cells = [*cells, *rest]
-    return notes
+    return [*notes, *_all_missing(missing)]
+
+
+def _all_missing(names: Sequence[str]) -> Iterator[str]:
+    """A note on each cell that was missing; if there are many, one on all."""
+    if len(names) > MAX_MISSING:
+        yield f"{len(names)} cells were missing, `{names[0]}` the first: they were put back as released."
+    else:
+        yield from (f"Cell `{name}` was missing: it was put back as released." for name in names)
 
 
 def _place(rest: Sequence[NotebookNode], original: Cell) -> int:

@@ -34,6 +34,9 @@ UNEXAMINED = (
     "Grade it again with --force; `autograder lint` says what the configuration lacks."
 )
 """Of a record that Examine did not make."""
+OTHER_TESTS = "Graded with other tests or points than the assignment has now, in {}. Grade it again with --force."
+FEW = 3
+"""Cells that are named of those with other tests."""
 AT_ONCE = 500
 """Submissions whose marks are in memory at once."""
 
@@ -113,6 +116,14 @@ def _standing(course: Course, masters: Mapping[str, Master], student: str, marks
             standing.notes += handed_in.notes
             if standing.state is not State.GRADED and not handed_in.cannot_be_graded:
                 standing.failures.append(f"{DUE[standing.state]}: autograder grade {course.assignment}")
+            elif standing.state is State.GRADED:
+                again = f"autograder grade {course.assignment} --force --student {standing.student}"
+                left_out = (
+                    f"`{one_line(path.name)}` was not graded, since its name is not `{name}.ipynb`: {again}"
+                    for name, path in handed_in.notebooks.items()
+                    if not lexists(course.autograded(student) / f"{name}.ipynb")
+                )
+                standing.failures += left_out
     standing.late, standing.penalty = marks.late, marks.penalty
     for name, master in masters.items():
         _add_notebook(standing, name, master, course.autograded(student) / f"{name}.ipynb", marks)
@@ -147,10 +158,21 @@ def _add_notebook(standing: Standing, name: str, master: Master, record: Path, m
         standing.failures.append(f"{name}: The record cannot be read ({error}). Grade it again with --force.")
         return
     standing.attempted += len(right | attempted & {test.id for test in tests})
+    if changed := [f"`{id}`" for id, test in master.originals.items() if test.points and _is_other(test, cells.get(id))]:
+        few = ", ".join(changed[:FEW]) + (f" and {len(changed) - FEW} more" if len(changed) > FEW else "")
+        standing.failures.append(f"{name}: {OTHER_TESTS.format(few)}")
     failures = [*said.get(FAILURES, []), *([] if "flags" in said else [UNEXAMINED])]
     standing.failures += [f"{name}: {failure}" for failure in failures]
     notes = [*said.get("restored", []), *said.get("notes", [])]
     standing.notes += [f"{name}: {note}" for note in notes if note not in failures]
+
+
+def _is_other(test: Cell, cell: Mapping[str, Any] | None) -> bool:
+    """Whether a record has other points for a test than the gradebook has now, or another test."""
+    if cell is None:
+        return False
+    found = cell_of(cell)
+    return found.points != test.points or (test.role is Role.TEST and found.source.strip() != test.source.strip())
 
 
 def _read_record(record: Path) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:

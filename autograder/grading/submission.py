@@ -102,7 +102,7 @@ def read_submission(course: Course, student: str) -> Submission:
         others = [path for path in paths if path != taken]
         here[name] = taken
         missing.remove(name)
-        notes.append(f"`{one_line(taken.name)}` was graded as `{name}.ipynb`, whose cells it has.")
+        notes.append(f"`{one_line(taken.name)}` counts as `{name}.ipynb`, whose cells it has.")
         if others:
             notes.append(f"Left out, as it has no answers: {_listed(others)}.")
     if left:

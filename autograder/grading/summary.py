@@ -34,9 +34,9 @@ class Summary:
         """The submissions with failures."""
         return [each for each in self.standings if each.failures]
 
-    def show(self, console: Terminal) -> None:
+    def show(self, console: Terminal, all_notes: bool = False) -> None:
         """Prints all submissions and the lines that sum it up."""
-        show(console, self.assignment, self.standings)
+        show(console, self.assignment, self.standings, all_notes=all_notes)
         for line in self.lines():
             console.print(line, soft_wrap=True)
 
@@ -70,7 +70,9 @@ class Summary:
         return as_json(content)
 
 
-def show(console: Terminal, assignment: str, found: Sequence[Standing], most: int | None = None) -> None:
+def show(
+    console: Terminal, assignment: str, found: Sequence[Standing], most: int | None = None, all_notes: bool = False
+) -> None:
     """Prints the marks of submissions, each with its remarks below. If they are more than `most`, the urgent ones go first."""
     urgent = [each for each in found if each.failures]
     quiet = [each for each in found if not each.failures]
@@ -89,7 +91,7 @@ def show(console: Terminal, assignment: str, found: Sequence[Standing], most: in
     for each, (name, *counts) in zip([None, *shown], lines, strict=True):
         text = "  ".join([f"{name:{min(wide, MAX_STUDENT)}}", *map(str.rjust, counts, others)])
         console.print(text, style="" if each else "bold", soft_wrap=True)
-        for first, remark, style in _remarks(each) if each else ():
+        for first, remark, style in _remarks(each, assignment, all_notes) if each else ():
             text = fill(remark, console.width, initial_indent=first, subsequent_indent=" " * 4, break_on_hyphens=False)
             console.print(text, style=style, soft_wrap=True)
     if left := len(urgent) + len(quiet) - len(shown):
@@ -97,14 +99,15 @@ def show(console: Terminal, assignment: str, found: Sequence[Standing], most: in
         console.print(f"… and {left} more: {where} has all of them.", soft_wrap=True)
 
 
-def _remarks(standing: Standing) -> Iterator[tuple[str, str, str]]:
+def _remarks(standing: Standing, assignment: str, all_notes: bool) -> Iterator[tuple[str, str, str]]:
     """What a person has to see to, what became of the marks, and where there is nothing to see to the first of the notes.
 
     Each has what its first line begins with, and a style.
     """
     yield from (("  ✗ ", failure, "red") for failure in standing.failures)
     yield from ((" " * 4, remark, "") for remark in standing.remarks)
-    shown = [] if standing.failures else standing.notes[:MAX_NOTES]
+    shown = standing.notes if all_notes else [] if standing.failures else standing.notes[:MAX_NOTES]
     yield from ((" " * 4, note, "dim") for note in shown)
     if left := len(standing.notes) - len(shown):
-        yield " " * 4, f"… and {left} note{'s' * (left > 1)}{' more' if shown else ''}", "dim"
+        more = f"{left} note{'s' * (left > 1)}{' more' if shown else ''}"
+        yield " " * 4, f"… and {more}: autograder report {assignment} --notes", "dim"

@@ -58,7 +58,7 @@ def check(session: Session, question: Question) -> None:
     if is_attended(session):
         say(verdict, tally(session, question, Path()) if verdict.outcome is Outcome.RIGHT else "")
     else:
-        conclude(without_numbers(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
+        conclude(for_a_record(verdict) if os.environ.get(logbook.NBGRADER) == "autograde" else verdict)
 
 
 def is_attended(session: Session) -> bool:
@@ -111,9 +111,9 @@ def already_judged(session: Session, question: Question) -> Verdict | None:
     return last.verdict if last and session.seed and last.workspace is session.workspace else None
 
 
-def without_numbers(verdict: Verdict) -> Verdict:
-    """A verdict for a graded record: what is wrong, and not what would be right."""
-    return replace(verdict, expected="", example="")
+def for_a_record(verdict: Verdict) -> Verdict:
+    """A verdict for a graded record: what is wrong, if the record may say it, and not what would be right."""
+    return replace(verdict, expected="", example="") if may_explain() else Verdict(verdict.name, verdict.outcome, "")
 
 
 def judged(session: Session, question: Question, effort: Effort) -> Verdict:
@@ -219,7 +219,7 @@ def grade(session: Session, question: Question) -> None:
     except BaseException as error:  # with SystemExit the test cell would end without an error, and get full marks
         raise NotRight(f"{name}: could not tell. {type(error).__name__}: {error}") from error
     if verdict.outcome is not Outcome.RIGHT:
-        conclude(without_numbers(verdict) if may_explain() else Verdict(name, verdict.outcome, ""))
+        conclude(for_a_record(verdict))
 
 
 def _tell_that_nobody_examines(session: Session, name: str) -> None:

@@ -17,7 +17,8 @@ from tests.support.blind_passes import PASSES
 from tests.support.passes import Notebook
 
 LISTS: dict[Path, list[dict[str, Any]]] = {
-    path: tomllib.loads(path.read_text(encoding="utf-8"))["wrong"] for path in (mutation.BLIND, mutation.SECOND, mutation.THIRD)
+    path: tomllib.loads(path.read_text(encoding="utf-8"))["wrong"]
+    for path in (mutation.BLIND, mutation.SECOND, mutation.THIRD, mutation.FOURTH)
 }
 BLIND = [form for forms in LISTS.values() for form in forms]
 RIGHT = [(title, name, source) for title, each in PASSES.items() for name, source in each.right.items()]
@@ -27,6 +28,7 @@ FIRST = {
     mutation.BLIND: {True: {"right": 108, "none": 7, "other": 2}, False: {"right": 197, "none": 20, "other": 5}},
     mutation.SECOND: {True: {"right": 55, "none": 5, "other": 4}, False: {"right": 100, "none": 16, "other": 12}},
     mutation.THIRD: {True: {"right": 46, "none": 4, "other": 14}, False: {"right": 101, "none": 13, "other": 14}},
+    mutation.FOURTH: {True: {"right": 57, "none": 5, "other": 2}, False: {"right": 115, "none": 7, "other": 6}},
 }
 """What was read when the diagnosis first met them, at home and away: it stays as it is, whatever is said today."""
 

@@ -147,6 +147,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str, Mistake]]] = {
             M.PATH,
         ),
     ],
+    "_replaced_paths": [
+        (
+            "picked",
+            "row",
+            "torch.where(row == most, dmost, dlow)",
+            "Where something comes back through `most`, it takes the place of the rest.",
+            M.PATH,
+        ),
+    ],
     "_a_constant_factor": [
         ("layer norm", "mean", "dcentred.sum(1, keepdim=True)", "It has the wrong sign.", M.SIGN),
         (
@@ -510,12 +519,15 @@ class TestCredibility:
     @pytest.mark.parametrize(
         ("source", "is_credible"),
         [("dscaled = bias * dy", True), ("dscaled = other * dy", False), ("", True), ("dscaled = (", True)],
-        ids=["said", "not said", "no code", "no Python"],
+        ids=["said", "perhaps by another name", "no code", "no Python"],
     )
     def test_a_cause_is_credible_if_the_code_has_the_names_or_is_not_known(self, source: str, is_credible: bool) -> None:
         cause, believed = diagnose(evidence("layer norm", "scaled", "bias * dy", source))
         assert cause is not None
         assert (cause.sentence, believed) == ("It has `bias` where `gain` belongs.", is_credible)
+
+    def test_a_name_that_the_code_cannot_have_is_no_cause(self) -> None:
+        assert diagnose(evidence("layer norm", "scaled", "bias * dy", "dscaled = gain * dy.abs()")) == (None, False)
 
     def test_a_known_wrong_formula_comes_before_a_cause_that_is_not_credible(self) -> None:
         known = KnownMistake("bias * dy", "The bias scales nothing.", "Use the gain.")

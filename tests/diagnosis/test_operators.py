@@ -7,12 +7,12 @@ from itertools import islice
 
 import pytest
 
-from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, Operator, mutants
-from autograder.diagnosis.slips import slips, slips_of_statements
+from autograder.diagnosis.operators import AXES, FACTORS, OPERATORS, PARTS, Operator, mutants
+from autograder.diagnosis.slips import slips, slips_of_statements, with_parts_of_lines
 from autograder.replay import parsed
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
-ALTERNATIVES = {"h": ["hpreact", "dh"], "dh": ["h"], FACTORS: ["dh", "h"]}
+ALTERNATIVES = {"h": ["hpreact", "dh"], "dh": ["h"], FACTORS: ["dh", "h"], PARTS: ["c + 1e-05"]}
 
 SAMPLES: dict[Operator, tuple[str, list[str]]] = {
     Operator.SIGN: ("dx = a + b", ["dx = -(a + b)", "dx = a - b"]),
@@ -21,6 +21,7 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
     Operator.OPERATION: ("dx = a * b", ["dx = a / b"]),
     Operator.ADDED: ("dx = a * b", ["dx = a + b"]),
     Operator.PRODUCT: ("dx = torch.mm(a, b)", ["dx = a * b"]),
+    Operator.OUTER: ("dx = f(a) @ f(b)", ["dx = torch.outer(f(a), f(b))"]),
     Operator.POWER: ("dx = f(a) ** -2", ["dx = f(a)", "dx = f(a) ** -1", "dx = f(a) ** -3", "dx = f(a) ** 2"]),
     Operator.NUMBER: ("dx = f(a) * 3", ["dx = f(a) * 6.0", "dx = f(a) * 1.5", "dx = f(a) * -3.0"]),
     Operator.AXIS: ("dx = a.sum(0)", ["dx = a.sum(1)"]),
@@ -36,6 +37,7 @@ SAMPLES: dict[Operator, tuple[str, list[str]]] = {
         ["dx = a.flatten(0, 1).T @ b.flatten(0, 1)", "dx = a.T @ b.flatten(0, 1)", "dx = a.flatten(0, 1).T @ b"],
     ),
     Operator.SWAP: ("dx = a.T @ f(b)", ["dx = a.mT @ f(b)", "dx = a @ f(b)"]),
+    Operator.BRANCHES: ("dx = torch.where(a, b, c)", ["dx = torch.where(a, c, b)"]),
     Operator.ORDER: ("dx = f(a) @ f(b)", ["dx = f(b) @ f(a)"]),
     Operator.BESSEL: ("dx = f(a) / n", ["dx = f(a) / (n - 1)"]),
     Operator.NAME: ("dx = f(h)", ["dx = f(hpreact)", "dx = f(dh)"]),
@@ -118,6 +120,21 @@ SLIPS = {
         "for k in r:\n    dx[:, k:k + T] += d[k]",
         Operator.UNSHIFTED,
     ),
+    "blocks that begin one further": (
+        "for k in r:\n    dx[:, k] = d[:, k:k + T]",
+        "for k in r:\n    dx[:, k] = d[:, k * T:k * T + T]",
+        Operator.BLOCKS,
+    ),
+    "exponentials without their sum": ("dx = d * torch.exp(a)", "dx = d * torch.softmax(a, 1)", Operator.ROW_SUM),
+    "a product of named sums": ("s = d + h\ndx = (a + b).T @ s", "s = d + h\ndx = a.T @ d + b.T @ h", Operator.SUMS),
+    "a product of what is summed": (
+        "dx = a.sum(1).T @ d.sum(1)",
+        "dx = a.flatten(0, 1).T @ d.flatten(0, 1)",
+        Operator.SUMS,
+    ),
+    "a term without Bessel": ("dx = n * (d - a * b)", "dx = n * (d - n / (n - 1) * (a * b))", Operator.BESSEL),
+    "a name for a part of a line": ("dx = f(a)", "dx = f(c + 1e-05)", Operator.NAME),
+    "less than a part of a line": ("dx = f(c)", "dx = f(c + 1e-05)", Operator.PART),
     "flat the other way": ("dx = f(X.view(-1))", "dx = f(X.transpose(0, 1).reshape(-1))", Operator.RESHAPE),
     "reshaped, not transposed": ("dx = d.view(n, H, T)", "dx = d.view(n, T, H).transpose(1, 2)", Operator.RESHAPE),
     "in the shape of another": (
@@ -327,7 +344,7 @@ def test_a_slip_that_is_no_single_change_is_found(written: str, meant: str, oper
     tree = parsed.parse_tree(written)
     kept = ast.dump(tree)
     meant = ast.unparse(ast.parse(meant))
-    found = [*slips_of_statements(tree), *slips(tree, ALTERNATIVES)]
+    found = [*slips_of_statements(tree), *slips(tree, ALTERNATIVES), *with_parts_of_lines(tree, ALTERNATIVES)]
     assert [mutant.operator for mutant in found if mutant.source == meant] == [operator]
     assert all(mutant.source != meant for mutant in mutants(tree, ALTERNATIVES))
     assert ast.dump(tree) == kept

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autograder.diagnosis import repair as repairing
 from autograder.diagnosis.evidence import MAX_CODE
-from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, Operator
+from autograder.diagnosis.operators import AXES, CONSTANTS, FACTORS, PARTS, Operator
 from autograder.diagnosis.repair import ADVICE, ALONE, SENTENCES, SEVERAL, alternatives, repair
 from autograder.judge.kinds.gradient_answer import GradientAnswer
 from autograder.replay.parsed import ParsedCell, parse_cell
@@ -45,6 +45,9 @@ NAMES: dict[str, Any] = {
     "torch": torch,
 }
 
+PART = "b - g.sum() / 7"
+"""A part of a forward pass, in the place of which one of its names may stand."""
+
 ALIKE = {"a": ["b"], "b": ["a"], "s": ["t"], "t": ["s"]}
 
 
@@ -69,7 +72,7 @@ def fixed(wrong: str, right: str, line: tuple[str, ...] = ()) -> Cause | None:
 
     assert not is_right(parse_cell(wrong))
     axes = {AXES: ["0", "1", "2"]} if re.search(r"\b[uv]\b", wrong) else {}
-    return repair(wrong, {**ALIKE, FACTORS: line, **axes}, is_right)
+    return repair(wrong, {**ALIKE, FACTORS: line, PARTS: [PART], **axes}, is_right)
 
 
 PLANTED: dict[Operator, tuple[str, str, str]] = {
@@ -90,6 +93,11 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
         "dx = a.T * g",
         "dx = a.T @ g",
         "`a.T * g` has the wrong kind of product: `*` goes entry by entry, `@` is for matrices.",
+    ),
+    Operator.OUTER: (
+        "dx = a.sum(0) @ b.sum(1)",
+        "dx = torch.outer(a.sum(0), b.sum(1))",
+        "`a.sum(0) @ b.sum(1)` should be an outer product: each entry of the one times each entry of the other.",
     ),
     Operator.POWER: ("dx = 1 - a", "dx = 1 - a**2", "A power is wrong in `1 - a`."),
     Operator.NUMBER: ("dx = a.exp() * 2", "dx = a.exp() * 4", "The number `2` is wrong in `a.exp() * 2`."),
@@ -194,12 +202,30 @@ PLANTED: dict[Operator, tuple[str, str, str]] = {
         "The entries of `a.view(-1)` are in the wrong order: a change of shape exchanges no axes.",
     ),
     Operator.FUNCTION: ("dx = a.tanh()", "dx = a.sigmoid()", "The function in `a.tanh()` is the wrong one."),
+    Operator.BRANCHES: (
+        "dx = torch.where(a > 0, a * b, b.sin())",
+        "dx = torch.where(a > 0, b.sin(), a * b)",
+        "The two branches of `torch.where(a > 0, a * b, b.sin())` are the wrong way round.",
+    ),
+    Operator.PART: ("dx = a.sin() * b", "dx = a.sin() * (b - g.sum() / 7)", "`b` is not all that belongs in `a.sin() * b`."),
+    Operator.ROW_SUM: (
+        "dx = b * torch.exp(a * b)",
+        "dx = b * torch.softmax(a * b, 1)",
+        "`torch.exp(a * b)` is not divided by the sum of its row.",
+    ),
+    Operator.BLOCKS: (
+        "dx = torch.zeros(2, 2)\nfor k in range(2):\n    dx[k] = a.flatten()[k:k + 2]",
+        "dx = torch.zeros(2, 2)\nfor k in range(2):\n    dx[k] = a.flatten()[2 * k:2 * k + 2]",
+        "`dx[k] = a.flatten()[k:k + 2]` begins one entry further in each round of the loop, and not a whole block.",
+    ),
 }
 
 
 LEFT_OUT = {
     Operator.TERM: "Take `a.sin()` out: all the rest is right.",
     Operator.FACTOR: "Take `b.sin()` out: all the rest is right.",
+    Operator.PART: "Look at the forward line again: what does it have together with `b`?",
+    Operator.BLOCKS: "Where does block number `k` begin? Multiply `k` by the length of a block.",
     Operator.UNSHIFTED: "Where does the round of number `k` belong? Let the slice begin there.",
 }
 """Changes whose next step names what is too many, or a name of the loop."""
@@ -403,10 +429,17 @@ class TestAlternatives:
         assert "n" not in found
 
     def test_factors_are_what_the_lines_read_and_constants_what_they_say(self) -> None:
-        assert alternatives(self.TAPE, "x", {}) == {FACTORS: ["dy", "dz", "w", "x", "y", "v", "z"], CONSTANTS: ["0.5", "1e-05"]}
+        found = alternatives(self.TAPE, "x", {})
+        assert (found[FACTORS], found[CONSTANTS]) == (["dy", "dz", "w", "x", "y", "v", "z"], ["0.5", "1e-05"])
+
+    def test_parts_of_the_lines_and_tensors_in_them_are_told_apart(self) -> None:
+        tape = record("y = (x + 1e-5) / count\nloss = y.sum()", {"x": torch.ones(4, 3), "count": torch.tensor([[2]])})
+        found = alternatives(tape, "x", {"count": torch.tensor([[2]]), "x": torch.ones(4, 3)})
+        assert found[PARTS] == ["dy", "x", "y", "count", "(x + 1e-05) / count", "x + 1e-05"]
 
     def test_what_comes_in_from_the_loss_has_no_name(self) -> None:
-        assert alternatives(self.TAPE, "z", {}) == {FACTORS: [], CONSTANTS: []}
+        found = alternatives(self.TAPE, "z", {})
+        assert (found[FACTORS], found[CONSTANTS]) == ([], [])
 
 
 class TestOfAnAnswer:

@@ -9,7 +9,7 @@ from torch import Tensor
 from autograder.diagnosis.operators import Operator
 from autograder.replay.parsed import parse_cell
 from benchmarks.soundness import is_quoting, readings
-from tests.diagnosis.test_repair import NAMES, PLANTED, value
+from tests.diagnosis.test_repair import NAMES, PART, PLANTED, value
 
 TENSORS = [name for name, each in NAMES.items() if isinstance(each, Tensor)]
 MOST = 200
@@ -26,7 +26,7 @@ def right(source: str, truth: str) -> bool:
 def test_one_of_the_readings_of_a_sentence_is_right(operator: Operator) -> None:
     wrong, truth, sentence = PLANTED[operator]
     assert is_quoting(sentence)
-    found = list(readings(sentence, wrong, TENSORS))
+    found = list(readings(sentence, wrong, [*TENSORS, PART]))
     assert 1 <= len(found) <= MOST
     assert any(right(source, truth) for source in found)
 

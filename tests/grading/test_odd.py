@@ -187,9 +187,38 @@ def test_the_command_names_every_submission_that_a_person_has_to_see_to(undistur
     assert f"After you put a file in place: autograder grade {ASSIGNMENT} --force --student NAME" in done.stdout
 
 
+def test_the_report_says_what_was_left_out_and_what_other_tests_it_was_graded_by(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    course = copied(undisturbed.course, tmp_path / "course")
+    again = f"autograder grade {ASSIGNMENT} --force --student download"
+    record = course / "autograded" / "download" / ASSIGNMENT / "second.ipynb"
+    record.unlink()  # as after `nbgrader autograde`, which goes by names alone
+    other = course / "autograded" / "anna" / ASSIGNMENT / "second.ipynb"
+    content = json.loads(other.read_text(encoding="utf-8"))
+    tests = [cell for cell in content["cells"] if cell["metadata"].get("nbgrader", {}).get("points")]
+    tests[0]["metadata"]["nbgrader"]["points"] += 1
+    other.write_text(json.dumps(content), encoding="utf-8")
+    found = standings(course)
+    assert found["download"].failures == [f"`second (1).ipynb` was not graded, since its name is not `second.ipynb`: {again}"]
+    (said,) = found["anna"].failures
+    id = tests[0]["metadata"]["nbgrader"]["grade_id"]
+    assert (
+        said
+        == f"second: Graded with other tests or points than the assignment has now, in `{id}`. Grade it again with --force."
+    )
+
+
+def test_all_notes_are_shown_where_they_are_asked_for(undisturbed: Undisturbed) -> None:
+    few = command(undisturbed.course, "report", ASSIGNMENT, columns=200).stdout
+    everything = command(undisturbed.course, "report", ASSIGNMENT, "--notes", columns=200).stdout
+    assert f"autograder report {ASSIGNMENT} --notes" in few
+    assert "more: autograder" not in everything and len(everything) > len(few)
+
+
 def test_where_there_is_nothing_to_report_on_it_says_why(undisturbed: Undisturbed, tmp_path: Path) -> None:
     done = command(undisturbed.course, "report", "wrok", columns=200)
-    said = "No report: the gradebook has no assignment 'wrok'. Try: nbgrader generate_assignment wrok\n"
+    said = f"No report: the gradebook has no assignment 'wrok'. It has {ASSIGNMENT}.\n"
     assert (done.returncode, done.stdout) == (2, said)
 
 

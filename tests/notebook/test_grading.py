@@ -194,6 +194,16 @@ class TestOutcomeOnly:
         assert re.sub(r"<[^>]*>", "", bundle["text/html"]).strip() == f"✗ {wrong}: wrong."
         assert message.strip() == f"{wrong}: wrong."
 
+    @pytest.mark.parametrize("wrong", ["a factor"], indirect=True)
+    def test_nor_by_the_line_that_students_see_where_marks_are_given(
+        self, here: Lesson, wrong: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(NBGRADER, "autograde")
+        monkeypatch.setenv(checking.SAYS, "outcome")
+        bundle, message = shown_by(here, f'check("{wrong}")')
+        assert bundle[VERDICT_JSON] == Verdict(wrong, Outcome.WRONG, "").as_dict()
+        assert message.strip() == f"{wrong}: wrong."
+
     @pytest.mark.parametrize(
         ("source", "outcome"),
         [

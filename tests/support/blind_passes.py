@@ -1322,3 +1322,398 @@ loss = F.cross_entropy(logits, iy)
         "E": "dE = torch.zeros_like(E)\nfor i in range(n):\n    for j in range(T):\n        dE[ix[i, j]] += de[i, j]",
     },
 )
+
+# Two branches with the same weights, and the cosine of what comes out.
+PASSES["siamese"] = Pass(
+    """\
+n, n_in, n_hid, n_emb = 6, 5, 8, 3
+margin = 0.2
+x1 = torch.randn((n, n_in), generator=g)
+x2 = torch.randn((n, n_in), generator=g)
+W1 = torch.randn((n_in, n_hid), generator=g) * 0.4
+b1 = torch.randn(n_hid, generator=g) * 0.1
+W2 = torch.randn((n_hid, n_emb), generator=g) * 0.5
+same = torch.tensor([1, 0, 0, 0, 0, 1])
+""",
+    "n x1 x2 same",
+    """\
+h1 = torch.tanh(x1 @ W1 + b1)
+h2 = torch.tanh(x2 @ W1 + b1)
+u = h1 @ W2
+v = h2 @ W2
+uv = (u * v).sum(1)
+unorm = (u ** 2).sum(1).sqrt()
+vnorm = (v ** 2).sum(1).sqrt()
+cos = uv / (unorm * vnorm)
+pos = (1 - cos) ** 2
+neg = torch.clamp(cos - margin, min=0) ** 2
+per = torch.where(same == 1, pos, neg)
+loss = per.mean()
+""",
+    {
+        "pos": "dpos = torch.where(same == 1, dper, torch.zeros_like(dper))",
+        "neg": "dneg = dper * (same == 0)",
+        "cos": "dcos = -2 * (1 - cos) * dpos + 2 * torch.clamp(cos - margin, min=0) * dneg",
+        "uv": "duv = dcos / (unorm * vnorm)",
+        "unorm": "dunorm = -dcos * uv / (unorm**2 * vnorm)",
+        "vnorm": "dvnorm = -(dcos * cos) / vnorm",
+        "u": "du = duv[:, None] * v + (dunorm / unorm)[:, None] * u",
+        "v": "dv = torch.zeros_like(v)\nfor i in range(n):\n    dv[i] += duv[i] * u[i]\n    dv[i] += dvnorm[i] * v[i] / vnorm[i]",
+        "W2": "dW2 = h1.T @ du + h2.T @ dv",
+        "h2": "dh2 = torch.einsum('ne,he->nh', dv, W2)",
+        "b1": "da1 = dh1 * (1 - h1**2)\nda2 = dh2 * (1 - h2**2)\ndb1 = (da1 + da2).sum(0)",
+        "W1": "dW1 = torch.zeros_like(W1)\nfor x, h, dh in [(x1, h1, dh1), (x2, h2, dh2)]:\n    dW1 += x.T @ (dh * (1 - h.pow(2)))",
+        "x1": "dx1 = (dh1 * (1 - h1 * h1)) @ W1.T",
+    },
+)
+
+# A factorization machine with a focal loss.
+PASSES["machine"] = Pass(
+    """\
+n, n_feat, k = 7, 6, 4
+gamma, lam = 2.5, 0.03
+x = torch.randn((n, n_feat), generator=g)
+w0 = torch.randn(1, generator=g) * 0.1
+w = torch.randn(n_feat, generator=g) * 0.3
+V = torch.randn((n_feat, k), generator=g) * 0.3
+y = torch.tensor([1, 0, 0, 1, 1, 0, 1])
+""",
+    "n x y",
+    """\
+lin = x @ w + w0
+xv = x @ V
+xv2 = xv ** 2
+sq = (x ** 2) @ (V ** 2)
+inter = xv2 - sq
+pair = 0.5 * inter.sum(1)
+score = lin + pair
+p = torch.sigmoid(score)
+pt = torch.where(y == 1, p, 1 - p)
+mod = (1 - pt) ** gamma
+nll = -torch.log(pt)
+focal = mod * nll
+loss = focal.mean() + lam * (V ** 2).sum()
+""",
+    {
+        "mod": "dmod = dfocal * nll",
+        "nll": "dnll = mod * dfocal",
+        "pt": "dpt = -dnll / pt - gamma * (1 - pt)**(gamma - 1) * dmod",
+        "p": "dp = dpt.clone()\ndp[y == 0] *= -1",
+        "score": "dscore = dp * p * (1 - p)",
+        "lin": "dlin = dscore.clone()",
+        "pair": "dpair = dscore * 1.0",
+        "inter": "dinter = 0.5 * dpair.unsqueeze(1).expand(n, k)",
+        "sq": "dsq = -dinter",
+        "xv": "dxv = 2 * xv * dxv2",
+        "w": "dw = torch.einsum('nf,n->f', x, dlin)",
+        "w0": "dw0 = dlin.sum().view(1)",
+        "V": "dV = x.T @ dxv\ndV += ((x**2).T @ dsq) * 2 * V\ndV += 2 * lam * V",
+        "x": "dx = dlin[:, None] * w + dxv @ V.T + 2 * x * (dsq @ (V ** 2).T)",
+    },
+)
+
+# A mixture of normal distributions.
+PASSES["mixture"] = Pass(
+    """\
+n, d_in, n_hid, K = 9, 3, 7, 5
+half_log_2pi = 0.9189385
+x = torch.randn((n, d_in), generator=g)
+t = torch.randn(n, generator=g)
+W1 = torch.randn((d_in, n_hid), generator=g) * 0.6
+b1 = torch.randn(n_hid, generator=g) * 0.2
+Wp = torch.randn((n_hid, K), generator=g) * 0.4
+Wm = torch.randn((n_hid, K), generator=g) * 0.4
+bm = torch.randn(K, generator=g) * 0.3
+Ws = torch.randn((n_hid, K), generator=g) * 0.2
+""",
+    "n x t",
+    """\
+hpre = x @ W1 + b1
+h = F.softplus(hpre)
+alpha = h @ Wp
+mu = h @ Wm + bm
+logs = h @ Ws
+lse = torch.logsumexp(alpha, dim=1, keepdim=True)
+logpi = alpha - lse
+inv_s = torch.exp(-logs)
+z = (t[:, None] - mu) * inv_s
+logn = -0.5 * z ** 2 - logs - half_log_2pi
+joint = logpi + logn
+ll = torch.logsumexp(joint, dim=1)
+loss = -ll.mean()
+""",
+    {
+        "joint": "djoint = dll[:, None] * torch.softmax(joint, dim=1)",
+        "logpi": "dlogpi = djoint.clone()",
+        "lse": "dlse = -dlogpi.sum(1, keepdim=True)",
+        "alpha": "dalpha = dlogpi + dlse * torch.exp(alpha - lse)",
+        "z": "dz = dlogn * -z",
+        "inv_s": "dinv_s = dz * (t.unsqueeze(1) - mu)",
+        "mu": "dmu = -dz * inv_s",
+        "t": "dt = (dz * inv_s).sum(dim=1)",
+        "logs": "dlogs = -dlogn - dinv_s * torch.exp(-logs)",
+        "h": "dh = dalpha @ Wp.T\ndh += dmu @ Wm.T\ndh += dlogs @ Ws.T",
+        "hpre": "dhpre = torch.sigmoid(hpre) * dh",
+        "Ws": "dWs = torch.einsum('nh,nk->hk', h, dlogs)",
+        "bm": "dbm = dmu.sum(0)",
+        "W1": "dW1 = (dhpre.T @ x).T",
+        "b1": "db1 = torch.ones(n) @ dhpre",
+    },
+)
+
+# A set of points under a mask, pooled by mean and maximum, with smoothed labels.
+PASSES["deepset"] = Pass(
+    """\
+n, m, d_in, n_hid, C = 5, 7, 3, 6, 4
+eps = 0.15
+xs = torch.randn((n, m, d_in), generator=g)
+lens = torch.tensor([4, 6, 3, 7, 5])
+mask = (torch.arange(m)[None, :] < lens[:, None]).long()
+cnt = mask.sum(1, keepdim=True)
+yb = torch.tensor([2, 0, 3, 1, 2])
+W1 = torch.randn((d_in, n_hid), generator=g) * 0.6
+b1 = torch.randn(n_hid, generator=g) * 0.2
+W2 = torch.randn((2 * n_hid, C), generator=g) * 0.3
+b2 = torch.randn(C, generator=g) * 0.1
+""",
+    "n xs lens mask cnt yb",
+    """\
+e = xs @ W1 + b1
+phi = F.relu(e)
+phim = phi * mask[:, :, None]
+total = phim.sum(1)
+pooled = total / cnt
+emask = e.masked_fill(mask[:, :, None] == 0, -1e9)
+peak = emask.max(1).values
+feat = torch.cat([pooled, peak], dim=1)
+logits = feat @ W2 + b2
+logp = F.log_softmax(logits, dim=1)
+picked = logp[torch.arange(n), yb]
+smooth = logp.mean(1)
+ce = (1 - eps) * picked + eps * smooth
+loss = -ce.mean()
+""",
+    {
+        "picked": "dpicked = dce * (1 - eps)",
+        "smooth": "dsmooth = eps * dce",
+        "logp": "dlogp = dsmooth.unsqueeze(1).repeat(1, C) / C\ndlogp[torch.arange(n), yb] += dpicked",
+        "logits": "dlogits = dlogp - torch.exp(logp) * dlogp.sum(1, keepdim=True)",
+        "feat": "dfeat = dlogits @ W2.T",
+        "W2": "dW2 = torch.einsum('nf,nc->fc', feat, dlogits)",
+        "b2": "db2 = dlogits.sum(0)",
+        "pooled": "dpooled = dfeat[:, :n_hid]",
+        "peak": "dpeak = dfeat[:, n_hid:]",
+        "total": "dtotal = dpooled / cnt",
+        "phim": "dphim = dtotal[:, None, :].expand(-1, m, -1)",
+        "phi": "dphi = dphim * mask.unsqueeze(-1)",
+        "emask": "idx = emask.argmax(1, keepdim=True)\ndemask = torch.zeros_like(emask).scatter_(1, idx, dpeak[:, None, :])",
+        "e": "de = torch.where(e > 0, dphi, torch.zeros_like(dphi))\nde = de + demask * (mask[..., None] == 1)",
+        "W1": "dW1 = xs.reshape(-1, d_in).T @ de.reshape(-1, n_hid)",
+        "b1": "db1 = de.sum((0, 1))",
+        "xs": "dxs = de @ W1.T",
+    },
+)
+
+# Additive attention over the places of a sequence, and a squared hinge.
+PASSES["additive"] = Pass(
+    """\
+n, T, D, A, C = 4, 6, 5, 3, 7
+X = torch.randn((n, T, D), generator=g)
+query = torch.randn((n, D), generator=g)
+y = torch.tensor([3, 0, 6, 2])
+Wk = torch.randn((D, A), generator=g) * 0.5
+Wq = torch.randn((D, A), generator=g) * 0.5
+ba = torch.randn(A, generator=g) * 0.1
+v = torch.randn(A, generator=g)
+Wo = torch.randn((D, C), generator=g) * 0.4
+bo = torch.randn(C, generator=g) * 0.1
+""",
+    "n X query y",
+    """\
+k = X @ Wk
+qp = query @ Wq
+s = torch.tanh(k + qp[:, None, :] + ba)
+e = s @ v
+emax = e.max(1, keepdim=True).values
+ex = torch.exp(e - emax)
+exsum = ex.sum(1, keepdim=True)
+a = ex / exsum
+pooled = torch.einsum('nt,ntd->nd', a, X)
+mixed = pooled + query
+scores = mixed @ Wo + bo
+own = scores[range(n), y]
+hinge = F.relu(scores - own[:, None] + 1.0) ** 2
+loss = hinge.sum() / n
+""",
+    {
+        "own": "down = -(2 * dhinge * F.relu(scores - own.unsqueeze(1) + 1)).sum(1)",
+        "scores": "gap = scores - own[:, None] + 1.0\ndscores = 2 * gap.clamp(min=0) * dhinge\ndscores[range(n), y] += down",
+        "mixed": "dmixed = dscores @ Wo.T",
+        "Wo": "dWo = mixed.T @ dscores",
+        "bo": "dbo = dscores.sum(0)",
+        "query": "dquery = dmixed + dqp @ Wq.T",
+        "a": "da = (X @ dpooled[:, :, None]).squeeze(-1)",
+        "exsum": "dexsum = -(da * ex).sum(1, keepdim=True) / exsum**2",
+        "ex": "dex = da / exsum + dexsum",
+        "e": "de = dex * ex\nde = de + F.one_hot(e.argmax(1), T) * demax",
+        "v": "dv = torch.einsum('nta,nt->a', s, de)",
+        "s": "ds = de.unsqueeze(-1) * v",
+        "k": "dk = ds * (1 - s**2)",
+        "qp": "dqp = ((1 - s * s) * ds).sum(1)",
+        "ba": "dba = (ds * (1 - s**2)).sum(dim=(0, 1))",
+        "Wk": "dWk = torch.zeros_like(Wk)\nfor i in range(n):\n    dWk += X[i].T @ dk[i]",
+        "X": "dX = a[..., None] * dpooled[:, None, :] + dk @ Wk.T",
+    },
+)
+
+# A highway layer with weight normalisation, and quantiles.
+PASSES["highway"] = Pass(
+    """\
+n, n_in, width, Q = 8, 4, 6, 3
+x = torch.randn((n, n_in), generator=g)
+y = torch.randn(n, generator=g)
+taus = torch.tensor([0.1, 0.5, 0.8])
+Wi = torch.randn((n_in, width), generator=g) * 0.5
+Vd = torch.randn((width, width), generator=g)
+gain = torch.rand(width, generator=g) + 0.5
+Wt = torch.randn((width, width), generator=g) * 0.4
+bt = torch.randn(width, generator=g) * 0.3 - 0.5
+Wo = torch.randn((width, Q), generator=g) * 0.5
+bo = torch.randn(Q, generator=g) * 0.1
+""",
+    "n x y",
+    """\
+z = torch.tanh(x @ Wi)
+vnorm = (Vd ** 2).sum(0, keepdim=True).sqrt()
+Wh = gain * Vd / vnorm
+pre = z @ Wh
+cand = F.leaky_relu(pre, 0.1)
+gate = torch.sigmoid(z @ Wt + bt)
+keep = 1 - gate
+out = gate * cand + keep * z
+qhat = out @ Wo + bo
+err = y[:, None] - qhat
+pin = torch.maximum(taus * err, (taus - 1) * err)
+loss = pin.mean()
+""",
+    {
+        "err": "derr = dpin * torch.where(err >= 0, taus, taus - 1)",
+        "qhat": "dqhat = -derr",
+        "y": "dy = derr.sum(1)",
+        "out": "dout = dqhat @ Wo.T",
+        "Wo": "dWo = torch.einsum('nw,nq->wq', out, dqhat)",
+        "bo": "dbo = dqhat.sum(0)",
+        "gate": "dgate = dout * cand - dkeep",
+        "keep": "dkeep = z * dout",
+        "cand": "dcand = dout * gate",
+        "pre": "dpre = dcand.clone()\ndpre[pre < 0] *= 0.1",
+        "z": "dgpre = dgate * gate * (1 - gate)\ndz = dout * keep + dpre @ Wh.T + dgpre @ Wt.T",
+        "Wt": "dWt = z.T @ (dgate * gate * keep)",
+        "bt": "dbt = (dgate * gate * (1 - gate)).sum(0)",
+        "Wh": "dWh = z.t() @ dpre",
+        "gain": "dgain = (dWh * Vd / vnorm).sum(0)",
+        "vnorm": "dvnorm = -(dWh * gain * Vd).sum(0, keepdim=True) / vnorm**2",
+        "Vd": "dVd = gain / vnorm * dWh + dvnorm * Vd / vnorm",
+        "Wi": "dWi = x.T @ (dz * (1 - z**2))",
+    },
+)
+
+# A convolution of 1 x 1 with instance normalisation, and a softmax over places.
+PASSES["spatial"] = Pass(
+    """\
+n, c, cin, Hh, Ww = 3, 4, 2, 5, 6
+img = torch.randn((n, cin, Hh, Ww), generator=g)
+Wc = torch.randn((c, cin), generator=g)
+gamma = torch.rand(c, generator=g) + 0.7
+beta = torch.randn(c, generator=g) * 0.3
+temp = torch.tensor(0.8)
+gx = torch.linspace(-1, 1, Ww).repeat(Hh)
+gy = torch.linspace(-1, 1, Hh).repeat_interleave(Ww)
+target = torch.randn((n, c, 2), generator=g) * 0.5
+""",
+    "n img target",
+    """\
+feat = torch.einsum('oc,nchw->nohw', Wc, img)
+mean = feat.mean((2, 3), keepdim=True)
+cen = feat - mean
+var = (cen ** 2).mean((2, 3), keepdim=True)
+istd = (var + 1e-5) ** -0.5
+xhat = cen * istd
+aff = gamma.view(1, -1, 1, 1) * xhat + beta[None, :, None, None]
+act = torch.clamp(aff, min=0)
+attn = F.softmax(act.view(n, c, -1) / temp, dim=2)
+px = (attn * gx).sum(2)
+py = (attn * gy).sum(2)
+pts = torch.stack([px, py], dim=2)
+loss = ((pts - target) ** 2).sum(2).mean()
+""",
+    {
+        "px": "dpx = dpts[:, :, 0]",
+        "py": "dpy = dpts[..., 1].clone()",
+        "attn": "dattn = dpx[:, :, None] * gx + dpy[:, :, None] * gy",
+        "gx": "dgx = (attn * dpx.unsqueeze(-1)).sum((0, 1))",
+        "act": "inner = (attn * dattn).sum(-1, keepdim=True)\ndact = (attn * (dattn - inner) / temp).view(n, c, Hh, Ww)",
+        "temp": "dlog = attn * (dattn - (attn * dattn).sum(2, keepdim=True))\ndtemp = -(dlog * act.view(n, c, -1)).sum() / temp**2",
+        "aff": "daff = dact * (aff > 0)",
+        "gamma": "dgamma = torch.einsum('nchw,nchw->c', daff, xhat)",
+        "beta": "dbeta = daff.sum((0, 2, 3))",
+        "xhat": "dxhat = daff * gamma[:, None, None]",
+        "istd": "distd = (dxhat * cen).sum((2, 3), keepdim=True)",
+        "var": "dvar = -0.5 * (var + 1e-5) ** -1.5 * distd",
+        "cen": "dcen = istd * dxhat + dvar * 2 * cen / (Hh * Ww)",
+        "mean": "dmean = -dcen.sum(dim=(2, 3), keepdim=True)",
+        "feat": "dfeat = dcen + dmean / (Hh * Ww)",
+        "Wc": "dWc = torch.einsum('nohw,nchw->oc', dfeat, img)",
+    },
+)
+
+# Matrix factorization with biases, and a weighted Huber loss.
+PASSES["factors"] = Pass(
+    """\
+n_users, n_items, k, n = 5, 6, 3, 10
+delta, lam = 0.8, 0.05
+users = torch.tensor([0, 3, 1, 3, 4, 0, 2, 3, 1, 0])
+items = torch.tensor([2, 5, 2, 1, 0, 5, 3, 2, 4, 1])
+conf = torch.tensor([1, 2, 1, 3, 1, 1, 2, 4, 1, 2])
+r = torch.rand(n, generator=g) * 4 + 1
+P = torch.randn((n_users, k), generator=g) * 0.7
+Q = torch.randn((n_items, k), generator=g) * 0.7
+bu = torch.randn(n_users, generator=g) * 0.3
+bi = torch.randn(n_items, generator=g) * 0.3
+mu0 = torch.tensor(0.2)
+""",
+    "n users items conf r",
+    """\
+pu = P[users]
+qi = Q[items]
+dot = (pu * qi).sum(-1)
+raw = mu0 + bu[users] + bi[items] + dot
+rhat = 1 + 4 * torch.sigmoid(raw)
+err = rhat - r
+abserr = err.abs()
+quad = 0.5 * err ** 2
+lin = delta * (abserr - 0.5 * delta)
+hub = torch.where(abserr <= delta, quad, lin)
+data = (conf * hub).sum() / conf.sum()
+reg = lam * ((pu ** 2).sum() + (qi ** 2).sum()) / n
+loss = data + reg
+""",
+    {
+        "hub": "dhub = ddata * conf / conf.sum()",
+        "quad": "dquad = dhub * (abserr <= delta)",
+        "lin": "dlin = torch.where(abserr > delta, dhub, 0.0)",
+        "abserr": "dabserr = delta * dlin",
+        "err": "derr = dquad * err + dabserr * torch.sign(err)",
+        "rhat": "drhat = derr.clone()",
+        "r": "dr = -derr",
+        "raw": "sig = (rhat - 1) / 4\ndraw = drhat * 4 * sig * (1 - sig)",
+        "dot": "ddot = draw.clone()",
+        "mu0": "dmu0 = draw.sum()",
+        "bu": "dbu = torch.zeros_like(bu)\nfor i in range(n):\n    dbu[users[i]] += draw[i]",
+        "bi": "dbi = torch.zeros(n_items).scatter_add(0, items, draw)",
+        "pu": "dpu = ddot[:, None] * qi + dreg * lam * 2 * pu / n",
+        "qi": "dqi = torch.einsum('n,nk->nk', ddot, pu) + 2 * lam / n * qi * dreg",
+        "P": "dP = torch.zeros_like(P).index_add_(0, users, dpu)",
+        "Q": "dQ = F.one_hot(items, n_items).float().T @ dqi",
+    },
+)

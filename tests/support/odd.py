@@ -184,7 +184,7 @@ NO_TIME = (
     "`timestamp.txt` says no time: whether it was late is not known, and formgrader hangs. "
     "Write one into it, such as `2026-01-31 23:59:00 UTC`, and grade again."
 )
-TAKEN = "`{}` was graded as `second.ipynb`, whose cells it has."
+TAKEN = "`{}` counts as `second.ipynb`, whose cells it has."
 SPLIT = "second: Cell `square` was split into {} cells: they count as one, joined in their order."
 IN_THE_WAY = "The record cannot be written in `autograded/{}`: Not a directory. Fix that, and grade again."
 

@@ -270,11 +270,14 @@ def _without_an_axis(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 def along_another(crash: Crash, groups: Facts) -> Facts | None:
-    """A plain list of numbers as long as one axis of the other side, which is not the last one."""
+    """A plain list of numbers as long as one axis of the other side, which is not the last one.
+
+    Of a matrix it is said only where the answer has its shape: else it may be the matrix that has to be summed.
+    """
     facts = sides(crash, groups)
     left, right = _shapes(crash)
     short, long, name = (right, left, "right") if len(right) == 1 else (left, right, "left")
-    if facts is None or len(short) != 1 or len(long) < 3 or long.count(short[0]) != 1:
+    if facts is None or len(short) != 1 or long.count(short[0]) != 1 or (len(long) < 3 and long != crash.shape):
         return None
     axis = long.index(short[0])
     sizes = ", ".join("-1" if each == axis else "1" for each in range(len(long)))

@@ -119,7 +119,8 @@ class Gradient:
         if cause is None or cause.mistake in {Mistake.SHAPE, Mistake.DTYPE}:
             change = self.answer.repair(case)
             # shapes alone would not say which of three axes, nor that the product is of the wrong kind
-            if change and (cause is None or _has_three_axes(stop) or change.mistake is Mistake.OPERATION):
+            is_of_axes = change is not None and _has_three_axes(stop) and change.mistake not in {Mistake.TENSOR, Mistake.TERM}
+            if change and (cause is None or is_of_axes or change.mistake is Mistake.OPERATION):
                 cause = change
         return wording.failed(self.question.name, error, cause, stop)
 

@@ -36,6 +36,11 @@ MAX_ENTRIES = 10**6
 
 NO_PART = "is not part of the line above it, so it changes nothing."
 
+JOINING = re.compile(r"\b(cat|concat|stack|hstack|vstack)\(")
+"""Where a line has a part of its entries from one variable, and the rest from others."""
+SWITCHED_OFF, NOT_MADE = "the line of `{0}` switches off", "the line of `{0}` takes from something else than `{1}`"
+MASK_IT = "use the mask or the condition of the line on"
+
 DROPOUT = re.compile(r"\bdropout\(")
 DRAWN_ANEW = Cause(
     Mistake.MASK,
@@ -171,7 +176,7 @@ class GradientAnswer:
         half, budget = (Budget.of(repairing.MAX_SECONDS * (1 - MAX_SHARE) * part) for part in (0.5, 1))
         with suppress(Exception):  # as below
             evidence = evidence_of(answer, self.tape, self.variable, case, self.workspace.names, self.cell.source)
-            cause, is_credible = diagnose(replace(evidence, budget=half))
+            cause, is_credible = diagnose(replace(evidence, budget=half, from_loss=True))
             if is_credible and cause and cause.mistake in OF_FORMULAS:
                 return cause
         return self.repair(case, budget, self._from_loss)
@@ -279,17 +284,19 @@ class GradientAnswer:
             elsewhere, there = (
                 self.replay(replace(case, incoming={**case.incoming, consumer: gradient * kept})).answer for kept in (~off, off)
             )
-            what = f"entries that the line of `{consumer}` switches off"
-            advice = (
-                f"Which entries of `{consumer}` change with `{self.variable}`? What comes in at all others counts for nothing: "
-                f"use the mask or the condition of the line on `d{consumer}`."
-            )
+            is_joined = any(JOINING.search(step.source) for step in self.tape.steps if step.name == consumer)
+            what = f"entries that {NOT_MADE if is_joined else SWITCHED_OFF}".format(consumer, self.variable)
+            choice, way = ("choice", "leave it out.") if is_joined else ("mask", f"{MASK_IT} `d{consumer}`.")
+            counts = f"Which entries of `{consumer}` change with `{self.variable}`?"
+            advice = f"{counts} What comes in at all others counts for nothing: {way}"
             if compare(elsewhere, step_reference(self.tape, self.variable, case)) is None:
                 sentence = f"The {what} should get nothing, but what comes in there gets through; the rest is right."
                 return Cause(Mistake.MASK, sentence, advice)
             is_alone = isinstance(elsewhere, Tensor) and not torch.equal(elsewhere, answer)  # the answer takes what comes in
             if is_alone and isinstance(there, Tensor) and bool(answer.any()) and torch.equal(there, answer):
-                sentence = f"It takes only what comes in at {what}, which should get nothing: the mask is the wrong way round."
+                sentence = (
+                    f"It takes only what comes in at {what}, which should get nothing: the {choice} is the wrong way round."
+                )
                 return Cause(Mistake.MASK, sentence, advice)
         return None
 
@@ -361,8 +368,9 @@ class GradientAnswer:
         return compare(self.workspace.names.get(f"d{variable}"), truth[variable]) is None
 
     def near(self) -> list[str]:
-        """Names that the cell makes and that are nearly its own."""
-        others = sorted(self.cell.touches - {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)})
+        """Names that the cell makes and does not read, and that are nearly its own."""
+        known = {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)}
+        others = sorted(self.cell.touches - known - _read_in(self.cell.source))
         return get_close_matches(self.name, others, n=1, cutoff=0.85)
 
     def on_fewer_rows(self, case: Case, stop: Cause | None = None) -> Cause:
@@ -400,6 +408,12 @@ class GradientAnswer:
             )
             return trial.fixed()
         return []
+
+
+def _read_in(source: str) -> set[str]:
+    """The names that code reads, whether it makes them or not."""
+    nodes = ast.walk(parse_tree(source))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 def downstream(tape: Tape, names: Set[str]) -> set[str]:
