@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
+from tempfile import TemporaryDirectory
+
 from autograder.course.questions import Question
 from autograder.errors import NotRight
 from autograder.judge.judging import EXAM, Effort, judge
@@ -47,6 +50,7 @@ class Notebook:
     def checks(self, name: str, source: str) -> str:
         """What `check` says of a wrong cell; nothing where it says that the cell is right."""
         self.write(name, source)
-        error = self.run(f'check("{name}")')
+        with TemporaryDirectory() as folder, chdir(folder):  # where it keeps its progress
+            error = self.run(f'check("{name}")')
         assert error is None or isinstance(error, NotRight)
         return str(error or "")
