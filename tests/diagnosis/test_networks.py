@@ -66,8 +66,9 @@ def test_there_are_many_networks_and_most_mistakes_in_them_are_named() -> None:
 
 @pytest.mark.parametrize("form", [form for form in FOUND["wrong"] if not form["said"]], ids=titled)
 def test_the_search_ends_in_time(
-    monkeypatch: pytest.MonkeyPatch, notebook: Callable[[str], Notebook], form: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, notebook: Callable[[str], Notebook], form: dict[str, Any]
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where a check keeps its progress
     monkeypatch.setattr(repair, "MAX_SECONDS", 0.3)
     here = notebook(form["network"])
     here.write(answered(form), form["source"], stops=form.get("stops", False))
