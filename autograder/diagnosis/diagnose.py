@@ -117,8 +117,9 @@ def _of_values(
 def _holds(cause: Cause, probe: Probe, evidence: Evidence, fewer: Elsewhere, moved: Elsewhere) -> bool:
     """Whether a cause that many others look like here, as one that speaks of a factor, explains the answer elsewhere too."""
     found = FACTOR.search(cause.sentence)
-    factor = evidence.constants.get(found[1]) if found else None
-    alike = [name for name, value in evidence.constants.items() if factor is not None and is_about(value, factor)]
+    constants = evidence.constants if found else {}
+    factor = constants.get(found[1]) if found else None
+    alike = [name for name, value in constants.items() if factor is not None and is_about(value, factor)]
     cases = [fewer] * (len(alike) > 1) + [moved] * (factor is not None or evidence.has_few)
     others = (other for case in cases if (other := case()) is not None)
     return all(any(each.sentence == cause.sentence for each in probe(other)) for other in others)

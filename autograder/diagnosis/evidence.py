@@ -230,7 +230,7 @@ class Evidence:
     @cached_property
     def counts(self) -> dict[str, float]:
         """How many entries the answer may count or average over, as code; also where its code is not known."""
-        counting = any(isinstance(node, ast.Attribute) and node.attr in COUNTING for node in ast.walk(self._tree))
+        counting = any(isinstance(node, ast.Attribute) and node.attr in COUNTING for node in self._nodes)
         shapes = dict.fromkeys((*(gradient.shape for gradient in self.incoming.values()), self.value.shape))
         return (
             dict(count for shape in shapes for count in counts(shape, self.rows, self.called))
@@ -241,7 +241,7 @@ class Evidence:
     @cached_property
     def begins_again(self) -> bool:
         """Whether a loop in the code gives the answer, or the same entries of it, a new value in each round."""
-        loops = [node for node in ast.walk(self._tree) if isinstance(node, ast.For)]
+        loops = [node for node in self._nodes if isinstance(node, ast.For)]
         return any(
             f"d{self.variable}" in mentioned(target)
             and not mentioned(loop.target) & mentioned(target)
@@ -264,8 +264,12 @@ class Evidence:
 
     @cached_property
     def _stores(self) -> list[ast.Subscript]:
-        nodes = ast.walk(self._tree)
-        return [node for node in nodes if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)]
+        return [node for node in self._nodes if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)]
+
+    @cached_property
+    def _nodes(self) -> list[ast.AST]:
+        """All parts of the code."""
+        return list(ast.walk(self._tree))
 
     @cached_property
     def _tree(self) -> ast.AST:

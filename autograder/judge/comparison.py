@@ -178,4 +178,4 @@ def heat_of(off: Tensor) -> tuple[str, ...]:
     fine = [min(size, FINEST) for size in picture.shape]
     pooled = F.adaptive_max_pool2d(picture[None], fine)[0]
     levels = torch.where(pooled > 1, (9 * pooled / pooled.max()).ceil().clamp(1, 9), torch.zeros_like(pooled))
-    return tuple("".join(str(int(level)) for level in row) for row in levels.tolist())
+    return tuple(bytes(row).decode() for row in (levels + ord("0")).to(torch.uint8).tolist())

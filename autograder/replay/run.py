@@ -13,16 +13,18 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from io import StringIO
 from types import CellType, FrameType, FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from IPython.utils.capture import capture_output
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.getipython import get_ipython
 from torch import Tensor
 
 from autograder.errors import AutograderError
@@ -385,7 +387,7 @@ def _undisturbed() -> Iterator[None]:
     """Keeps the output, warnings, figures and random numbers of a replay out of the notebook."""
     figures = _figures()
     states = random.getstate(), np.random.get_state()
-    with _silent(), capture_output(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with _silent(), _unseen(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
         warnings.simplefilter("ignore")
         random.seed(0)  # so that a regrade of code that draws numbers gives the same verdict
         np.random.seed(0)
@@ -397,6 +399,33 @@ def _undisturbed() -> Iterator[None]:
             np.random.set_state(states[1])
             for figure in _figures() - figures:
                 sys.modules["matplotlib.pyplot"].close(figure)
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Keeps back what is printed, and what IPython shows. Its own `capture_output` makes all parts anew each time."""
+    shell: Any = get_ipython()
+    publisher, hook = getattr(shell, "display_pub", None), sys.displayhook
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        if shell is not None:
+            shell.display_pub = _discarding()
+        sys.displayhook = _forget
+        try:
+            yield
+        finally:
+            sys.displayhook = hook
+            if shell is not None:
+                shell.display_pub = publisher
+                _discarding().outputs.clear()
+
+
+@cache
+def _discarding() -> CapturingDisplayPublisher:
+    return CapturingDisplayPublisher()
+
+
+def _forget(_: object) -> None:
+    """Shows nothing of a value."""
 
 
 def _figures() -> set[int]:

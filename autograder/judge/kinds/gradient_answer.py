@@ -82,8 +82,9 @@ class Explanation:
     """What was found out about an answer by running it in other ways.
 
     On another number of rows there always is a `cause`, with an empty sentence where none was found.
-    `ignored` are the gradients that come in and make no difference to it, as code. `right_here` says whether the cell's
-    own value in the notebook is right, all the way from the loss; `whole` is the mistake in one that is meant to be.
+    `ignored` are the gradients that come in and make no difference to it, as code; nothing where a cause is found that shows in
+    the notebook's own numbers. `right_here` says whether the cell's own value in the notebook is right, all the way from the
+    loss; `whole` is the mistake in one that is meant to be.
     """
 
     cause: Cause | None = None
@@ -154,10 +155,13 @@ class GradientAnswer:
         return type(answer) in (int, float) and not self.shape
 
     def _why_wrong(self, replay: Replay, case: Case) -> Explanation:
-        ignored = tuple(f"`d{name}`" for name in case.incoming if self.ignores(name, case, replay.answer))
         right_here = self.right_here()
+        reads_all = self.cell.reads.issuperset(f"d{name}" for name in case.incoming if name != self.tape.loss)
+        cause = self.cause(replay.answer, case, 1.0 if reads_all else MAX_SHARE)
+        if cause and not right_here:
+            return Explanation(cause)
+        ignored = tuple(f"`d{name}`" for name in case.incoming if self.ignores(name, case, replay.answer))
         is_copied = right_here and len(ignored) == len(case.incoming) and bool(replay.answer.any())
-        cause = self.cause(replay.answer, case, MAX_SHARE if ignored else 1.0)
         if cause and is_copied and not (cause.mistake is Mistake.GRADIENT and self.cell.reads.issuperset(cause.about)):
             cause = None  # the numbers are true because they were copied, and fit a mistake by chance
         is_formula = ignored and not cause and not right_here and not replay.changed
@@ -370,8 +374,9 @@ class GradientAnswer:
     def near(self) -> list[str]:
         """Names that the cell makes and does not read, and that are nearly its own."""
         known = {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)}
-        others = sorted(self.cell.touches - known - _read_in(self.cell.source))
-        return get_close_matches(self.name, others, n=1, cutoff=0.85)
+        others = sorted(self.cell.touches - known)
+        found = get_close_matches(self.name, others, n=len(others) or 1, cutoff=0.85)
+        return [name for name in found if name not in _read_in(self.cell.source)][:1]
 
     def on_fewer_rows(self, case: Case, stop: Cause | None = None) -> Cause:
         """What in the cell fits the notebook's own number of rows only, and what to do about it. `stop` is why it stopped."""
