@@ -39,7 +39,7 @@ MAX_HTML_BYTES = 15_000
 HINT = 1500
 """Characters of a hint."""
 
-MAX_TEXT, MOST_NOTES = 250, 5
+MAX_TEXT, MOST_NOTES = 300, 5
 """Characters of a text, and notes of a verdict, that are shown."""
 
 WIDEST, TALLEST = 320, 240
@@ -162,9 +162,15 @@ def _picture(heat: Sequence[str]) -> str:
 
 
 def _short(text: str, longest: int = MAX_TEXT) -> str:
-    """The first line of a text, or as much as fits."""
+    """The first line of a text, or as much as fits: whole sentences, or else no half of a piece of code."""
     line = text.strip().partition("\n")[0]
-    return line if len(line) <= longest else f"{line[:longest]}…"
+    if len(line) <= longest:
+        return line
+    whole, end, _ = line[:longest].rpartition(". ")
+    if len(whole) > longest // 2 and not whole.count("`") % 2:
+        return f"{whole}{end}…"
+    part = line[:longest]
+    return f"{part.rpartition('`')[0] if part.count('`') % 2 else part}…"
 
 
 def chip(symbol: str, colour: str) -> str:

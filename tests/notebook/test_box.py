@@ -410,3 +410,16 @@ class TestForTools:
     def test_the_form_for_tools_is_short_too(self) -> None:
         long = verdict(seen="ValueError: " + "x" * 100_000)
         assert len(json.dumps(mimebundle(long)).encode()) < 3 * LIMIT
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        (f"{'word ' * 40}end. It goes on with `{'x' * 200}`.", f"{'word ' * 40}end. …"),
+        (f"Too short. {'w' * 280} `code that is cut`", f"Too short. {'w' * 280} …"),
+        (f"Too short. {'w' * 400}", f"Too short. {'w' * 289}…"),
+    ],
+    ids=["after a sentence", "before the code", "anywhere"],
+)
+def test_a_text_that_is_too_long_ends_at_a_sentence_or_before_a_piece_of_code(sentence: str, shown: str) -> None:
+    assert Box("?", "dh", "could not tell", sentence, (), "#000000").as_text() == f"? dh: could not tell. {shown}"
