@@ -175,9 +175,7 @@ def is_sound(lesson: Lesson, tape: Tape, answer: str, source: str, verdict: Verd
     """Whether what a verdict says of a place, done by machine, makes the answer right; None where it says nothing of one."""
     if not is_quoting(verdict.diagnosis):
         return None
-    uses = tape.uses(answer[1:]) if answer != BY else ()
-    parts = [ast.unparse(node) for use in uses for node in ast.walk(ast.parse(use)) if isinstance(node, ast.BinOp | ast.Call)]
-    names = [*tensors(tape, lesson.shell.user_ns), "n", *parts]
+    names = [*tensors(tape, lesson.shell.user_ns), "n", *repair.parts_of_lines(tape, answer[1:])]
     with without_causes():
         for changed in readings(verdict.diagnosis, ast.unparse(parsed.parse_tree(source)), names):
             lesson.shell.user_ns.update(before)

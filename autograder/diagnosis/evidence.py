@@ -211,12 +211,9 @@ class Evidence:
     def of_lines(self) -> dict[str, float]:
         """The numbers that the lines of the consumers multiply or divide by, such as the rate of a dropout, as code."""
         found: dict[str, float] = {}
-        on_the_way, reached = [], {self.variable}
-        for step in self.tape.steps if self.from_loss else ():
-            if step.reads & reached:
-                reached.add(step.name)
-                on_the_way.append(step)
-        for step in on_the_way or {path.consumer: path.step for path, _ in self.parts}.values():
+        consumers = {path.consumer for path, _ in self.parts}
+        names = self.tape.downstream(consumers) if self.from_loss else consumers
+        for step in (step for step in self.tape.steps if step.name in names):
             line = ast.parse(step.source, mode="eval")
             found |= {**factors(line, self.state), **averaged(line.body, self.state, self.rows, self.called)}
         return found

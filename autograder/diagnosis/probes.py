@@ -103,9 +103,8 @@ def _replaced_paths(evidence: Evidence) -> Iterator[Cause]:
         if bool(reached.any()) and not bool(reached.all()):
             sentence = f"Where something comes back through `{path.label}`, it {IN_PLACE}."
             advice = f"Add both: `{evidence.variable}` is used in {len(evidence.parts)} places, and each of them counts."
-            cause = Cause(Mistake.PATH, sentence, advice)
             if whole.is_explained(torch.where(reached, part, evidence.truth)):
-                yield cause
+                yield Cause(Mistake.PATH, sentence, advice)
 
 
 def _a_constant_factor(evidence: Evidence) -> Iterator[Cause]:

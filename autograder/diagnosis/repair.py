@@ -249,14 +249,19 @@ def alternatives(tape: Tape, variable: str, values: Mapping[str, object]) -> Alt
     nodes = [node for use in tape.uses(variable) for node in ast.walk(ast.parse(use))]
     numbers = {ast.unparse(node) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, float)}
     names = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(values.get(node.id), Tensor)]
-    codes = [ast.unparse(node) for node in nodes if isinstance(node, ast.BinOp | ast.Call) and mentioned(node)]
-    parts = [*dict.fromkeys((*line, *names, *codes))]
+    parts = [*dict.fromkeys((*line, *names, *parts_of_lines(tape, variable)))]
     value = tape.state.get(variable)
     # of three axes, what a mean goes over is the rows times the size of the second
     sizes = [f"{variable}.shape[1]"] if isinstance(value, Tensor) and value.dim() > 2 else []
     most = max((value.dim() for name in line if isinstance(value := values.get(name), Tensor)), default=0)
     axes = {AXES: [str(axis) for axis in range(most)]} if most > 2 else {}
     return {**found, FACTORS: [*line, *sizes], CONSTANTS: sorted(numbers), PARTS: parts, **axes}
+
+
+def parts_of_lines(tape: Tape, variable: str) -> list[str]:
+    """The products, sums and calls in the lines that consume a variable, as code."""
+    nodes = (node for use in tape.uses(variable) for node in ast.walk(ast.parse(use)))
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.BinOp | ast.Call) and mentioned(node)]
 
 
 def _cause(mutant: Mutant) -> Cause:

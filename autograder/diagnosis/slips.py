@@ -28,7 +28,7 @@ from autograder.diagnosis.operators import (
     repeated,
     with_other,
 )
-from autograder.replay.parsed import mentioned
+from autograder.replay.parsed import mentioned, read_in
 
 
 def _bracketed(node: ast.AST, parent: ast.AST, _: Alternatives) -> Iterator[ast.AST]:
@@ -93,17 +93,17 @@ def _matrix_product_of_sums(tree: ast.Module) -> Iterator[Mutant]:
     """The tree with `a.T @ c + b.T @ d` for `(a + b).T @ (c + d)`, or with all entries along the axes that both sides sum."""
     named = _values(tree.body)
     for above, _, _, node in positions(tree, ()):
-        match node:
-            case ast.BinOp(left=left, op=ast.MatMult() as product, right=right):
-                ones, others = _terms(left, named), _terms(right, named)
-                if ones and others:
-                    terms = [ast.BinOp(one, product, other) for one, other in zip(ones, others, strict=True)]
-                    yield _mutant(Operator.SUMS, above, node, ast.BinOp(terms[0], ast.Add(), terms[1]))
-        match node:
-            case ast.BinOp(left=ast.Attribute(value=left, attr="T" | "mT" as name), op=ast.MatMult() as product, right=right):
-                one, other = _unsummed(left, named), _unsummed(right, named)
-                if one and other:
-                    yield _mutant(Operator.SUMS, above, node, ast.BinOp(ast.Attribute(one, name, ast.Load()), product, other))
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.MatMult):
+            continue
+        ones, others = _terms(node.left, named), _terms(node.right, named)
+        if ones and others:
+            terms = [ast.BinOp(one, node.op, other) for one, other in zip(ones, others, strict=True)]
+            yield _mutant(Operator.SUMS, above, node, ast.BinOp(terms[0], ast.Add(), terms[1]))
+        if isinstance(node.left, ast.Attribute) and node.left.attr in ("T", "mT"):
+            one, other = _unsummed(node.left.value, named), _unsummed(node.right, named)
+            if one and other:
+                turned = ast.Attribute(one, node.left.attr, ast.Load())
+                yield _mutant(Operator.SUMS, above, node, ast.BinOp(turned, node.op, other))
 
 
 def _terms(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr, ast.expr] | None:
@@ -207,8 +207,7 @@ SLIPS: tuple[tuple[Operator, Rewrite], ...] = (
 
 def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code that is one slip away which is no single change."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    for operator, rewrite in (*SLIPS, *[(Operator.BESSEL, _bessel_missing)] * ("n" in names)):
+    for operator, rewrite in (*SLIPS, *[(Operator.BESSEL, _bessel_missing)] * ("n" in mentioned(tree))):
         yield from changed(tree, operator, rewrite, alternatives)
     yield from _sum_of_products(tree)
     yield from _matrix_product_of_sums(tree)
@@ -218,9 +217,8 @@ def slips(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
 
 def with_parts_of_lines(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """All code with a part of the forward pass in the place of a name: of one that has this name in it, or of another one."""
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     around, others = dict[str, list[str]](), dict[str, list[str]]()
-    for name in read - {"torch", "F"}:
+    for name in read_in(tree) - {"torch", "F"}:
         for part in alternatives.get(PARTS, ()):
             if part != name:
                 (around if name in mentioned(ast.parse(part)) else others).setdefault(name, []).append(part)
@@ -295,10 +293,8 @@ def _summed_up(node: ast.expr, named: Mapping[str, ast.expr]) -> tuple[ast.expr,
 def _another_of_its_own(tree: ast.Module, alternatives: Alternatives) -> Iterator[Mutant]:
     """The tree with a name that the code itself makes in the place of another."""
     made = _values(tree.body[:-1])
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    own = {
-        name: [other for other in made if other not in (name, *alternatives.get(name, ()))] for name in read - {"torch", "F"}
-    }
+    read = read_in(tree) - {"torch", "F"}
+    own = {name: [other for other in made if other not in (name, *alternatives.get(name, ()))] for name in read}
     yield from changed(tree, Operator.NAME, another_name, own)
 
 

@@ -134,6 +134,11 @@ def mentioned(node: ast.AST) -> set[str]:
     return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
 
 
+def read_in(node: ast.AST) -> set[str]:
+    """All names that a part of a tree reads, whether it binds them or not."""
+    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load)}
+
+
 def bound(node: ast.stmt) -> frozenset[str]:
     """The names that a definition or an import binds."""
     if isinstance(node, ast.Import | ast.ImportFrom):

@@ -7,7 +7,7 @@ Reference gradients and the vector-Jacobian product of any step follow by automa
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType, ModuleType
@@ -100,6 +100,13 @@ class Tape:
         """The lines that consume `name`, as text."""
         consumers = self.consumers(name)
         return tuple(step.text for step in self.steps if step.name in consumers)
+
+    def downstream(self, names: Set[str]) -> set[str]:
+        """These names, and the lines of the forward pass that depend on any of them."""
+        found = set(names)
+        for step in self.steps:
+            found |= {step.name} if step.reads & found else set()
+        return found
 
     def forward(self, given: Mapping[str, Any]) -> State:
         """All values of the forward pass for these `given` ones, without a graph."""

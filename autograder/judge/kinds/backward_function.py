@@ -26,7 +26,7 @@ from autograder.judge.comparison import Difference, is_rounding
 from autograder.judge.crashes.explain import explain
 from autograder.judge.judging import Attempt, Effort, missing
 from autograder.judge.kinds.gradient import Gradient, names_of, rounding, tape_for, units
-from autograder.judge.kinds.gradient_answer import GradientAnswer, compare, downstream
+from autograder.judge.kinds.gradient_answer import GradientAnswer, compare
 from autograder.judge.outside import Fixed, Trial
 from autograder.judge.session import Session
 from autograder.judge.wording import differs, first_line, listed, notes
@@ -376,7 +376,7 @@ class Body:
         if culprit and (cause := self._cause(culprit, self.local[f"d{culprit}"])):
             return replace(_within(cause, culprit), sentence=f"`d{culprit}` is wrong before that. {cause.sentence}")
         value = self._wrong_size() or self._first_wrong_value()
-        if value in finished and downstream(self.tape, {value}) & read:
+        if value in finished and self.tape.downstream({value}) & read:
             sentence = f"`{value}` is wrong before that: it is not what the forward pass gives."
             return Cause(Mistake.EARLIER, sentence, f"Fix the line of `{value}`.")
         if culprit:
@@ -422,7 +422,7 @@ class Body:
 
     def _first_wrong_gradient(self, variable: str, among: Collection[str] | None = None) -> str:
         """The first variable on the way back to this one whose gradient is wrong in the function; its name is `among` these."""
-        after = downstream(self.tape, {variable})
+        after = self.tape.downstream({variable})
         for name in reversed(self.tape.variables[:-1]):
             value = self.local.get(f"d{name}") if among is None or f"d{name}" in among else None
             if name in after and isinstance(value, Tensor) and compare(value, self.truth[name]) is not None:

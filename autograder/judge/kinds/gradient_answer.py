@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -24,7 +24,7 @@ from autograder.judge import comparison
 from autograder.judge.comparison import Difference, Words
 from autograder.judge.outside import Fixed, Maker, Trial, not_seen
 from autograder.judge.wording import GRAD, listed
-from autograder.replay.parsed import ParsedCell, mentioned, parse_cell, parse_tree
+from autograder.replay.parsed import ParsedCell, mentioned, parse_cell, parse_tree, read_in
 from autograder.replay.run import AutogradOff, Replay
 from autograder.replay.workspace import Workspace
 from autograder.tape.cases import Case, Reference, moved_cases, step_cases, step_reference, whole_references
@@ -38,8 +38,9 @@ NO_PART = "is not part of the line above it, so it changes nothing."
 
 JOINING = re.compile(r"\b(cat|concat|stack|hstack|vstack)\(")
 """Where a line has a part of its entries from one variable, and the rest from others."""
-SWITCHED_OFF, NOT_MADE = "the line of `{0}` switches off", "the line of `{0}` takes from something else than `{1}`"
-MASK_IT = "use the mask or the condition of the line on"
+JOINED = "entries that the line of `{0}` takes from something else than `{1}`", "choice", "leave it out."
+SWITCHED_OFF = "entries that the line of `{0}` switches off", "mask", "use the mask or the condition of the line on `d{0}`."
+"""Of such a line, and of any other: entries that should get nothing, what an answer chooses them by, and what to do."""
 
 DROPOUT = re.compile(r"\bdropout\(")
 DRAWN_ANEW = Cause(
@@ -289,8 +290,7 @@ class GradientAnswer:
                 self.replay(replace(case, incoming={**case.incoming, consumer: gradient * kept})).answer for kept in (~off, off)
             )
             is_joined = any(JOINING.search(step.source) for step in self.tape.steps if step.name == consumer)
-            what = f"entries that {NOT_MADE if is_joined else SWITCHED_OFF}".format(consumer, self.variable)
-            choice, way = ("choice", "leave it out.") if is_joined else ("mask", f"{MASK_IT} `d{consumer}`.")
+            what, choice, way = (words.format(consumer, self.variable) for words in (JOINED if is_joined else SWITCHED_OFF))
             counts = f"Which entries of `{consumer}` change with `{self.variable}`?"
             advice = f"{counts} What comes in at all others counts for nothing: {way}"
             if compare(elsewhere, step_reference(self.tape, self.variable, case)) is None:
@@ -362,7 +362,7 @@ class GradientAnswer:
         A gradient without those that it is worked out from was given by the notebook, as anything it likes.
         """
         truth = whole_references(self.tape)
-        after = downstream(self.tape, {self.variable})
+        after = self.tape.downstream({self.variable})
         there = {self.tape.loss, *(name for name in self.tape.variables if f"d{name}" in self.workspace.names)}
         back = (name for name in reversed(self.tape.variables[:-1]) if name in after & there)
         first = next((name for name in back if not self._is_true(name, truth)), "")
@@ -376,7 +376,7 @@ class GradientAnswer:
         known = {self.name, *self.tape.state, *(f"d{name}" for name in self.tape.variables)}
         others = sorted(self.cell.touches - known)
         found = get_close_matches(self.name, others, n=len(others) or 1, cutoff=0.85)
-        return [name for name in found if name not in _read_in(self.cell.source)][:1]
+        return [name for name in found if name not in read_in(parse_tree(self.cell.source))][:1]
 
     def on_fewer_rows(self, case: Case, stop: Cause | None = None) -> Cause:
         """What in the cell fits the notebook's own number of rows only, and what to do about it. `stop` is why it stopped."""
@@ -413,20 +413,6 @@ class GradientAnswer:
             )
             return trial.fixed()
         return []
-
-
-def _read_in(source: str) -> set[str]:
-    """The names that code reads, whether it makes them or not."""
-    nodes = ast.walk(parse_tree(source))
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-
-
-def downstream(tape: Tape, names: Set[str]) -> set[str]:
-    """These names, and the lines of a forward pass that depend on any of them."""
-    found = set(names)
-    for step in tape.steps:
-        found |= {step.name} if step.reads & found else set()
-    return found
 
 
 def lesson(workspace: Workspace, tape: Tape, variable: str) -> Advice:
