@@ -16,7 +16,7 @@ from torch import Tensor
 
 from autograder.diagnosis.budget import UNLIMITED, Budget
 from autograder.diagnosis.constants import averaged, counts, factors
-from autograder.replay.parsed import mentioned
+from autograder.replay.parsed import mentioned, nodes_in
 from autograder.tape.cases import Case
 from autograder.tape.tape import State, Step, Tape, is_variable, promoted
 from autograder.verdict import Cause, Mistake
@@ -221,7 +221,7 @@ class Evidence:
     @cached_property
     def of_answer(self) -> dict[str, float]:
         """The numbers that the answer multiplies or divides by, as code."""
-        found = factors(self._tree, {**self.numbers, **self.tensors, **self.state})
+        found = factors(self._nodes[0], {**self.numbers, **self.tensors, **self.state}) if self._nodes else {}
         return {code: value for code, value in found.items() if float(value).is_integer() or not code[0].isdigit()}
 
     @cached_property
@@ -263,17 +263,10 @@ class Evidence:
     def _stores(self) -> list[ast.Subscript]:
         return [node for node in self._nodes if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)]
 
-    @cached_property
-    def _nodes(self) -> list[ast.AST]:
-        """All parts of the code."""
-        return list(ast.walk(self._tree))
-
-    @cached_property
-    def _tree(self) -> ast.AST:
-        try:
-            return ast.parse(self.source)
-        except SyntaxError:
-            return ast.Module([], [])
+    @property
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        """All parts of the code; none of what is not Python."""
+        return nodes_in(self.source)
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:

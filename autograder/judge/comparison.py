@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -104,7 +105,7 @@ def compare(answer: Any, reference: Reference, words: Words = PLAIN_WORDS) -> Di
     distance = (values - reference.exact).abs()
     if not distance.numel() or float(distance.max()) <= reference.tolerance:
         return None
-    place = [int(index) for index in torch.unravel_index(distance.argmax(), shape)]
+    place = [int(index) for index in np.unravel_index(int(distance.argmax()), shape)]
     where = f" at {place}, where the difference is largest" if place else ""
     wrong = int((distance > reference.tolerance).sum())
     return Difference(

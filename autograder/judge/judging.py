@@ -16,7 +16,7 @@ from autograder.judge.comparison import Difference
 from autograder.judge.crashes.explain import explain
 from autograder.judge.session import Run, Session, in_words
 from autograder.replay.parsed import ParsedCell, overwriting_line
-from autograder.replay.run import MISSING, Replay
+from autograder.replay.run import MISSING, Replay, undisturbed
 from autograder.replay.stop import Stop, described, stop_of_syntax
 from autograder.tape.tape import Tape
 from autograder.verdict import RERUN, Cause, Mistake, Verdict
@@ -112,6 +112,7 @@ class Kind(Protocol[Case, Reference]):
         """Whether an answer of zeros, or of nothing else that takes work, would be right in an exam: the linter asks."""
 
 
+@undisturbed()  # once for all replays of a verdict
 def judge(kind: Kind[Case, Reference], effort: Effort) -> Verdict:
     """The verdict on the answer to a question. The answer is run on one case at a time, up to the first that is not right."""
     if verdict := kind.missing():

@@ -224,10 +224,9 @@ def _without(suspects: Sequence[Fixed], one: Fixed) -> list[Fixed]:
 
 def _slice(cell: ParsedCell | None, name: str) -> list[ast.stmt] | None:
     """The statements of a cell that make a name, in order; None where one of them may take long."""
-    nodes = parse_tree(cell.source).body if cell and cell.statements else []
+    statements = [*zip(parse_tree(cell.source).body, cell.statements, strict=True)] if cell and cell.statements else []
     needed, kept = {name}, list[ast.stmt]()
-    for node in reversed(nodes):
-        statement = from_tree("", ast.Module([node], [])).statements[0]
+    for node, statement in reversed(statements):
         if statement.touches & needed:
             if isinstance(node, LOOPS):
                 return None

@@ -141,10 +141,11 @@ class Session:
     def overwritten(self, source: str) -> list[Overwritten]:
         """The values of a forward pass that cells which ran after it have overwritten or deleted."""
         state = self.tapes[source].state if source in self.tapes else {}
-        since = self.runs[self.recorded.get(source, len(self.runs)) :]
+        now = {name: self.workspace.names.get(name, MISSING) for name in state}
+        others = {name: value for name, value in now.items() if not _same(value, state[name])}
+        since = self.runs[self.recorded.get(source, len(self.runs)) :] if others else []
         last = {name: run for run in since for name in chain(run.cell.touches, run.cell.deletes)}
-        now = {name: self.workspace.names.get(name, MISSING) for name in state if name in last}
-        return [Overwritten(name, last[name], value is MISSING) for name, value in now.items() if not _same(value, state[name])]
+        return [Overwritten(name, last[name], value is MISSING) for name, value in others.items() if name in last]
 
     def _put_back(self, source: str, lost: Iterable[Overwritten]) -> bool:
         """Binds names that a forward pass starts from to the values that it recorded; whether there were any."""

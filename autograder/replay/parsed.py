@@ -92,12 +92,13 @@ def with_assertions(code: str) -> tuple[CodeType, ...]:
     return tuple(compile(ast.Module([node], []), "<your cell>", "exec") for node in parse_tree(code).body)
 
 
-def nodes_in(source: str) -> list[ast.AST]:
-    """All parts of the tree of a cell; none of what is not Python. Copy them before you change them."""
+@lru_cache(maxsize=512)
+def nodes_in(source: str) -> tuple[ast.AST, ...]:
+    """All parts of the tree of a cell, which is the first; none of what is not Python. Copy them before you change them."""
     try:
-        return [*ast.walk(parse_tree(source))]
+        return (*ast.walk(parse_tree(source)),)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return ()
 
 
 def is_python(source: str) -> bool:

@@ -365,7 +365,7 @@ def attempt(
     stop = None
     try:
         # the deadline is the innermost: it must not come while what is outside is put back
-        with _undisturbed(), autograd_off(), _as_plain_python(), ended_after(seconds):
+        with undisturbed(), _drawing_the_same(), autograd_off(), _as_plain_python(), ended_after(seconds):
             try:
                 run()
             except Exception as error:  # in here, since to look at what stood there may run the student's code
@@ -382,23 +382,42 @@ def attempt(
     return None, None
 
 
+_is_undisturbed = False
+
+
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keeps the output, warnings, figures and random numbers of a replay out of the notebook."""
+def undisturbed() -> Iterator[None]:
+    """Keeps the output, warnings, figures and random numbers of replays out of the notebook.
+
+    Several replays in one are kept out once: to put the random numbers back takes longer than a short cell.
+    """
+    global _is_undisturbed
+    if _is_undisturbed:
+        yield
+        return
     figures = _figures()
     states = random.getstate(), np.random.get_state()
-    with _silent(), _unseen(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
-        warnings.simplefilter("ignore")
-        random.seed(0)  # so that a regrade of code that draws numbers gives the same verdict
-        np.random.seed(0)
-        torch.default_generator.manual_seed(0)  # `torch.manual_seed` also asks about GPUs, which takes a millisecond
+    with _silent(), _unseen(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        _is_undisturbed = True
         try:
             yield
         finally:
+            _is_undisturbed = False
             random.setstate(states[0])
             np.random.set_state(states[1])
             for figure in _figures() - figures:
                 sys.modules["matplotlib.pyplot"].close(figure)
+
+
+@contextmanager
+def _drawing_the_same() -> Iterator[None]:
+    """Runs code without a graph, and with the same random numbers each time: a regrade of it gives the same verdict."""
+    with torch.no_grad():
+        warnings.simplefilter("ignore")
+        random.seed(0)
+        np.random.seed(0)
+        torch.default_generator.manual_seed(0)  # `torch.manual_seed` also asks about GPUs, which takes a millisecond
+        yield
 
 
 @contextmanager

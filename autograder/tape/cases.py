@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -206,7 +206,7 @@ class Reference:
     exact: Tensor
     rounded: Tensor
 
-    @property
+    @cached_property
     def tolerance(self) -> float:
         """The largest absolute difference from `exact` that rounding explains.
 
@@ -223,8 +223,10 @@ def step_reference(tape: Tape, variable: str, case: Case) -> Reference:
     """The right gradient of a variable on a case: the vector-Jacobian product with the gradients of its consumers."""
     rounded = _product(tape, variable, case.incoming, case.state)
     incoming = {name: gradient.double() for name, gradient in case.incoming.items()}
+    needed = {variable}.union(*(step.reads for step in tape.steps if step.name in case.incoming))
+    state = promoted({name: value for name, value in case.state.items() if name in needed})
     try:
-        return Reference(_product(tape, variable, incoming, promoted(case.state)).double(), rounded)
+        return Reference(_product(tape, variable, incoming, state).double(), rounded)
     except (RuntimeError, TypeError):  # a forward pass that fixes its dtype cannot be evaluated in float64
         return Reference(rounded.double(), rounded)
 

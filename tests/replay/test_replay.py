@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from autograder.replay.parsed import parse_cell
-from autograder.replay.run import MISSING, AutogradOff, Replay, locals_of, run_cell, run_function, under_way
+from autograder.replay.run import MISSING, AutogradOff, Replay, locals_of, run_cell, run_function, under_way, undisturbed
 from autograder.replay.stop import Seen, Stop
 from autograder.tape.cases import Case
 from autograder.tape.tape import record
@@ -366,6 +366,9 @@ class TestNotebook:
         assert replayed(source, "da", case, namespace).error is None
         assert replayed(f"{source}\nraise ValueError", "da", case, namespace).error is not None
         assert (torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()) == before
+        with undisturbed():
+            assert replayed(source, "da", case, namespace).error is replayed(source, "da", case, namespace).error is None
+        assert (torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()) == before
 
     @pytest.mark.parametrize("draw", ["torch.rand(3)", "torch.tensor(np.random.rand(3))", "torch.tensor([random.random()])"])
     def test_what_a_replay_draws_is_the_same_each_time(self, case: Case, namespace: dict[str, Any], draw: str) -> None:
@@ -373,7 +376,9 @@ class TestNotebook:
         for seed in (1, 2):
             torch.manual_seed(seed), np.random.seed(seed), random.seed(seed)
             answers.append(answered(f"da = {draw}", "da", case, namespace))
-        assert answers[0] == answers[1]
+        with undisturbed():
+            answers += [answered(f"da = {draw}", "da", case, namespace) for _ in range(2)]
+        assert all(answer == answers[0] for answer in answers)
 
     def test_nothing_is_printed_and_nothing_warned(
         self, case: Case, namespace: dict[str, Any], capfd: pytest.CaptureFixture[str]
@@ -383,6 +388,8 @@ class TestNotebook:
             "print('out')\nprint('err', file=sys.stderr)\nwarnings.warn('loud')\nwarnings.simplefilter('always')\nda = dc * 1"
         )
         assert answered(source, "da", case, namespace) == [-1, -2, -3]
+        with undisturbed():
+            assert answered(source, "da", case, namespace) == answered(source, "da", case, namespace) == [-1, -2, -3]
         assert capfd.readouterr() == ("", "")
         assert warnings.filters == filters
 
