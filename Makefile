@@ -15,7 +15,7 @@ endef
 PIP_INSTALL = $(BIN)/python -m pip install --constraint constraints.txt
 TORCH_FIRST = $(if $(TORCH_INDEX),$(PIP_INSTALL) --index-url "$(TORCH_INDEX)" torch)
 
-.PHONY: help learn install demo check test test-fast test-long lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train clean
+.PHONY: help learn install demo check test test-fast test-long lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train site clean
 
 help:
 	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
@@ -26,6 +26,7 @@ help:
 	@echo "make install   the environment, in $(VENV)"
 	@echo "make lint      check the course's content"
 	@echo "make release   make release/ from source/"
+	@echo "make site      make the pages of docs/ and of all notebooks, with what the notebooks show, in site/"
 	@echo "make quality   write docs/quality.md"
 	@echo "make mutation  write docs/mutation.md"
 	@echo "make memory    grade each of the suite's notebooks that use up the memory ten times: the same marks"
@@ -88,6 +89,10 @@ lint: install
 release: install
 	for each in source/*/; do $(BIN)/nbgrader generate_assignment "$$(basename "$$each")" --force || exit 1; done
 
+site: install
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs site
+	@echo "The site is in site/: open site/index.html, or serve the folder from any host."
+
 quality: install
 	$(BIN)/python -m benchmarks.quality
 
@@ -124,4 +129,4 @@ train: install
 	$(BIN)/python -m benchmarks.train
 
 clean:
-	rm -rf $(VENV) demo-course build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-course site docs/_build docs/course docs/figures build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

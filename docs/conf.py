@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util.fileutil import copy_asset
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
@@ -34,6 +38,7 @@ nb_execution_excludepatterns = os.environ.get("SITE_UNRUN", "").split()  # such 
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+suppress_warnings = ["mystnb.unknown_mime_type"]  # a verdict as data, which a check leaves beside the one to read
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -42,8 +47,8 @@ myst_links_external_new_tab = False
 html_theme = "pydata_sphinx_theme"
 html_title = "backprop-ninja"
 html_static_path = ["_static"]
+mathjax_path = "mathjax/tex-chtml.js"
 html_css_files = ["site.css"]
-html_js_files = []
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
@@ -63,3 +68,18 @@ copybutton_exclude = ".linenos, .gp"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Puts MathJax 3 beside the pages: what typesets LaTeX, its fonts, and MathML for screen readers."""
+    package = find_spec("sphinx-mathjax-offline")
+    if error is None and package and package.origin:
+        mathjax = Path(package.origin).parent / "static" / "mathjax"
+        place = app.outdir / "_static" / "mathjax"
+        copy_asset(mathjax / "tex-chtml.js", place)
+        for folder in ("input/tex/extensions", "output/chtml/fonts/woff-v2"):
+            copy_asset(mathjax / folder, place / folder)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("build-finished", copy_mathjax)
