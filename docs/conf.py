@@ -66,6 +66,7 @@ copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp"
 
+default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 

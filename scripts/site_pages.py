@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,12 @@ from scripts.submissions import ROOT
 
 LECTURES = ROOT / "docs" / "lectures.toml"
 """The video of each assignment, and for each notebook its topics there, its derivations and what comes after it."""
+
+COURSE = """# The course
+
+Five assignments follow the *makemore* lectures, in this order.
+Each notebook has a page here: the text, the cells as they are released, the pictures that they make, and where people stumble.
+The answers are yours to write."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ def lectures() -> dict[str, Lecture]:
 def write_course(folder: Path) -> None:
     """Writes the pages of all notebooks into a folder, and what their cells need beside them; only what has changed."""
     known = lectures()
-    for assignment in Catalogue([ROOT]).assignments:
+    assignments = Catalogue([ROOT]).assignments
+    for part, assignment in enumerate(assignments, 1):
         place = folder / assignment.name
         place.mkdir(parents=True, exist_ok=True)
         for beside in (path for path in assignment.release.iterdir() if path.suffix in (".toml", ".safetensors")):
@@ -72,6 +79,8 @@ def write_course(folder: Path) -> None:
         for notebook in assignment.notebooks:
             page = page_of(assignment, notebook.stem, known[f"{assignment.name}/{notebook.stem}"])
             _write(place / notebook.name, nbformat.writes(page))
+        _write(place / "index.md", _overview(assignment, part))
+    _write(folder / "index.md", _listed(COURSE, [f"{assignment.name}/index" for assignment in assignments]))
 
 
 def _write(path: Path, text: str) -> None:
@@ -107,6 +116,18 @@ def _on_page(shown: NotebookNode, solved: NotebookNode) -> Iterator[NotebookNode
 def _tagged(cell: NotebookNode, id: str, *tags: str) -> NotebookNode:
     """A cell with these tags alone: where it stops, the page does not go on."""
     return nbformat.from_dict({**cell, "id": id, "metadata": {"tags": [*tags]}})
+
+
+def _overview(assignment: Assignment, part: int) -> str:
+    """The page of an assignment: what one can do afterwards, and its notebooks."""
+    goals = "\n".join(f"- {goal.says}" for goal in objectives(assignment.release))
+    opening = f"# Part {part}: {assignment.name}\n\nWhat you do in it, by hand:\n\n{goals}\n"
+    return _listed(f"{opening}\n## Notebooks", [notebook.stem for notebook in assignment.notebooks])
+
+
+def _listed(opening: str, pages: Sequence[str]) -> str:
+    """A page with a list of others."""
+    return "\n".join([opening, "", "```{toctree}", ":maxdepth: 1", "", *pages, "```", ""])
 
 
 def _text(id: str, text: str) -> NotebookNode:
