@@ -22,6 +22,7 @@ from autograder.course.cells import Role, cell_of, read_cells
 from autograder.course.lesson import load_lesson
 from autograder.course.objectives import asked_in, meant, objectives
 from autograder.course.order import LESSON_FILE
+from autograder.notebook import checking
 from scripts.submissions import ROOT
 
 LECTURES = ROOT / "docs" / "lectures.toml"
@@ -177,6 +178,7 @@ def open_notebook(name: str) -> None:
     What lies beside the notebook lies beside the kernel then, in a folder of its own.
     """
     shell = get_ipython()
+    checking.is_attended = lambda session: True  # as in JupyterLab, where a wrong answer shows its verdict and no error
     released = ROOT / "release" / f"{name}.ipynb"
     folder = Path(tempfile.mkdtemp()) / released.parent.name
     shutil.copytree(released.parent, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from autograder.course.cells import body, cells_of, is_forward, settings
 from autograder.course.new_exercise import NewExercise, make_exercise
 from autograder.errors import ContentError
 from autograder.lint.committed import committed
-from scripts.submissions import ROOT, SOURCE
+from scripts.submissions import SOURCE
 from tests.support.layernorm import ANSWERS, FORWARD
 
 
@@ -232,11 +231,3 @@ def test_what_is_there_stays_unless_it_is_forced(tmp_path: Path) -> None:
     assert exercise.path.read_text() == "hours of work"
     make_exercise(tmp_path / "layernorm.py", exercise.path, (), (), 1, force=True)
     assert notebooks.read(exercise.path).cells
-
-
-def test_the_example_of_the_readme_is_an_exercise(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = (block for block in re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL) if "%%forward" in block)
-    exercise = made(tmp_path, example)
-    assert exercise.gradients == ("dlogits", "dh", "dW", "demb", "dC")
-    assert exercise.of_batch == () and exercise.has_batch

@@ -1,0 +1,106 @@
+"""The files that open the course on other machines install what they say, and make the notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from autograder.course.catalogue import Catalogue
+from scripts.submissions import ROOT
+
+SECONDS = 240
+HEAVY = {"nbgrader", "distributed", "sphinx", "pytest"}
+"""What a learner does not need."""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of this checkout, as another machine has it."""
+    place = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(place)], check=True, timeout=SECONDS)
+    return place
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """The surroundings of another Python, which has what this one has, but for the package itself."""
+    place = tmp_path / "python"
+    venv.create(place, with_pip=True, symlinks=True)
+    mine = next(path for path in sys.path if path.endswith("site-packages"))
+    (theirs,) = place.glob("lib/python*/site-packages")
+    (theirs / "mine.pth").write_text(f"{mine}\n")
+    surroundings = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    yield {**surroundings, "PATH": f"{place / 'bin'}{os.pathsep}{surroundings['PATH']}", "VIRTUAL_ENV": str(place)}
+
+
+def ran(command: list[str], folder: Path, surroundings: Mapping[str, str]) -> str:
+    done = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_a_binder_gets_the_package_of_learners_and_all_notebooks(clone: Path, other: Mapping[str, str]) -> None:
+    ran(["sh", "binder/postBuild"], clone, other)
+    made = sorted(path.relative_to(clone / "my-course") for path in (clone / "my-course").rglob("*.ipynb"))
+    released = sorted(path.relative_to(ROOT / "release") for path in (ROOT / "release").rglob("*.ipynb"))
+    assert made == released
+    said = ran(
+        ["python", "-c", "import importlib.metadata as m, json; print(json.dumps(m.requires('backprop-ninja')))"], clone, other
+    )
+    light = {Requirement(each).name for each in json.loads(said) if "extra ==" not in each}
+    assert "torch" in light and not light & HEAVY
+
+
+def test_what_a_binder_takes_from_conda_is_new_enough() -> None:
+    found = yaml.safe_load((ROOT / "binder/environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python = next(each for each in found if each.startswith("python="))
+    asked = re.search(r'requires-python = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert asked and python.removeprefix("python=") in SpecifierSet(asked[1])
+    assert re.search(r'"torch(>=[\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1] in next(  # type: ignore[index]
+        each for each in found if each.startswith("pytorch-cpu")
+    )
+
+
+def test_a_development_container_runs_what_make_has() -> None:
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    assert container["postCreateCommand"] == "make learn"
+    shown = subprocess.run(
+        ["make", "--dry-run", "VENV=.venv", "learn"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert container["postAttachCommand"].split(" --")[0] in shown
+    assert container["image"].removeprefix("python:") in SpecifierSet(">=3.11")
+
+
+def test_the_cell_for_colab_installs_the_package_of_learners(clone: Path, other: Mapping[str, str]) -> None:
+    page = (ROOT / "docs/publish.md").read_text(encoding="utf-8")
+    (cell,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    cell = cell.replace("https://example.org/you/backprop-ninja", clone.as_uri())
+    ran(["python", "-m", "IPython", "-c", cell], clone.parent, other)
+    shown = ran(["autograder", "--version"], clone.parent, other)
+    assert shown.strip()
+    folder = ran(["python", "-c", "import autograder; print(autograder.__file__)"], clone.parent, other)
+    assert str(clone.parent / "python") in folder
+
+
+def test_the_site_is_published_from_where_make_writes_it() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["publish"]["steps"]
+    assert any(step.get("run") == "make site" for step in steps)
+    uploaded = next(step["with"]["path"] for step in steps if "upload-pages-artifact" in step.get("uses", ""))
+    assert re.search(rf"sphinx-build .* docs {uploaded}$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_all_assignments_are_on_the_pages() -> None:
+    front = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    assert all(f"</course/{each.name}/index>" in front for each in Catalogue([ROOT]).assignments)
