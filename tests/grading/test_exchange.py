@@ -1,8 +1,12 @@
-"""The course in nbgrader's exchange: from an instructor's folder to a student's and back."""
+"""The course in nbgrader's exchange: from an instructor's folder to a student's and back, by the commands of the start page."""
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,9 +14,22 @@ import pytest
 from scripts import demo
 from scripts.submissions import NOTEBOOKS, ROOT, hand_in, model_answers
 
+SECONDS = 200
+
+
+PAGE = ROOT / "docs/start/instructor.md"
+
+
+def commands() -> list[list[str]]:
+    """The words of each command of the instructor's start page, but for those that install the package."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    typed = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert typed[:2] == [["make", "install"], ["source", ".venv/bin/activate"]]
+    return typed[2:]
+
 
 def test_the_exchange_works_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Release, fetch, submit, collect, autograde and feedback, as an instructor and a student type them."""
+    """Release, fetch, submit, collect, grade, feedback and export, as an instructor and a student type them."""
     course, desk = tmp_path / "course", tmp_path / "desk"
     demo.make_course(course, {})
     (course / "exchange").mkdir(mode=0o777)
@@ -22,18 +39,19 @@ def test_the_exchange_works_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("NBGRADER_EXCHANGE", str(course / "exchange"))
     for name in ("0-warm-up", "1-every-gradient", "4-train"):
         (course / "source" / "backprop" / f"{name}.ipynb").unlink()
-    demo.nbgrader(course, "generate_assignment", "backprop")
-    demo.nbgrader(course, "release_assignment", "backprop")
+    surroundings = {**os.environ, "PATH": demo.PATH}
+    generate, release, *after = commands()
+    for typed in (generate, release):
+        subprocess.run(typed, cwd=course, env=surroundings, check=True, timeout=SECONDS)
     demo.nbgrader(desk, "fetch_assignment", "backprop")
     assert sorted(path.name for path in (desk / "backprop").glob("*.ipynb")) == [f"{name}.ipynb" for name in NOTEBOOKS[2:4]]
     hand_in(desk / "filled", model_answers())
     for name in NOTEBOOKS[2:4]:
         shutil.copy(desk / "filled" / f"{name}.ipynb", desk / "backprop")
     demo.nbgrader(desk, "submit", "backprop")
-    demo.nbgrader(course, "collect", "backprop")
-    demo.nbgrader(course, "autograde", "backprop")
-    demo.nbgrader(course, "generate_feedback", "backprop")
-    demo.nbgrader(course, "release_feedback", "backprop")
+    for typed in after:
+        subprocess.run(typed, cwd=course, env=surroundings, check=True, timeout=SECONDS)
     demo.nbgrader(desk, "fetch_feedback", "backprop")
+    assert "backprop" in (course / "grades.csv").read_text()
     assert list(demo.marks(course).values()) == [{"2-cross-entropy": (4, 4), "3-batchnorm": (6, 6)}]
     assert len(list(desk.glob("backprop/feedback/*/*.html"))) == 2

@@ -1,0 +1,67 @@
+"""Every block of code on a page is run: by the build of the site, or by a test that reads it from the page."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from scripts.submissions import ROOT
+
+DOCS = ROOT / "docs"
+RUN_BY_THE_BUILD = {"{code-cell}"}
+NOT_CODE = {"{toctree}", "{raw}", "{include}", "{eval-rst}", "{glossary}"}
+RUN_BY_TESTS = {
+    "add-your-own.md": "tests/cli/test_add_your_own.py",
+    "layernorm-exercise.md": "tests/cli/test_add_your_own.py",
+    "instructors.md": "tests/grading/test_instructors.py",
+    "start/instructor.md": "tests/grading/test_exchange.py",
+    "publish.md": "tests/site/test_elsewhere.py",
+    "start/self-learner.md": "tests/site/test_blocks.py",
+}
+"""The pages with blocks that a test runs, and that test."""
+SHOWN_ALONE = {
+    "terminal.md": "the output of a run, which `make terminal` writes",
+    "security.md": "a drawing",
+    "scale.md": "needs a cluster",
+}
+"""The pages with blocks that nothing here can run, or that are no code, and why."""
+
+
+def sources() -> list[Path]:
+    generated = {DOCS / "course", DOCS / "_build", DOCS / "figures"}
+    return [path for path in sorted(DOCS.rglob("*.md")) if not generated & set(path.parents)]
+
+
+def languages(page: Path) -> Counter[str]:
+    """What the blocks of a page say they are in, and how many there are of each."""
+    fences = re.findall(r"^ *(?:```+|~~~+)(.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return Counter(fence.split()[0] if fence.strip() else "" for fence in fences[::2])
+
+
+@pytest.mark.parametrize("page", sources(), ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_somebody_runs_it(page: Path) -> None:
+    name = page.relative_to(DOCS).as_posix()
+    others = {language for language in languages(page) if language not in RUN_BY_THE_BUILD | NOT_CODE}
+    if name in RUN_BY_TESTS:
+        module = (ROOT / RUN_BY_TESTS[name]).read_text(encoding="utf-8")
+        assert others and Path(name).stem in module, name
+    elif name not in SHOWN_ALONE:
+        assert not others, f"{name}: nobody runs its blocks in {others}"
+
+
+def test_the_tables_name_pages_that_are_there() -> None:
+    assert all((DOCS / name).is_file() for name in {**RUN_BY_TESTS, **SHOWN_ALONE})
+
+
+def test_a_learner_types_what_the_makefile_and_the_readme_say() -> None:
+    """The three commands of the start page: the first is make's, which says the other two."""
+    page = (DOCS / "start/self-learner.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    assert block in (ROOT / "README.md").read_text(encoding="utf-8")
+    made, lab, watch = (line.split("#")[0].strip() for line in block.splitlines())
+    assert made == "make learn"
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
+    assert f'"To work:               {lab}"' in makefile and f'"In a second terminal:  {watch}"' in makefile
