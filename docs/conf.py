@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
 from autograder import __version__  # noqa: E402
+from scripts.site_figures import write_figures  # noqa: E402
 from scripts.site_pages import digest, write_course  # noqa: E402
 
 project = "backprop-ninja"
@@ -30,6 +31,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 write_course(DOCS / "course")
+write_figures(DOCS / "figures")
 
 # Pages are run when they are built. What a page gave is kept for as long as neither it nor what it runs has changed.
 nb_execution_mode = "cache"
@@ -48,7 +50,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "backprop-ninja"
 html_static_path = ["_static"]
 mathjax_path = "mathjax/tex-chtml.js"
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "figures.css"]
+html_js_files = [("figures.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
