@@ -70,10 +70,14 @@ def _data(name: str, values: Sequence[float]) -> str:
     return f' data-{name}="{" ".join(f"{value:g}" for value in values)}"'
 
 
-def _band(key: str, heading: str, cells: Sequence[str]) -> str:
-    """A row of a table of columns, below a heading of its own, so that it is as narrow as its cells."""
+def _band(key: str, heading: str, cells: Sequence[str], moved: str = "") -> str:
+    """A row of a table of columns, below a heading of its own, so that it is as narrow as its cells.
+
+    `moved` ends the heading where it can be moved.
+    """
     row = "".join(f"<td>{cell}</td>" for cell in cells)
-    heading = f'<tr><th scope="rowgroup" colspan="{len(cells)}">{marked(heading)}</th></tr>'
+    more = f"<span hidden>{moved}</span>" if moved else ""
+    heading = f'<tr><th scope="rowgroup" colspan="{len(cells)}">{marked(heading)}{more}</th></tr>'
     return f'<tbody data-band="{key}">{heading}<tr>{row}</tr></tbody>'
 
 
@@ -121,7 +125,7 @@ def broadcasting() -> str:
         [
             _matrix("a", "`a`, 2 × 3", A),
             '<span class="op">+</span>',
-            _matrix("b", "`b`, 1 × 3, stretched", B.expand_as(A), lambda row, _: "copy" if row else ""),
+            _matrix("b", "`b`, 1 × 3", B.expand_as(A), lambda row, _: "copy" if row else ""),
             '<span class="op">=</span>',
             _matrix("y", "`y`, 2 × 3", A + B),
         ]
@@ -134,9 +138,10 @@ def broadcasting() -> str:
         '<fieldset hidden><legend>Shape of <code>b</code></legend><label><input type="radio" name="broadcasting-shape" '
         'value="row" checked> a row, 1 × 3</label><label><input type="radio" name="broadcasting-shape" value="column"> '
         "a column, 2 × 1</label></fieldset>"
-        f"<p>{marked('Forward: `y = a + b`. Dashed entries are copies of the ones beside them.')}</p>"
+        f"<p>{marked('Forward: `y = a + b`. The dashed entries are copies.')}</p>"
         f'<div class="forward">{forward}</div>'
-        f"<p>{marked('Backward: the incoming gradient `dy`, and `db`, the sum over the axis that was stretched.')}</p>"
+        f"<p>{marked('Backward: the incoming gradient `dy`, and `db`, its sum over the axis that was stretched.')} "
+        f"<span hidden>Entries of {marked('`dy`')} can be changed.</span></p>"
         f'<div class="backward">{backward}</div>'
         + _said(f"`db[0, {SHOWN_SUM}]` adds up column {SHOWN_SUM} of `dy`: {_sum(column)} = {plain(sum(column))}.")
     )
@@ -280,21 +285,43 @@ def _shape(tape: Tape, name: str) -> str:
     return f"({', '.join(map(str, value.shape))}{',' * (value.dim() == 1)})" if value.dim() else "is a number"
 
 
+LANES = ((8.5, 0.0), (169.5, 33.0), (307.5, 84.0), (405.5, 100.0))
+"""Where the lanes of the picture begin, and by how much each is moved to the left, so that it fits the width of a telephone."""
+COORDINATES = {"M": "xy", "V": "y", "H": "x", "Q": "xyxy"}
+"""What the numbers of each command of the edges are."""
+
+
+def _moved(x: float) -> float:
+    return x - next((by for start, by in reversed(LANES) if x >= start), 0.0)
+
+
+def _moved_edges(path: str) -> str:
+    moved = ""
+    for command, numbers in re.findall(r"([MVHQ])([^MVHQ]*)", path):
+        pairs = zip(COORDINATES[command], map(float, numbers.split()), strict=True)
+        moved += command + " ".join(f"{_moved(value) if axis == 'x' else value:g}" for axis, value in pairs)
+    return moved
+
+
 def _drawn(graph: GradientMap) -> str:
     """The picture with a group for each gradient, that the style sheet colours."""
     root = ElementTree.fromstring(map_as_svg(graph, signed=False))
     space = "{http://www.w3.org/2000/svg}"
-    edges = next(root.iter(f"{space}path")).attrib["d"]
+    edges = _moved_edges(next(root.iter(f"{space}path")).attrib["d"])
     groups = ""
+    left, top, width, height = map(float, root.attrib["viewBox"].split())
+    size = f"{left:g} {top:g} {width - LANES[-1][1]:g} {height:g}"
     for node, box, text in zip(graph.nodes, root.iter(f"{space}rect"), root.iter(f"{space}text"), strict=True):
         assert text.text == node.name
+        for each in (box, text):
+            each.attrib["x"] = f"{_moved(float(each.attrib['x'])):g}"
         shape = " ".join(f'{key}="{box.attrib[key]}"' for key in ("x", "y", "width", "height", "rx"))
         letters = f'<text x="{text.attrib["x"]}" y="{text.attrib["y"]}">{node.name}</text>'
         name = f' data-node="{node.name}" data-from="{" ".join(node.through)}"' if node.through else ""
         groups += f"<g{name}><rect {shape}/>{letters}</g>"
     ways = "; ".join(f"{node.name} from {listed(node.through)}" for node in graph.nodes if node.through)
     return (
-        f'<svg viewBox="{root.attrib["viewBox"]}" role="img" aria-label="The gradient map from the loss down: {ways}.">'
+        f'<svg viewBox="{size}" role="img" aria-label="The gradient map from the loss down: {ways}.">'
         f'<path d="{edges}"/>{groups}</svg>'
     )
 
@@ -320,10 +347,10 @@ def softmax_row() -> str:
     ]
     table = _columns(
         CLASSES,
-        _band("logits", "Logits, to be moved", _sliders("logit", CLASSES, LOGITS.tolist(), LOGIT_LIMIT, 1)),
+        _band("logits", "Logits", _sliders("logit", CLASSES, LOGITS.tolist(), LOGIT_LIMIT, 1), ", to be moved"),
         _band("p", "Probabilities `p = softmax(logits)`", _bars(p.tolist(), 3)),
-        _band("onehot", "`onehot`: 1 at the label", choices),
-        _band("gradient", "Gradient of the loss by the logits: `p - onehot`", _bars(gradient.tolist(), 3, 1.0)),
+        _band("onehot", "`onehot`: 1 at the label", choices, ", to be chosen"),
+        _band("gradient", "Gradient of the loss: `p - onehot`", _bars(gradient.tolist(), 3, 1.0)),
     )
     chosen = p[LABEL].item()
     said = (
@@ -343,7 +370,7 @@ X = torch.tensor([0.4, 1.5, -0.9, 2.1, -1.6, 0.7], dtype=torch.float64)
 """One column of the batch: one unit, six examples."""
 GAIN = 1.2
 EPS = 1e-5
-BATCH_DY = torch.tensor([0.8, -0.5, 0.3, 1.0, -0.2, 0.4], dtype=torch.float64)
+BATCH_DY = torch.tensor([1.0, -0.2, -0.1, 0.9, -0.5, 0.6], dtype=torch.float64)
 DY_LIMIT = 1.0
 
 
@@ -372,9 +399,9 @@ def batchnorm_terms() -> str:
     )
     table = _columns(
         names,
-        _band("x", "One column of `hprebn`", _numbers(X.tolist(), 2)),
-        _band("xhat", "`xhat`: less its mean, times `inv_std`", _numbers(xhat.tolist(), 2)),
-        _band("dy", "Incoming gradient `dy`, to be moved", _sliders("dy", names, BATCH_DY.tolist(), DY_LIMIT, 2)),
+        _band("x", "One column `x` of `hprebn`", _numbers(X.tolist(), 2)),
+        _band("xhat", "`xhat = (x - x.mean()) * inv_std`", _numbers(xhat.tolist(), 2)),
+        _band("dy", "Incoming gradient `dy`", _sliders("dy", names, BATCH_DY.tolist(), DY_LIMIT, 2), ", to be moved"),
         *(
             _band(f"term{place}", heading, _bars(term.tolist(), 2, scale))
             for place, (heading, term) in enumerate(zip(headings, terms, strict=True), 1)

@@ -152,7 +152,7 @@
         isRow = radio.value === "row";
         chosen = Math.min(chosen, isRow ? 2 : 1);
         figure.classList.toggle("by-column", !isRow);
-        caption("b", `\`b\`, ${isRow ? "1 × 3" : "2 × 1"}, stretched`);
+        caption("b", `\`b\`, ${isRow ? "1 × 3" : "2 × 1"}`);
         caption("db", `\`db\`, ${isRow ? "1 × 3" : "2 × 1"}`);
         update();
       });

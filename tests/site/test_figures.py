@@ -1,0 +1,501 @@
+"""The figures of the site: what they say without JavaScript, and what they show once they are moved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import TypedDict
+
+import pydata_sphinx_theme
+import pytest
+import torch
+import torch.nn.functional as F
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+from torch import Tensor
+
+from scripts.site_figures import (
+    BATCH_DY,
+    CLASSES,
+    DY,
+    EPS,
+    FIELDS,
+    FIGURES,
+    GAIN,
+    LABEL,
+    LOGITS,
+    RULES,
+    A,
+    X,
+    broadcasting,
+    forward_pass,
+    number,
+    plain,
+    tiny,
+    write_figures,
+)
+from scripts.submissions import ROOT
+from tests.support.browser import expect_drawn, headless_browser
+
+STATIC = ROOT / "docs" / "_static"
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static" / "styles"
+MAX_SCRIPT_BYTES = 20_000
+TELEPHONE = {"width": 390, "height": 844}
+ALL = "all"
+"""The page with all figures."""
+Opened = Callable[[str], Page]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a page for each figure and one for all, in the theme's own colours."""
+    folder = tmp_path_factory.mktemp("figures")
+    write_figures(folder / "figures")
+    sheets = [THEME / "theme.css", THEME / "pydata-sphinx-theme.css", STATIC / "figures.css"]
+    links = "".join(f'<link rel="stylesheet" href="{sheet.as_uri()}">' for sheet in sheets)
+    for name in (*FIGURES, ALL):
+        shown = FIGURES if name == ALL else [name]
+        fragment = "".join((folder / "figures" / f"{each}.html").read_text(encoding="utf-8") for each in shown)
+        (folder / f"{name}.html").write_text(
+            f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{name}</title>'
+            f'<meta name="viewport" content="width=device-width">{links}'
+            f'<script defer src="{(STATIC / "figures.js").as_uri()}"></script></head>'
+            f"<body><main><h1>{name}</h1>{fragment}</main></body></html>",
+            encoding="utf-8",
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with headless_browser(60) as started:
+        yield started
+
+
+@contextmanager
+def opening(browser: Browser, pages: Path, scripts: bool) -> Iterator[Opened]:
+    """How pages are opened. Asserts that no script stopped and that nothing was asked of a network."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=scripts)
+    context.set_default_timeout(10_000)
+    page, faults, asked = context.new_page(), list[str](), list[str]()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+
+    def open_page(name: str) -> Page:
+        page.goto((pages / f"{name}.html").as_uri())
+        return page
+
+    yield open_page
+    context.close()
+    assert faults == []
+    assert [url for url in asked if not url.startswith("file:")] == []
+
+
+@pytest.fixture
+def opened(browser: Browser, pages: Path) -> Iterator[Opened]:
+    with opening(browser, pages, True) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def unscripted(browser: Browser, pages: Path) -> Iterator[Opened]:
+    with opening(browser, pages, False) as open_page:
+        yield open_page
+
+
+READ = """(figure) => {
+  const bands = {};
+  for (const band of figure.querySelectorAll("[data-band]")) {
+    const bars = [...band.querySelectorAll(".plot:not(.static) i")];
+    bands[band.dataset.band] = {
+      numbers: [...band.querySelectorAll(".num")].map((each) => each.innerText),
+      bars: bars.map((bar) => bar.offsetHeight / bar.parentElement.offsetHeight * (bar.classList.contains("neg") ? -1 : 1)),
+    };
+  }
+  return bands;
+}"""
+
+
+class Shown(TypedDict):
+    """The numbers of a row of columns, and how long its bars are as parts of their room, those that go down with a minus."""
+
+    numbers: list[str]
+    bars: list[float]
+
+
+def read(page: Page) -> dict[str, Shown]:
+    """What a figure of columns shows, by the names of its rows."""
+    found: dict[str, Shown] = page.locator("figure").evaluate(READ)
+    return found
+
+
+def written(values: Tensor, places: int, signed: bool = True) -> list[str]:
+    return [number(value, places, signed) for value in values.tolist()]
+
+
+def said(page: Page) -> str:
+    return page.locator(".said").inner_text()
+
+
+def press(control: Locator, key: str, times: int) -> None:
+    control.focus()
+    for _ in range(times):
+        control.page.keyboard.press(key)
+
+
+# all of them
+
+
+def test_nothing_is_to_be_operated_where_no_script_runs(unscripted: Opened) -> None:
+    page = unscripted(ALL)
+    for name in FIGURES:
+        figure = page.locator(f"figure#figure-{name}")
+        expect_drawn(figure)
+        expect_drawn(figure.locator("figcaption"))
+    assert page.locator("input:visible, button:visible, select:visible").count() == 0
+    assert "changed" not in page.locator("main").inner_text()
+    assert "to be" not in page.locator("main").inner_text()
+
+
+TOO_NARROW = """(cells) => cells.filter((cell) => !cell.closest("details") && cell.scrollWidth > cell.clientWidth + 1).length"""
+
+
+def test_figures_fit_a_telephone(opened: Opened) -> None:
+    page = opened(ALL)
+    page.set_viewport_size(TELEPHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
+    assert page.locator("td, th").evaluate_all(TOO_NARROW) == 0
+
+
+def test_axe_has_nothing_to_say_in_light_and_dark(opened: Opened) -> None:
+    page = opened(ALL)
+    page.locator("summary").click()
+    axe = Axe()
+    for theme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 24, 30)")):
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
+        assert page.locator("figure").first.evaluate("(figure) => getComputedStyle(figure).backgroundColor") == ground
+        found = axe.run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+
+def test_what_has_not_changed_is_not_written(tmp_path: Path) -> None:
+    write_figures(tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert set(before) == {f"{name}.html" for name in FIGURES}
+    (tmp_path / "broadcasting.html").write_text("old", encoding="utf-8")
+    write_figures(tmp_path)
+    assert (tmp_path / "broadcasting.html").read_text(encoding="utf-8") == broadcasting()
+    del before["broadcasting.html"]
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in before} == before
+
+
+def test_the_script_is_small_and_runs_nothing_that_stands_in_the_page() -> None:
+    script = (STATIC / "figures.js").read_text(encoding="utf-8")
+    assert len(script.encode()) < MAX_SCRIPT_BYTES
+    assert script.startswith('"use strict";')
+    for figure in FIGURES.values():
+        assert not re.search(r"\son\w+=|https?:|<script", figure())
+
+
+# broadcasting
+
+
+def matrix(page: Page, name: str) -> list[list[str]]:
+    script = "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText))"
+    found: list[list[str]] = page.locator(f'[data-matrix="{name}"] tr').evaluate_all(script)
+    return found
+
+
+def highlighted(page: Page, name: str) -> list[list[bool]]:
+    script = "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.className === 'on'))"
+    found: list[list[bool]] = page.locator(f'[data-matrix="{name}"] tr').evaluate_all(script)
+    return found
+
+
+def gradient_of_stretched(dy: Tensor, shape: tuple[int, int]) -> list[list[str]]:
+    """`db` by autograd, as the figure writes it."""
+    b = torch.zeros(shape, requires_grad=True)
+    (db,) = torch.autograd.grad(A + b, b, dy)
+    return [[plain(value) for value in row] for row in db.tolist()]
+
+
+def test_broadcasting_says_its_sums_without_a_script(unscripted: Opened) -> None:
+    page = unscripted("broadcasting")
+    assert matrix(page, "dy") == [[plain(value) for value in row] for row in DY.tolist()]
+    assert matrix(page, "db") == gradient_of_stretched(DY, (1, 3))
+    assert matrix(page, "b") == [["10", "20", "30"]] * 2
+    assert matrix(page, "y") == [["11", "22", "33"], ["14", "25", "36"]]
+    assert said(page) == "db[0, 1] adds up column 1 of dy: −2 + 4 = 2."
+    assert "here 2 and 3.5" in page.locator("figcaption").inner_text()  # what a column gets
+
+
+def test_an_entry_of_the_incoming_gradient_changes_the_sum_of_its_column(opened: Opened) -> None:
+    page = opened("broadcasting")
+    press(page.get_by_label("dy[1, 2]"), "ArrowUp", 3)
+    dy = DY.clone()
+    dy[1, 2] += 1.5
+    assert matrix(page, "db") == gradient_of_stretched(dy, (1, 3))
+    assert said(page) == "db[0, 2] adds up column 2 of dy: 3 + 0.5 = 3.5."
+    assert highlighted(page, "dy") == [[False, False, True]] * 2
+    assert highlighted(page, "db") == [[False, False, True]]
+
+
+def test_a_column_gets_the_sums_of_the_rows(opened: Opened) -> None:
+    page = opened("broadcasting")
+    press(page.get_by_label("a row, 1 × 3"), "ArrowRight", 1)
+    assert matrix(page, "b") == [["10"] * 3, ["20"] * 3]
+    assert matrix(page, "y") == [["11", "12", "13"], ["24", "25", "26"]]
+    assert page.locator('[data-matrix="b"] .copy').count() == 4
+    page.get_by_label("dy[0, 2]").fill("-4")
+    dy = DY.clone()
+    dy[0, 2] = -4
+    assert matrix(page, "db") == gradient_of_stretched(dy, (2, 1))
+    assert said(page) == "db[0, 0] adds up row 0 of dy: 1 + (−2) + (−4) = −5."
+    assert highlighted(page, "dy") == [[True] * 3, [False] * 3]
+    assert highlighted(page, "db") == [[True], [False]]
+
+
+def test_an_entry_without_a_number_counts_as_it_was(opened: Opened) -> None:
+    page = opened("broadcasting")
+    entry = page.get_by_label("dy[0, 0]")
+    entry.fill("")
+    assert matrix(page, "db") == gradient_of_stretched(DY, (1, 3))
+    entry.blur()
+    expect(entry).to_have_value("1")
+
+
+def test_the_entries_that_a_sum_adds_up_are_shown_where_the_pointer_is(opened: Opened) -> None:
+    page = opened("broadcasting")
+    page.locator('[data-matrix="db"] td').first.hover()
+    assert highlighted(page, "dy") == [[True, False, False]] * 2
+    page.get_by_label("dy[1, 2]").hover()
+    assert highlighted(page, "dy") == [[False, False, True]] * 2
+
+
+# the gradient map
+
+
+def test_the_map_and_its_table_are_there_without_a_script(unscripted: Opened) -> None:
+    page = unscripted("gradient-map")
+    picture = page.get_by_role("img")
+    expect_drawn(picture)
+    assert "dcounts from dprobs and dcounts_sum" in str(picture.get_attribute("aria-label"))
+    page.locator("summary").click()
+    rows = page.locator(".rules tbody tr")
+    assert rows.count() == 26
+    expect_drawn(rows.last)
+    assert "C[Xb]" in rows.last.inner_text()
+    assert "(32, 3, 10)" in rows.last.inner_text()
+
+
+def expected_of_nodes() -> dict[str, dict[str, list[str]]]:
+    """What each gradient's panel has to say, by the tape."""
+    tape = forward_pass()
+    found = {}
+    for variable in tape.variables:
+        if variable == tape.loss:
+            continue
+        consumers = tape.consumers(variable)
+        shape = str(tuple(tape.state[variable].shape))
+        found[f"d{variable}"] = {
+            "from": ["loss" if consumer == tape.loss else f"d{consumer}" for consumer in consumers],
+            "line": list(tape.uses(variable)),
+            "rule": [RULES[f"d{variable}"].replace("`", "")],
+            "shape": [f"d{variable} {shape}", f"{variable} {shape}"],
+        }
+    return found
+
+
+READ_PANEL = """(figure) => {
+  const fields = [...figure.querySelectorAll(".panel [data-field]")].map((each) => [each.dataset.field, each.innerText]);
+  const texts = (selector) => [...figure.querySelectorAll(selector)].map((each) => each.textContent);
+  return { ...Object.fromEntries(fields), outlined: texts("svg .from text"), pressed: texts('[aria-pressed="true"] text') };
+}"""
+
+
+def assert_panel(page: Page, name: str, expected: dict[str, list[str]]) -> None:
+    panel = page.locator("figure").evaluate(READ_PANEL)
+    assert (panel["name"], panel["pressed"]) == (name, [name])
+    for field in FIELDS:
+        assert [part for part in expected[field] if part not in panel[field]] == [], f"{name}: {field}"
+    assert sorted(panel["outlined"]) == sorted(expected["from"])
+
+
+def test_a_click_and_enter_on_each_gradient_show_its_line_rule_and_shape(opened: Opened) -> None:
+    page = opened("gradient-map")
+    page.set_viewport_size({"width": 1280, "height": 1600})  # nothing has to be scrolled
+    expected = expected_of_nodes()
+    names = page.locator("[data-node]").evaluate_all("(nodes) => nodes.map((node) => node.dataset.node)")
+    assert len(names) == 26
+    assert set(names) == set(expected) == set(RULES)
+    for name in reversed(names):
+        page.locator(f'[data-node="{name}"]').click()
+        assert_panel(page, name, expected[name])
+    for place, name in enumerate(names):
+        page.locator(f'[data-node="{name}"]').focus()
+        page.keyboard.press("Space" if place == 3 else "Enter")
+        assert_panel(page, name, expected[name])
+
+
+def test_the_arrow_keys_stop_at_both_ends_and_tab_reaches_one_gradient(opened: Opened) -> None:
+    page = opened("gradient-map")
+    assert page.locator('[data-node][tabindex="0"]').count() == 1
+    page.locator('[data-node="dlogprobs"]').focus()
+    focused = "document.activeElement.dataset.node"
+    for key, name in (
+        ("ArrowUp", "dlogprobs"),
+        ("End", "dC"),
+        ("ArrowDown", "dC"),
+        ("ArrowLeft", "demb"),
+        ("Home", "dlogprobs"),
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == name
+    assert page.locator('[data-node][tabindex="0"]').count() == 1
+
+
+def test_no_two_boxes_of_the_map_touch(opened: Opened) -> None:
+    page = opened("gradient-map")
+    page.set_viewport_size(TELEPHONE)
+    boxes = page.locator("svg rect").evaluate_all("(boxes) => boxes.map((box) => box.getBoundingClientRect().toJSON())")
+    assert len(boxes) == 27
+    for one, other in combinations(boxes, 2):
+        across = max(one["left"], other["left"]) - min(one["right"], other["right"])
+        down = max(one["top"], other["top"]) - min(one["bottom"], other["bottom"])
+        assert max(across, down) > 4
+
+
+# softmax and cross-entropy
+
+
+def gradient_of_logits(logits: Tensor, label: int) -> Tensor:
+    z = logits.clone().requires_grad_()
+    loss = F.cross_entropy(z[None], torch.tensor([label]))
+    (gradient,) = torch.autograd.grad(loss, z)
+    return gradient
+
+
+def assert_row(page: Page, logits: Tensor, label: int) -> None:
+    gradient = gradient_of_logits(logits, label)
+    rows = read(page)
+    assert rows["logits"]["numbers"] == written(logits, 1)
+    assert rows["p"]["numbers"] == written(logits.softmax(0), 3, signed=False)
+    assert rows["p"]["bars"] == pytest.approx(logits.softmax(0).tolist(), abs=0.02)
+    assert rows["onehot"]["numbers"] == ["1" if place == label else "0" for place in range(5)]
+    assert rows["gradient"]["numbers"] == written(gradient, 3)
+    assert rows["gradient"]["bars"] == pytest.approx((gradient / 2).tolist(), abs=0.02)
+    chosen = logits.softmax(0)[label].item()
+    assert said(page) == (
+        f"At the label {CLASSES[label]} the gradient is {number(chosen, 3)} − 1 = {number(chosen - 1, 3)}. "
+        "All five add up to 0.000."
+    )
+
+
+def test_softmax_says_its_gradient_without_a_script(unscripted: Opened) -> None:
+    assert_row(unscripted("softmax-row"), LOGITS, LABEL)
+
+
+def test_logits_are_moved_and_the_label_is_chosen_by_keyboard(opened: Opened) -> None:
+    page = opened("softmax-row")
+    assert_row(page, LOGITS, LABEL)
+    logits = LOGITS.clone()
+    for place, (key, steps) in enumerate((("ArrowUp", 3), ("ArrowDown", 2), ("ArrowDown", 4), ("ArrowUp", 1), ("ArrowUp", 5))):
+        press(page.get_by_label(f"logit {CLASSES[place]}"), key, steps)
+        logits[place] += steps / 10 * (1 if key == "ArrowUp" else -1)
+        assert_row(page, logits, LABEL)
+    press(page.get_by_label("label b"), "ArrowRight", 2)
+    assert_row(page, logits, 3)
+    page.get_by_label("label e").check()
+    assert_row(page, logits, 4)
+
+
+def test_the_gradient_sums_to_zero_at_the_ends_of_the_sliders(opened: Opened) -> None:
+    page = opened("softmax-row")
+    logits = torch.tensor([4.0, -4.0, -4.0, -4.0, 4.0], dtype=torch.float64)
+    for name, key in zip(CLASSES, ("End", "Home", "Home", "Home", "End"), strict=True):
+        press(page.get_by_label(f"logit {name}"), key, 1)
+    assert_row(page, logits, LABEL)
+    assert "All five add up to 0.000." in said(page)
+
+
+# BatchNorm
+
+
+def through_batchnorm(dy: Tensor) -> Tensor:
+    """The gradient by autograd, through the lines of the notebook."""
+    n = len(X)
+    hprebn = X.clone().requires_grad_()
+    bndiff = hprebn - 1 / n * hprebn.sum()
+    bnvar = 1 / (n - 1) * (bndiff**2).sum()
+    (gradient,) = torch.autograd.grad(GAIN * bndiff * (bnvar + EPS) ** -0.5, hprebn, dy)
+    return gradient
+
+
+def assert_terms(page: Page, dy: Tensor) -> None:
+    xhat = (X - X.mean()) * (X.var() + EPS) ** -0.5
+    s = GAIN * (X.var() + EPS) ** -0.5
+    gradient = through_batchnorm(dy)
+    first, second = s * dy, (-s * dy.mean()).expand(len(X))
+    third = gradient - first - second
+    rows = read(page)
+    scale = float(str(page.locator("figure").get_attribute("data-scale")))
+    assert rows["xhat"]["numbers"] == written(xhat, 2)
+    assert rows["dy"]["numbers"] == written(dy, 2)
+    for band, values in (("term1", first), ("term2", second), ("term3", third), ("result", gradient)):
+        assert rows[band]["numbers"] == written(values, 2), band
+        assert rows[band]["bars"] == pytest.approx((values / scale / 2).tolist(), abs=0.02)
+    words = re.fullmatch(r"dhprebn adds up to (\S+), and dhprebn \* xhat to (\S+), which is 0 up to the eps\.", said(page))
+    assert words is not None
+    total, along = (float(word.replace("−", "-")) for word in words.groups())
+    assert total == 0
+    assert along == pytest.approx((gradient * xhat).sum().item(), rel=0.5, abs=1e-12)
+    assert abs(along) < 1e-4
+
+
+def test_batchnorm_says_its_terms_without_a_script(unscripted: Opened) -> None:
+    assert_terms(unscripted("batchnorm-terms"), BATCH_DY)
+
+
+def test_the_incoming_gradient_is_moved_by_keyboard(opened: Opened) -> None:
+    page = opened("batchnorm-terms")
+    assert_terms(page, BATCH_DY)
+    dy = BATCH_DY.clone()
+    for place, (key, steps) in enumerate(
+        (("ArrowDown", 3), ("ArrowUp", 4), ("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 5))
+    ):
+        press(page.get_by_label(f"dy {place}"), key, steps)
+        dy[place] += steps / 10 * (1 if key == "ArrowUp" else -1)
+        assert_terms(page, dy)
+
+
+def test_no_bar_is_longer_than_its_room(opened: Opened) -> None:
+    page = opened("batchnorm-terms")
+    xhat = X - X.mean()
+    for place in (2, 4):  # what makes the entry of the result as large as it gets
+        row = (torch.eye(len(X))[place] - 1 / len(X) - xhat[place] * xhat / (xhat**2).sum()).sign()
+        for other, sign in enumerate(row.tolist()):
+            press(page.get_by_label(f"dy {other}"), "End" if sign > 0 else "Home", 1)
+        assert_terms(page, row.double())
+
+
+def test_what_is_the_same_for_all_or_along_xhat_is_taken_out(opened: Opened) -> None:
+    page = opened("batchnorm-terms")
+    xhat = (X - X.mean()) * (X.var() + EPS) ** -0.5
+    for name, dy in (("all equal", torch.full_like(X, 0.5)), ("along xhat", 0.8 * xhat / xhat.abs().max())):
+        press(page.get_by_role("button", name=name), "Enter", 1)
+        assert_terms(page, dy)
+        assert read(page)["result"]["numbers"] == ["0.00"] * len(X)
+    press(page.get_by_role("button", name="as at first"), "Space", 1)
+    assert_terms(page, BATCH_DY)
+
+
+# numbers
+
+
+def test_numbers_have_one_minus_and_no_negative_zero() -> None:
+    assert [number(value, 2, True) for value in (-0.004, 0.0, 0.126, -1.5)] == ["0.00", "0.00", "+0.13", "−1.50"]
+    assert [plain(value) for value in (-0.001, 2.0, -2.5, 10.0, 0.25)] == ["0", "2", "−2.5", "10", "0.25"]
+    assert [tiny(value) for value in (-1e-17, 4.2e-6, -4.2e-6, 0.5)] == ["0", "4e−6", "−4e−6", "0.500"]
