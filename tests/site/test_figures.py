@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from torch import Tensor
 
 from scripts.site_figures import (
@@ -43,7 +43,7 @@ from tests.support.browser import expect_drawn, headless_browser
 STATIC = ROOT / "docs" / "_static"
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static" / "styles"
 MAX_SCRIPT_BYTES = 20_000
-TELEPHONE = {"width": 390, "height": 844}
+TELEPHONE = ViewportSize(width=390, height=844)
 ALL = "all"
 """The page with all figures."""
 Opened = Callable[[str], Page]
