@@ -27,6 +27,10 @@ NOTEBOOK = ROOT / "release" / "backprop" / "1-every-gradient.ipynb"
 """The notebook whose gradients the map shows."""
 
 
+LIVE = ' aria-live="polite"'
+"""Of what screen readers say when it changes."""
+
+
 def write_figures(folder: Path) -> None:
     """Writes each figure into a folder as `NAME.html`; what has not changed is not written, so that no page is built again."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,7 @@ def marked(text: str) -> str:
 
 def _said(text: str) -> str:
     """What the figure says in words, and says again once it is moved."""
-    return f'<p class="said" aria-live="polite">{marked(text)}</p>'
+    return f'<p class="said"{LIVE}>{marked(text)}</p>'
 
 
 def _data(name: str, values: Sequence[float]) -> str:
@@ -248,12 +252,14 @@ def gradient_map() -> str:
         f'<table class="rules"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>'
     )
     terms = (("from", "From"), ("line", "Forward"), ("rule", "Rule"), ("shape", "Shapes"))
-    fields = "".join(f'<div><dt>{term}</dt><dd data-field="{key}"></dd></div>' for key, term in terms)
+    fields = "".join(
+        f'<div><dt>{term}</dt><dd data-field="{key}"{LIVE if key == "rule" else ""}></dd></div>' for key, term in terms
+    )
     body = (
         '<p class="how" hidden>Choose a gradient by a click, or with the arrow keys and Enter. '
         "Those that it is worked out from get a dashed outline.</p>"
         f'<div class="scroll map" tabindex="0" role="region" aria-label="The gradient map">{_drawn(graph)}</div>'
-        f'<div class="panel" hidden aria-live="polite"><p><code data-field="name"></code></p><dl>{fields}</dl></div>{table}'
+        f'<div class="panel" hidden><p><code data-field="name"></code></p><dl>{fields}</dl></div>{table}'
     )
     caption = (
         "The backward pass of notebook 1 from the loss down: each of the 26 gradients is worked out from those "

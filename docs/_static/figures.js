@@ -184,6 +184,17 @@
       reach(node);
     }
 
+    function pick(node) {
+      choose(node);
+      uncover(node);
+    }
+
+    /** The panel sticks to the bottom of the window: it must not lie on what was chosen. */
+    function uncover(node) {
+      const covered = node.getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
+      if (covered > 0) window.scrollBy({ top: covered + 8, behavior: "instant" });
+    }
+
     /** One of the nodes is reached by Tab, the others from there by arrow keys. */
     function reach(node) {
       for (const each of nodes) each.setAttribute("tabindex", each === node ? "0" : "-1");
@@ -193,12 +204,13 @@
       const node = nodes[Math.min(nodes.length - 1, Math.max(0, place))];
       reach(node);
       node.focus();
+      uncover(node);
     }
 
     function press(event, place) {
       const steps = { ArrowDown: place + 1, ArrowRight: place + 1, ArrowUp: place - 1, ArrowLeft: place - 1, Home: 0, End: nodes.length };
       if (event.key in steps) move(steps[event.key]);
-      else if (event.key === "Enter" || event.key === " ") choose(nodes[place]);
+      else if (event.key === "Enter" || event.key === " ") pick(nodes[place]);
       else return;
       event.preventDefault();
     }
@@ -208,11 +220,11 @@
     nodes.forEach((node, place) => {
       node.setAttribute("role", "button");
       node.setAttribute("aria-label", `${node.dataset.node}, from ${node.dataset.from.replace(" ", " and ")}`);
-      node.addEventListener("click", () => choose(node));
+      node.addEventListener("click", () => pick(node));
       node.addEventListener("keydown", (event) => press(event, place));
     });
-    choose(nodes[0]);
     begin(figure);
+    choose(nodes[0]);
   }
 
   // softmax with cross-entropy

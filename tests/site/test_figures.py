@@ -357,6 +357,33 @@ def test_the_arrow_keys_stop_at_both_ends_and_tab_reaches_one_gradient(opened: O
     assert page.locator('[data-node][tabindex="0"]').count() == 1
 
 
+def test_the_panel_does_not_lie_on_what_is_chosen_or_reached(opened: Opened) -> None:
+    page = opened("gradient-map")
+    page.set_viewport_size(TELEPHONE)
+    page.locator('[data-node="dlogprobs"]').focus()
+    panel = page.locator(".panel")
+    assert panel.evaluate("(panel) => getComputedStyle(panel).position") == "sticky"
+    covered = """() => document.activeElement.getBoundingClientRect().bottom
+        - document.querySelector(".panel").getBoundingClientRect().top"""
+    for key in ("Enter", "End", "Enter", "ArrowUp", "Home", "Enter"):
+        page.keyboard.press(key)
+        assert page.evaluate(covered) <= 0
+        assert page.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
+
+
+def test_what_changes_is_announced(opened: Opened) -> None:
+    page = opened(ALL)
+    live = page.locator('[aria-live="polite"]')
+    texts = live.all_inner_texts()
+    assert len(texts) == len(FIGURES)
+    assert all(0 < len(text) < 140 for text in texts)
+    page.locator('[data-node="dC"]').click()
+    press(page.get_by_label("dy[0, 0]"), "ArrowUp", 1)
+    press(page.get_by_label("logit b"), "ArrowUp", 1)
+    press(page.get_by_role("button", name="all equal"), "Enter", 1)
+    assert all(before != after for before, after in zip(texts, live.all_inner_texts(), strict=True))
+
+
 def test_no_two_boxes_of_the_map_touch(opened: Opened) -> None:
     page = opened("gradient-map")
     page.set_viewport_size(TELEPHONE)
