@@ -43,6 +43,7 @@ from tests.support.browser import expect_drawn, headless_browser
 STATIC = ROOT / "docs" / "_static"
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static" / "styles"
 MAX_SCRIPT_BYTES = 20_000
+DESKTOP = ViewportSize(width=1280, height=900)
 TELEPHONE = ViewportSize(width=390, height=844)
 ALL = "all"
 """The page with all figures."""
@@ -75,34 +76,54 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@contextmanager
-def opening(browser: Browser, pages: Path, scripts: bool) -> Iterator[Opened]:
-    """How pages are opened. Asserts that no script stopped and that nothing was asked of a network."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=scripts)
-    context.set_default_timeout(10_000)
-    page, faults, asked = context.new_page(), list[str](), list[str]()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+class Window:
+    """A page of a browser, with or without scripts, that opens one figure after the other."""
 
-    def open_page(name: str) -> Page:
-        page.goto((pages / f"{name}.html").as_uri())
-        return page
+    def __init__(self, browser: Browser, pages: Path, scripts: bool) -> None:
+        self._pages = pages
+        self._page = browser.new_context(java_script_enabled=scripts).new_page()
+        self._page.set_default_timeout(10_000)
+        self._faults: list[str] = []
+        self._page.on("pageerror", lambda error: self._faults.append(str(error)))
+        self._page.on("request", lambda request: self._see(request.url))
 
-    yield open_page
-    context.close()
-    assert faults == []
-    assert [url for url in asked if not url.startswith("file:")] == []
+    def _see(self, url: str) -> None:
+        if not url.startswith("file:"):
+            self._faults.append(url)
+
+    def open(self, name: str) -> Page:
+        self._page.set_viewport_size(DESKTOP)
+        self._page.mouse.move(0, 0)
+        self._page.goto((self._pages / f"{name}.html").as_uri())
+        return self._page
+
+    @contextmanager
+    def watched(self) -> Iterator[Opened]:
+        """How to open a page. Asserts that no script stopped and that nothing was asked of a network."""
+        yield self.open
+        faults, self._faults = self._faults, []
+        assert faults == []
+
+
+@pytest.fixture(scope="module")
+def scripted_window(browser: Browser, pages: Path) -> Window:
+    return Window(browser, pages, True)
+
+
+@pytest.fixture(scope="module")
+def plain_window(browser: Browser, pages: Path) -> Window:
+    return Window(browser, pages, False)
 
 
 @pytest.fixture
-def opened(browser: Browser, pages: Path) -> Iterator[Opened]:
-    with opening(browser, pages, True) as open_page:
+def opened(scripted_window: Window) -> Iterator[Opened]:
+    with scripted_window.watched() as open_page:
         yield open_page
 
 
 @pytest.fixture
-def unscripted(browser: Browser, pages: Path) -> Iterator[Opened]:
-    with opening(browser, pages, False) as open_page:
+def unscripted(plain_window: Window) -> Iterator[Opened]:
+    with plain_window.watched() as open_page:
         yield open_page
 
 
@@ -369,6 +390,10 @@ def test_the_panel_does_not_lie_on_what_is_chosen_or_reached(opened: Opened) -> 
         page.keyboard.press(key)
         assert page.evaluate(covered) <= 0
         assert page.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
+
+
+def test_a_page_with_figures_opens_at_its_top(opened: Opened) -> None:
+    assert opened(ALL).evaluate("scrollY") == 0
 
 
 def test_what_changes_is_announced(opened: Opened) -> None:
