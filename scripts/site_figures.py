@@ -104,12 +104,12 @@ def _bars(values: Sequence[float], places: int, scale: float = 0) -> list[str]:
     ]
 
 
-def _sliders(name: str, labels: Sequence[str], values: Sequence[float], limit: float, places: int) -> list[str]:
-    """A slider for each value from minus the limit to it, and a bar in its place where no JavaScript runs."""
+def _sliders(name: str, labels: Sequence[str], values: Sequence[float], limit: float, places: int, scale: float) -> list[str]:
+    """A slider for each value from minus the limit to it, and a bar of this scale where no JavaScript runs."""
     return [
         f'<input type="range" class="upright" min="{-limit:g}" max="{limit:g}" step="0.1" value="{value:g}" '
         f'aria-label="{name} {label}" hidden>{bar.replace("plot", "static plot", 1)}'
-        for label, value, bar in zip(labels, values, _bars(values, places, limit), strict=True)
+        for label, value, bar in zip(labels, values, _bars(values, places, scale), strict=True)
     ]
 
 
@@ -353,7 +353,7 @@ def softmax_row() -> str:
     ]
     table = _columns(
         CLASSES,
-        _band("logits", "Logits", _sliders("logit", CLASSES, LOGITS.tolist(), LOGIT_LIMIT, 1), ", to be moved"),
+        _band("logits", "Logits", _sliders("logit", CLASSES, LOGITS.tolist(), LOGIT_LIMIT, 1, LOGIT_LIMIT), ", to be moved"),
         _band("p", "Probabilities `p = softmax(logits)`", _bars(p.tolist(), 3)),
         _band("onehot", "`onehot`: 1 at the label", choices, ", to be chosen"),
         _band("gradient", "Gradient of the loss: `p - onehot`", _bars(gradient.tolist(), 3, 1.0)),
@@ -407,7 +407,7 @@ def batchnorm_terms() -> str:
         names,
         _band("x", "One column `x` of `hprebn`", _numbers(X.tolist(), 2)),
         _band("xhat", "`xhat = (x - x.mean()) * inv_std`", _numbers(xhat.tolist(), 2)),
-        _band("dy", "Incoming gradient `dy`", _sliders("dy", names, BATCH_DY.tolist(), DY_LIMIT, 2), ", to be moved"),
+        _band("dy", "Incoming gradient `dy`", _sliders("dy", names, BATCH_DY.tolist(), DY_LIMIT, 2, scale), ", to be moved"),
         *(
             _band(f"term{place}", heading, _bars(term.tolist(), 2, scale))
             for place, (heading, term) in enumerate(zip(headings, terms, strict=True), 1)
