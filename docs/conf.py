@@ -51,8 +51,9 @@ html_title = "backprop-ninja"
 html_static_path = ["_static"]
 mathjax_path = "mathjax/tex-chtml.js"
 html_css_files = ["site.css", "figures.css"]
-html_js_files = [("figures.js", {"defer": "defer"})]
+html_js_files = [("site.js", {"defer": "defer"}), ("figures.js", {"defer": "defer"})]
 html_copy_source = False
+html_domain_indices = False
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",

@@ -111,8 +111,8 @@ class TestFiles:
             assert all(after <= before + 1 for before, after in pairwise(levels)), (page, levels)
 
     def test_every_derivation_ends_in_a_check_that_says_right(self, site: Path) -> None:
-        derivations = sorted((site / "derivations").glob("*.html"))
-        assert derivations
+        derivations = [path for path in sorted((site / "derivations").glob("*.html")) if path.stem != "index"]
+        assert len(derivations) == 13
         for page in derivations:
             last = soup(page).select("main h2")[-1].parent
             assert last is not None and "The cell that is judged" in last.get_text(), page
@@ -190,7 +190,7 @@ class TestInABrowser:
         if SCREENSHOTS:
             name = KINDS[kind].replace("/", "-").removesuffix(".html")
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{theme}.png", full_page=True)
-        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}, "preload": False})
         assert found.violations_count == 0, found.generate_report()
 
     @pytest.mark.parametrize("kind", KINDS)
