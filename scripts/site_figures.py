@@ -258,8 +258,9 @@ def gradient_map() -> str:
     body = (
         '<p class="how" hidden>Choose a gradient by a click, or with the arrow keys and Enter. '
         "Those that it is worked out from get a dashed outline.</p>"
-        f'<div class="scroll map" tabindex="0" role="region" aria-label="The gradient map">{_drawn(graph)}</div>'
-        f'<div class="panel" hidden><p><code data-field="name"></code></p><dl>{fields}</dl></div>{table}'
+        '<div class="beside"><div class="scroll map" tabindex="0" role="region" aria-label="The gradient map">'
+        f"{_drawn(graph)}</div>"
+        f'<div class="panel" hidden><p><code data-field="name"></code></p><dl>{fields}</dl></div></div>{table}'
     )
     caption = (
         "The backward pass of notebook 1 from the loss down: each of the 26 gradients is worked out from those "

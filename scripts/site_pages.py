@@ -143,7 +143,7 @@ def _about(assignment: Assignment, name: str, lecture: Lecture) -> str:
         f"[{words}](https://youtu.be/{lecture.video}?t={seconds}) at {_clock(seconds)}" for words, seconds in lecture.topics
     ]
     points = sum(each.points for each in asked)
-    lines = [f":::{{admonition}} {len(asked)} answers, {points:g} points", ":class: note", ""]
+    lines = [f":::{{admonition}} {_many(len(asked), 'answer')}, {_many(points, 'point')}", ":class: note", ""]
     lines += ["You will see that", "", *(f"- {goal}" for goal in goals), ""] if goals else []
     lines += [f"In the lecture: {', '.join(topics)}.", ""] if topics else []
     if lecture.derivations:
@@ -164,6 +164,10 @@ def _after(assignment: Assignment, name: str, lecture: Lecture) -> str:
         for row in known:
             lines += [f"`{row.name}`", *(f": {mistake.sentence} {mistake.next_step}\n" for mistake in row.mistakes), ""]
     return "\n".join([*lines, "## What to do next", "", lecture.then])
+
+
+def _many(count: float, what: str) -> str:
+    return f"{count:g} {what}{'s' * (count != 1)}"
 
 
 def _clock(seconds: int) -> str:

@@ -189,10 +189,11 @@
       uncover(node);
     }
 
-    /** The panel sticks to the bottom of the window: it must not lie on what was chosen. */
+    /** The panel sticks to the bottom of a small window: it must not lie on what was chosen. */
     function uncover(node) {
-      const covered = node.getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
-      if (covered > 0) window.scrollBy({ top: covered + 8, behavior: "instant" });
+      const [there, over] = [node.getBoundingClientRect(), panel.getBoundingClientRect()];
+      const covered = there.bottom - over.top;
+      if (over.left < there.right && covered > 0) window.scrollBy({ top: covered + 8, behavior: "instant" });
     }
 
     /** One of the nodes is reached by Tab, the others from there by arrow keys. */
