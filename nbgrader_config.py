@@ -69,6 +69,8 @@ c.Application.logging_config = {
     "handlers": {"console": {"filters": ["printable"]}},
 }
 
+c.GenerateFeedback.exporter_class = "autograder.grading.feedback.FeedbackExporter"
+
 # Feedback shows the verdicts, and not the hidden tests that gave them.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",

@@ -65,3 +65,31 @@ def test_a_learner_types_what_the_makefile_and_the_readme_say() -> None:
     assert made == "make learn"
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
     assert f'"To work:               {lab}"' in makefile and f'"In a second terminal:  {watch}"' in makefile
+
+
+FIGURES = {
+    "judging.md": {
+        "quality.md": ["26 of 117", "52 of 117", "3 of 117", "62 of 93", "0 of 2340"],
+        "mutation.md": ["(89.8 %)", "(89.1 %)", "(4.7 %)", "(3.1 %)"],
+    },
+    "start/instructor.md": {"grading.md": ["154", "18"]},
+}
+"""The figures that a page quotes, by the page that a `make` target writes."""
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_quoted_figures_are_those_of_the_reports(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for report, figures in FIGURES[page].items():
+        measured = (DOCS / report).read_text(encoding="utf-8")
+        for figure in figures:
+            said = {"0 of 2340": "0 of 117"}.get(figure, figure.strip("()"))
+            assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", measured), f"{report} has no {figure}"
+            assert said in text, f"{page} has no {said}"
+
+
+def test_the_front_page_has_the_readme_s_table() -> None:
+    """Whose rows another test counts."""
+    row = re.compile(r"^\| (\d) \| \S*?`(\w+)[ `].*? \| ([^|]+ \| \d+ \| \d+ \| \d+ \| [\d½]+) \|$", flags=re.MULTILINE)
+    front, readme = (row.findall(path.read_text(encoding="utf-8")) for path in (DOCS / "index.md", ROOT / "README.md"))
+    assert len(front) == 5 and front == readme

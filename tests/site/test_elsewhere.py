@@ -40,7 +40,8 @@ def other(tmp_path: Path) -> Iterator[Mapping[str, str]]:
     mine = sysconfig.get_path("purelib")
     (theirs,) = place.glob("lib/python*/site-packages")
     for entry in Path(mine).iterdir():
-        if not (theirs / entry.name).exists() and "backprop_ninja" not in entry.name:
+        is_ours = entry.name == "autograder" or "backprop_ninja" in entry.name  # through a link pip would write into this one
+        if not (is_ours or (theirs / entry.name).exists()):
             (theirs / entry.name).symlink_to(entry)
     surroundings = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     yield {**surroundings, "PATH": f"{place / 'bin'}{os.pathsep}{surroundings['PATH']}", "VIRTUAL_ENV": str(place)}
