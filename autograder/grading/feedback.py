@@ -1,4 +1,4 @@
-"""nbgrader's feedback as a page that everybody can read: its language, colours with contrast, and boxes that keys can scroll."""
+"""nbgrader's feedback as a page that everybody can read: with a language, contrast, and boxes that keys can scroll."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ a { color: #1f5c94; text-decoration: underline; }
 .panel-primary > .panel-heading { background-color: #286090; }
 </style>
 """
-"""What nbgrader's page has too pale, with a contrast of 4.5 and more (WCAG 2.1 AA), and links that are not told by colour alone."""
+"""What nbgrader's page has too pale, with a contrast of 4.5 and more (WCAG 2.1 AA), and links that have a line."""
 
 
 class FeedbackExporter(HTMLExporter):  # type: ignore[misc]  # nbconvert is untyped

@@ -13,6 +13,7 @@ import pytest
 
 from scripts import demo
 from scripts.submissions import NOTEBOOKS, ROOT, hand_in, model_answers
+from tests.support.browser import headless_browser, inaccessible
 
 SECONDS = 200
 
@@ -45,7 +46,9 @@ def test_the_exchange_works_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
         subprocess.run(typed, cwd=course, env=surroundings, check=True, timeout=SECONDS)
     demo.nbgrader(desk, "fetch_assignment", "backprop")
     assert sorted(path.name for path in (desk / "backprop").glob("*.ipynb")) == [f"{name}.ipynb" for name in NOTEBOOKS[2:4]]
-    hand_in(desk / "filled", model_answers())
+    answers = model_answers()
+    practice = {"dxhat": "dxhat = dhpreact", "dsigma": "dsigma = dxhat @ undefined"}  # a wrong one and a crash, without points
+    hand_in(desk / "filled", {**answers, "3-batchnorm": {**answers["3-batchnorm"], **practice}})
     for name in NOTEBOOKS[2:4]:
         shutil.copy(desk / "filled" / f"{name}.ipynb", desk / "backprop")
     demo.nbgrader(desk, "submit", "backprop")
@@ -54,4 +57,11 @@ def test_the_exchange_works_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
     demo.nbgrader(desk, "fetch_feedback", "backprop")
     assert "backprop" in (course / "grades.csv").read_text()
     assert list(demo.marks(course).values()) == [{"2-cross-entropy": (4, 4), "3-batchnorm": (6, 6)}]
-    assert len(list(desk.glob("backprop/feedback/*/*.html"))) == 2
+    feedback = sorted(desk.glob("backprop/feedback/*/*.html"))
+    assert len(feedback) == 2
+    with headless_browser(SECONDS) as running:
+        for each in feedback:
+            page = running.new_page()
+            page.goto(each.as_uri())
+            found = inaccessible(page)
+            assert not found, found

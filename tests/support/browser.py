@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGUMENTS = (
@@ -45,6 +46,13 @@ def expect_drawn(element: Locator) -> None:
     expect(element).to_be_visible()
     box = element.bounding_box()
     assert box is not None and box["width"] > 0 and box["height"] > 0, f"drawn at {box}"
+
+
+def inaccessible(page: Page) -> str:
+    """What on a page does not keep to WCAG 2.1 AA, as far as axe sees; nothing where all does."""
+    rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = Axe().run(page, options={"runOnly": rules, "preload": False})
+    return found.generate_report() if found.violations_count else ""
 
 
 def as_rgb(colour: str) -> str:
