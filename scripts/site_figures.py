@@ -117,9 +117,9 @@ def _sliders(name: str, labels: Sequence[str], values: Sequence[float], limit: f
 
 A = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 B = torch.tensor([[10.0, 20.0, 30.0]])
-COLUMN = torch.tensor([[10.0], [20.0]])
-DY = torch.tensor([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
-SHOWN_SUM = 1
+COLUMN = torch.tensor([[2.0], [5.0]])
+DY = torch.tensor([[1.0, 0.0, 2.0], [3.0, 1.0, 1.0]])
+SHOWN_SUM = 0
 """The entry of `db` that is shown at first."""
 
 
@@ -149,10 +149,10 @@ def broadcasting() -> str:
         f'<div class="backward">{backward}</div>'
         + _said(f"`db[0, {SHOWN_SUM}]` adds up column {SHOWN_SUM} of `dy`: {_sum(column)} = {plain(sum(column))}.")
     )
-    over_rows, over_columns = (listed([plain(each) for each in DY.sum(axis).tolist()]) for axis in (0, 1))
     caption = (
-        "What was copied along an axis in the forward pass gets the sum of the incoming gradient along that axis: "
-        f"a row gets the sums of the columns of `dy`, here {over_rows}, and a column the sums of its rows, here {over_columns}."
+        "What is copied along an axis in the forward pass gets the sum of the incoming gradient along that axis. "
+        "In `y = a + b` a row `b` of shape (1, 3) gets the sums of the columns of `dy`, "
+        "and a column `b` of shape (2, 1) gets the sums of its rows."
     )
     return _figure("broadcasting", caption, body, _data("row", B[0].tolist()) + _data("column", COLUMN[:, 0].tolist()))
 
@@ -263,7 +263,7 @@ def gradient_map() -> str:
         f'<div class="panel" hidden><p><code data-field="name"></code></p><dl>{fields}</dl></div></div>{table}'
     )
     caption = (
-        "The backward pass of notebook 1 from the loss down: each of the 26 gradients is worked out from those "
+        "The backward pass of notebook 1 of part 4, backprop, from the loss down: each of the 26 gradients is worked out from those "
         f"that lead into it, and shapes are for its minibatch of n = {tape.state['n']} examples."
     )
     return _figure("gradient-map", caption, body)

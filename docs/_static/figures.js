@@ -69,6 +69,8 @@
 
   // broadcasting
 
+  const LIMIT = 99; // of an entry, as in the page
+
   function startBroadcasting(figure) {
     const matrix = (name) => figure.querySelector(`[data-matrix="${name}"]`);
     const entries = (name) => all(matrix(name), "tr").map((row) => all(row, "td"));
@@ -76,7 +78,8 @@
     const a = entries("a").map((row) => row.map((cell) => Number(cell.textContent)));
     const dy = inputs.map((row) => row.map((input) => Number(input.value)));
     let isRow = true;
-    let chosen = 1; // which entry of db is looked at
+    let chosen = 0; // which entry of db is looked at
+    let note = ""; // said until another entry is typed
 
     function caption(name, text) {
       say(matrix(name).querySelector("caption"), text);
@@ -101,7 +104,7 @@
       const place = isRow ? `0, ${chosen}` : `${chosen}, 0`;
       say(
         figure.querySelector(".said"),
-        `\`db[${place}]\` adds up ${isRow ? "column" : "row"} ${chosen} of \`dy\`: ${terms.join(" + ")} = ${plain(sums[chosen])}.`,
+        `${note}\`db[${place}]\` adds up ${isRow ? "column" : "row"} ${chosen} of \`dy\`: ${terms.join(" + ")} = ${plain(sums[chosen])}.`,
       );
     }
 
@@ -134,7 +137,9 @@
     inputs.forEach((row, i) => row.forEach((input, j) => {
       input.addEventListener("input", () => {
         if (input.value === "") return;
-        dy[i][j] = Math.min(99, Math.max(-99, Number(input.value)));
+        const typed = Number(input.value);
+        dy[i][j] = Math.min(LIMIT, Math.max(-LIMIT, typed));
+        note = dy[i][j] === typed ? "" : `The limit is ±${LIMIT}, so this counts as ${plain(dy[i][j])}. `;
         chosen = isRow ? j : i;
         update();
       });

@@ -249,8 +249,19 @@ def test_broadcasting_says_its_sums_without_a_script(unscripted: Opened) -> None
     assert matrix(page, "db") == gradient_of_stretched(DY, (1, 3))
     assert matrix(page, "b") == [["10", "20", "30"]] * 2
     assert matrix(page, "y") == [["11", "22", "33"], ["14", "25", "36"]]
-    assert said(page) == "db[0, 1] adds up column 1 of dy: −2 + 4 = 2."
-    assert "here 2 and 3.5" in page.locator("figcaption").inner_text()  # what a column gets
+    assert said(page) == "db[0, 0] adds up column 0 of dy: 1 + 3 = 4."
+
+
+def test_broadcasting_has_the_incoming_gradient_of_its_page() -> None:
+    text = (ROOT / "docs" / "derivations" / "broadcasting.md").read_text(encoding="utf-8")
+    found = re.search(r"\\texttt\{dy\} = \\begin\{pmatrix\} (.+?) \\end", text)
+    assert found is not None
+    assert [[float(entry) for entry in row.split("&")] for row in found[1].split(r"\\")] == DY.tolist()
+
+
+def test_the_rule_of_broadcasting_has_no_numbers_that_are_moved() -> None:
+    caption = broadcasting().partition("<figcaption>")[2]
+    assert set(re.findall(r"\(.+?\)|\d+", caption)) == {"(1, 3)", "(2, 1)"}
 
 
 def test_an_entry_of_the_incoming_gradient_changes_the_sum_of_its_column(opened: Opened) -> None:
@@ -259,7 +270,7 @@ def test_an_entry_of_the_incoming_gradient_changes_the_sum_of_its_column(opened:
     dy = DY.clone()
     dy[1, 2] += 1.5
     assert matrix(page, "db") == gradient_of_stretched(dy, (1, 3))
-    assert said(page) == "db[0, 2] adds up column 2 of dy: 3 + 0.5 = 3.5."
+    assert said(page) == "db[0, 2] adds up column 2 of dy: 2 + 2.5 = 4.5."
     assert highlighted(page, "dy") == [[False, False, True]] * 2
     assert highlighted(page, "db") == [[False, False, True]]
 
@@ -267,14 +278,14 @@ def test_an_entry_of_the_incoming_gradient_changes_the_sum_of_its_column(opened:
 def test_a_column_gets_the_sums_of_the_rows(opened: Opened) -> None:
     page = opened("broadcasting")
     press(page.get_by_label("a row, 1 × 3"), "ArrowRight", 1)
-    assert matrix(page, "b") == [["10"] * 3, ["20"] * 3]
-    assert matrix(page, "y") == [["11", "12", "13"], ["24", "25", "26"]]
+    assert matrix(page, "b") == [["2"] * 3, ["5"] * 3]
+    assert matrix(page, "y") == [["3", "4", "5"], ["9", "10", "11"]]
     assert page.locator('[data-matrix="b"] .copy').count() == 4
     page.get_by_label("dy[0, 2]").fill("-4")
     dy = DY.clone()
     dy[0, 2] = -4
     assert matrix(page, "db") == gradient_of_stretched(dy, (2, 1))
-    assert said(page) == "db[0, 0] adds up row 0 of dy: 1 + (−2) + (−4) = −5."
+    assert said(page) == "db[0, 0] adds up row 0 of dy: 1 + 0 + (−4) = −3."
     assert highlighted(page, "dy") == [[True] * 3, [False] * 3]
     assert highlighted(page, "db") == [[True], [False]]
 
@@ -288,10 +299,28 @@ def test_an_entry_without_a_number_counts_as_it_was(opened: Opened) -> None:
     expect(entry).to_have_value("1")
 
 
+@pytest.mark.parametrize(("typed", "counted", "shown"), [("150", 99.0, "99"), ("-99.5", -99.0, "−99")])
+def test_an_entry_out_of_range_is_cut_and_that_is_said(opened: Opened, typed: str, counted: float, shown: str) -> None:
+    page = opened("broadcasting")
+    entry = page.get_by_label("dy[0, 0]")
+    entry.fill(typed)
+    dy = DY.clone()
+    dy[0, 0] = counted
+    assert matrix(page, "db") == gradient_of_stretched(dy, (1, 3))
+    cut = f"The limit is ±99, so this counts as {shown}. "
+    assert said(page).startswith(f"{cut}db[0, 0] adds up column 0 of dy: {shown} + 3")
+    page.keyboard.press("Tab")  # to the next entry: it is said still
+    expect(entry).to_have_value(f"{counted:g}")
+    assert said(page).startswith(f"{cut}db[0, 1]")
+    assert len(said(page)) < 140
+    entry.fill("99")
+    assert said(page) == "db[0, 0] adds up column 0 of dy: 99 + 3 = 102."
+
+
 def test_the_entries_that_a_sum_adds_up_are_shown_where_the_pointer_is(opened: Opened) -> None:
     page = opened("broadcasting")
-    page.locator('[data-matrix="db"] td').first.hover()
-    assert highlighted(page, "dy") == [[True, False, False]] * 2
+    page.locator('[data-matrix="db"] td').nth(1).hover()
+    assert highlighted(page, "dy") == [[False, True, False]] * 2
     page.get_by_label("dy[1, 2]").hover()
     assert highlighted(page, "dy") == [[False, False, True]] * 2
 
