@@ -105,10 +105,10 @@ def _bars(values: Sequence[float], places: int, scale: float = 0) -> list[str]:
 
 
 def _sliders(name: str, labels: Sequence[str], values: Sequence[float], limit: float, places: int, scale: float) -> list[str]:
-    """A slider for each value from minus the limit to it, and a bar of this scale where no JavaScript runs."""
+    """A slider for each value from minus the limit to it, filled from zero, and a bar of this scale where no JavaScript runs."""
     return [
         f'<input type="range" class="upright" min="{-limit:g}" max="{limit:g}" step="0.1" value="{value:g}" '
-        f'aria-label="{name} {label}" hidden>{bar.replace("plot", "static plot", 1)}'
+        f'style="--v:{value / limit:.4f}" aria-label="{name} {label}" hidden>{bar.replace("plot", "static plot", 1)}'
         for label, value, bar in zip(labels, values, _bars(values, places, scale), strict=True)
     ]
 
@@ -335,7 +335,8 @@ def _drawn(graph: GradientMap) -> str:
 
 # softmax and cross-entropy
 
-LOGITS = torch.tensor([1.2, -0.4, 2.0, 0.3, -1.1], dtype=torch.float64)
+LOGITS = torch.tensor([1.2, -0.4, 2.0, 0.3, -1.2], dtype=torch.float64)
+"""With these the rounded numbers add up too."""
 CLASSES = "abcde"
 LABEL = 1
 LOGIT_LIMIT = 4.0
@@ -361,8 +362,8 @@ def softmax_row() -> str:
     )
     chosen = p[LABEL].item()
     said = (
-        f"At the label {CLASSES[LABEL]} the gradient is {number(chosen, 3)} {MINUS} 1 = "
-        f"{number(chosen - 1, 3)}. All five add up to {number(gradient.sum().item(), 3)}."
+        f"At the label {CLASSES[LABEL]} the gradient is, rounded, {number(chosen, 3)} {MINUS} 1 = "
+        f"{number(chosen - 1, 3)}. Before rounding, all five add up to {tiny(gradient.sum().item())}."
     )
     caption = (
         "The gradient of softmax with cross-entropy for one example is `p - onehot`: it is negative at the label alone, "
@@ -377,7 +378,8 @@ X = torch.tensor([0.4, 1.5, -0.9, 2.1, -1.6, 0.7], dtype=torch.float64)
 """One column of the batch: one unit, six examples."""
 GAIN = 1.2
 EPS = 1e-5
-BATCH_DY = torch.tensor([1.0, -0.2, -0.1, 0.9, -0.5, 0.6], dtype=torch.float64)
+BATCH_DY = torch.tensor([1.0, -0.3, -0.1, 0.8, -0.5, 0.6], dtype=torch.float64)
+"""With these the rounded numbers add up too."""
 DY_LIMIT = 1.0
 
 
@@ -420,10 +422,10 @@ def batchnorm_terms() -> str:
         for key, text in (("mixed", "as at first"), ("equal", "all equal"), ("along", "along `xhat`"))
     )
     buttons = f'<div class="presets" role="group" aria-label="Set dy" hidden><span>Set <code>dy</code>:</span>{presets}</div>'
-    opening = f"<p>{marked(f'`gain` is {GAIN:g}, and `s = gain * inv_std` is {number(s.item(), 2)}.')}</p>"
+    opening = f"<p>{marked(f'`gain` is {GAIN:g}, and `s = gain * inv_std` is {number(s.item(), 2)}. All numbers are rounded.')}</p>"
     said = (
-        f"`dhprebn` adds up to {tiny(result.sum().item())}, and `dhprebn * xhat` to "
-        f"{tiny((result * xhat).sum().item())}, which is 0 up to the eps."
+        f"Before rounding, `dhprebn` adds up to {tiny(result.sum().item())}, and the sum of `dhprebn * xhat` is 0 "
+        f"up to the eps: {tiny((result * xhat).sum().item())}."
     )
     caption = (
         "BatchNorm takes two parts out of the incoming gradient: its mean, and its part along `xhat`. "

@@ -67,6 +67,13 @@
     });
   }
 
+  /** Sliders are filled from zero in the middle. */
+  function showSliders(figure, values) {
+    all(figure, "input[type=range]").forEach((slider, i) => {
+      slider.style.setProperty("--v", (values[i] / slider.max).toFixed(4));
+    });
+  }
+
   // broadcasting
 
   const LIMIT = 99; // of an entry, as in the page
@@ -253,14 +260,15 @@
       const p = softmax(logits);
       const onehot = radios.map((radio) => Number(radio.checked));
       const gradient = p.map((value, i) => value - onehot[i]);
+      showSliders(figure, logits);
       showNumbers(figure, "logits", logits, 1, true);
       showBars(figure, "p", p, 3);
       showNumbers(figure, "onehot", onehot, 0, false);
       showBars(figure, "gradient", gradient, 3, 1);
       say(
         figure.querySelector(".said"),
-        `At the label ${names[label]} the gradient is ${number(p[label], 3)} ${MINUS} 1 = ${number(gradient[label], 3)}. ` +
-          `All five add up to ${number(sum(gradient), 3)}.`,
+        `At the label ${names[label]} the gradient is, rounded, ${number(p[label], 3)} ${MINUS} 1 = ${number(gradient[label], 3)}. ` +
+          `Before rounding, all five add up to ${tiny(sum(gradient))}.`,
       );
     }
 
@@ -301,12 +309,14 @@
         xhat.map((value) => -s * value * along),
       ];
       const result = x.map((_, i) => sum(terms.map((term) => term[i])));
+      showSliders(figure, dy);
       showNumbers(figure, "dy", dy, 2, true);
       terms.forEach((term, i) => showBars(figure, `term${i + 1}`, term, 2, scale));
       showBars(figure, "result", result, 2, scale);
       say(
         figure.querySelector(".said"),
-        `\`dhprebn\` adds up to ${tiny(sum(result))}, and \`dhprebn * xhat\` to ${tiny(sum(product(result, xhat)))}, which is 0 up to the eps.`,
+        `Before rounding, \`dhprebn\` adds up to ${tiny(sum(result))}, and the sum of \`dhprebn * xhat\` is 0 ` +
+          `up to the eps: ${tiny(sum(product(result, xhat)))}.`,
       );
     }
 

@@ -470,8 +470,8 @@ def assert_row(page: Page, logits: Tensor, label: int) -> None:
     assert rows["gradient"]["bars"] == pytest.approx((gradient / 2).tolist(), abs=0.02)
     chosen = logits.softmax(0)[label].item()
     assert said(page) == (
-        f"At the label {CLASSES[label]} the gradient is {number(chosen, 3)} − 1 = {number(chosen - 1, 3)}. "
-        "All five add up to 0.000."
+        f"At the label {CLASSES[label]} the gradient is, rounded, {number(chosen, 3)} − 1 = {number(chosen - 1, 3)}. "
+        "Before rounding, all five add up to 0."
     )
 
 
@@ -499,7 +499,41 @@ def test_the_gradient_sums_to_zero_at_the_ends_of_the_sliders(opened: Opened) ->
     for name, key in zip(CLASSES, ("End", "Home", "Home", "Home", "End"), strict=True):
         press(page.get_by_label(f"logit {name}"), key, 1)
     assert_row(page, logits, LABEL)
-    assert "All five add up to 0.000." in said(page)
+
+
+def shown_sum(numbers: list[str], places: int) -> float:
+    return round(sum(float(each.replace("−", "-")) for each in numbers), places)
+
+
+def test_the_first_numbers_of_softmax_add_up_as_they_are_shown(unscripted: Opened) -> None:
+    rows = read(unscripted("softmax-row"))
+    assert shown_sum(rows["p"]["numbers"], 3) == 1
+    assert shown_sum(rows["gradient"]["numbers"], 3) == 0
+
+
+READ_SLIDERS = """(sliders) => sliders.map((slider) => {
+  const end = getComputedStyle(slider).getPropertyValue("--v");
+  return { value: slider.value / slider.max, filled: Number(end), image: getComputedStyle(slider).backgroundImage };
+})"""
+
+
+@pytest.mark.parametrize("name", ["softmax-row", "batchnorm-terms"])
+def test_sliders_are_filled_from_a_mark_at_zero(opened: Opened, name: str) -> None:
+    page = opened(name)
+    sliders = page.locator("input[type=range]")
+    for key in ("", "Home", "End", "PageDown"):
+        if key:
+            press(sliders.first, key, 1)
+        for slider in sliders.evaluate_all(READ_SLIDERS):
+            assert slider["filled"] == pytest.approx(slider["value"], abs=1e-3)
+            assert slider["image"].count("linear-gradient") == 2  # the mark, and the groove with what is filled
+            assert "50%" in slider["image"]
+
+
+def test_a_slider_that_a_button_moves_is_filled_anew(opened: Opened) -> None:
+    page = opened("batchnorm-terms")
+    press(page.get_by_role("button", name="all equal"), "Enter", 1)
+    assert {slider["filled"] for slider in page.locator("input[type=range]").evaluate_all(READ_SLIDERS)} == {0.5}
 
 
 # BatchNorm
@@ -528,7 +562,8 @@ def assert_terms(page: Page, dy: Tensor) -> None:
     for band, values in (("term1", first), ("term2", second), ("term3", third), ("result", gradient)):
         assert rows[band]["numbers"] == written(values, 2), band
         assert rows[band]["bars"] == pytest.approx((values / scale / 2).tolist(), abs=0.02)
-    words = re.fullmatch(r"dhprebn adds up to (\S+), and dhprebn \* xhat to (\S+), which is 0 up to the eps\.", said(page))
+    form = r"Before rounding, dhprebn adds up to (\S+), and the sum of dhprebn \* xhat is 0 up to the eps: (\S+)\."
+    words = re.fullmatch(form, said(page))
     assert words is not None
     total, along = (float(word.replace("−", "-")) for word in words.groups())
     assert total == 0
@@ -537,7 +572,26 @@ def assert_terms(page: Page, dy: Tensor) -> None:
 
 
 def test_batchnorm_says_its_terms_without_a_script(unscripted: Opened) -> None:
-    assert_terms(unscripted("batchnorm-terms"), BATCH_DY)
+    page = unscripted("batchnorm-terms")
+    assert_terms(page, BATCH_DY)
+    assert "All numbers are rounded." in page.locator("figure").inner_text()
+
+
+def test_the_first_numbers_of_batchnorm_add_up_as_they_are_shown(unscripted: Opened) -> None:
+    rows = read(unscripted("batchnorm-terms"))
+    terms = zip(*(rows[f"term{place}"]["numbers"] for place in (1, 2, 3)), strict=True)
+    assert [shown_sum(list(column), 2) for column in terms] == [shown_sum([each], 2) for each in rows["result"]["numbers"]]
+    assert shown_sum(rows["result"]["numbers"], 2) == 0
+
+
+@pytest.mark.parametrize("size", [DESKTOP, TELEPHONE], ids=["desktop", "telephone"])
+def test_what_is_moved_and_what_comes_of_it_are_seen_together(opened: Opened, size: ViewportSize) -> None:
+    page = opened("batchnorm-terms")
+    page.set_viewport_size(size)
+    top, bottom = (page.locator(f'[data-band="{band}"]').bounding_box() for band in ("dy", "result"))
+    assert top is not None
+    assert bottom is not None
+    assert bottom["y"] + bottom["height"] - top["y"] < 560
 
 
 def test_the_incoming_gradient_is_moved_by_keyboard(opened: Opened) -> None:
