@@ -294,6 +294,10 @@ def _shape(tape: Tape, name: str) -> str:
 
 LANES = ((8.5, 0.0), (169.5, 33.0), (307.5, 84.0), (405.5, 100.0))
 """Where the lanes of the picture begin, and by how much each is moved to the left, so that it fits the width of a telephone."""
+TALL = 28.0
+"""How tall the boxes are: 24 pixels at least where the picture is as wide as a telephone, so that a finger hits one."""
+STRETCH = 37 / 32
+"""By how much the rows are moved apart for it."""
 COORDINATES = {"M": "xy", "V": "y", "H": "x", "Q": "xyxy"}
 """What the numbers of each command of the edges are."""
 
@@ -306,7 +310,7 @@ def _moved_edges(path: str) -> str:
     moved = ""
     for command, numbers in re.findall(r"([MVHQ])([^MVHQ]*)", path):
         pairs = zip(COORDINATES[command], map(float, numbers.split()), strict=True)
-        moved += command + " ".join(f"{_moved(value) if axis == 'x' else value:g}" for axis, value in pairs)
+        moved += command + " ".join(f"{_moved(value) if axis == 'x' else value * STRETCH:g}" for axis, value in pairs)
     return moved
 
 
@@ -317,11 +321,14 @@ def _drawn(graph: GradientMap) -> str:
     edges = _moved_edges(next(root.iter(f"{space}path")).attrib["d"])
     groups = ""
     left, top, width, height = map(float, root.attrib["viewBox"].split())
-    size = f"{left:g} {top:g} {width - LANES[-1][1]:g} {height:g}"
+    size = f"{left:g} {top:g} {width - LANES[-1][1]:g} {height * STRETCH:g}"
     for node, box, text in zip(graph.nodes, root.iter(f"{space}rect"), root.iter(f"{space}text"), strict=True):
         assert text.text == node.name
         for each in (box, text):
             each.attrib["x"] = f"{_moved(float(each.attrib['x'])):g}"
+        middle = float(box.attrib["y"]) + float(box.attrib["height"]) / 2
+        text.attrib["y"] = f"{float(text.attrib['y']) + middle * (STRETCH - 1):g}"
+        box.attrib |= {"y": f"{middle * STRETCH - TALL / 2:g}", "height": f"{TALL:g}"}
         shape = " ".join(f'{key}="{box.attrib[key]}"' for key in ("x", "y", "width", "height", "rx"))
         letters = f'<text x="{text.attrib["x"]}" y="{text.attrib["y"]}">{node.name}</text>'
         name = f' data-node="{node.name}" data-from="{" ".join(node.through)}"' if node.through else ""

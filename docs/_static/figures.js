@@ -175,6 +175,8 @@
 
   // the gradient map
 
+  const ARROWS = { ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowLeft: [-1, 0] };
+
   function startMap(figure) {
     const picture = figure.querySelector("svg");
     const panel = figure.querySelector(".panel");
@@ -213,29 +215,51 @@
       for (const each of nodes) each.setAttribute("tabindex", each === node ? "0" : "-1");
     }
 
-    function move(place) {
-      const node = nodes[Math.min(nodes.length - 1, Math.max(0, place))];
+    /** Where a box stands: its left end, which all of a lane share, and its middle. */
+    function at(node) {
+      const box = node.querySelector("rect");
+      return [box.x.baseVal.value, box.y.baseVal.value + box.height.baseVal.value / 2];
+    }
+
+    /** The nearest node in a direction, itself where there is none. What lies aside counts twice, so that lanes and rows go first. */
+    function nearest(node, right, down) {
+      const [x, y] = at(node);
+      let found = node;
+      let least = Infinity;
+      for (const other of nodes) {
+        const [otherX, otherY] = at(other);
+        const ahead = (otherX - x) * right + (otherY - y) * down;
+        const aside = (otherX - x) * down + (otherY - y) * right;
+        const far = ahead > 1 ? ahead + 2 * Math.abs(aside) : Infinity;
+        if (far < least) [found, least] = [other, far];
+      }
+      return found;
+    }
+
+    function move(node) {
       reach(node);
       node.focus();
       uncover(node);
     }
 
-    function press(event, place) {
-      const steps = { ArrowDown: place + 1, ArrowRight: place + 1, ArrowUp: place - 1, ArrowLeft: place - 1, Home: 0, End: nodes.length };
-      if (event.key in steps) move(steps[event.key]);
-      else if (event.key === "Enter" || event.key === " ") pick(nodes[place]);
+    function press(event, node) {
+      if (event.altKey || event.ctrlKey || event.metaKey) return;
+      if (event.key in ARROWS) move(nearest(node, ...ARROWS[event.key]));
+      else if (event.key === "Home") move(nodes[0]);
+      else if (event.key === "End") move(nodes[nodes.length - 1]);
+      else if (event.key === "Enter" || event.key === " ") pick(node);
       else return;
       event.preventDefault();
     }
 
     picture.setAttribute("role", "group");
     picture.parentElement.removeAttribute("tabindex");
-    nodes.forEach((node, place) => {
+    for (const node of nodes) {
       node.setAttribute("role", "button");
       node.setAttribute("aria-label", `${node.dataset.node}, from ${node.dataset.from.replace(" ", " and ")}`);
       node.addEventListener("click", () => pick(node));
-      node.addEventListener("keydown", (event) => press(event, place));
-    });
+      node.addEventListener("keydown", (event) => press(event, node));
+    }
     begin(figure);
     choose(nodes[0]);
   }

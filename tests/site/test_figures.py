@@ -397,14 +397,86 @@ def test_the_arrow_keys_stop_at_both_ends_and_tab_reaches_one_gradient(opened: O
     focused = "document.activeElement.dataset.node"
     for key, name in (
         ("ArrowUp", "dlogprobs"),
+        ("ArrowDown", "dprobs"),
         ("End", "dC"),
         ("ArrowDown", "dC"),
-        ("ArrowLeft", "demb"),
+        ("ArrowUp", "demb"),
         ("Home", "dlogprobs"),
     ):
         page.keyboard.press(key)
         assert page.evaluate(focused) == name
     assert page.locator('[data-node][tabindex="0"]').count() == 1
+
+
+DIRECTIONS = {"ArrowRight": (1, 0), "ArrowLeft": (-1, 0), "ArrowDown": (0, 1), "ArrowUp": (0, -1)}
+
+
+def test_the_arrow_keys_go_to_what_stands_there_and_reach_every_gradient(opened: Opened) -> None:
+    page = opened("gradient-map")
+    places: dict[str, tuple[float, float]] = page.locator("[data-node]").evaluate_all(
+        """(nodes) => Object.fromEntries(nodes.map((node) => {
+          const box = node.querySelector("rect").getBoundingClientRect();
+          return [node.dataset.node, [box.left + scrollX, box.top + box.height / 2 + scrollY]];
+        }))"""
+    )
+    reached, waiting = {"dlogprobs"}, ["dlogprobs"]
+    while waiting:
+        name = waiting.pop()
+        x, y = places[name]
+        for key, (right, down) in DIRECTIONS.items():
+            page.locator(f'[data-node="{name}"]').focus()
+            page.keyboard.press(key)
+            found = str(page.evaluate("document.activeElement.dataset.node"))
+            # how far each lies in this direction, and how far off it
+            ways = {
+                other: ((left - x) * right + (middle - y) * down, abs((left - x) * down + (middle - y) * right))
+                for other, (left, middle) in places.items()
+            }
+            there = {other: way for other, way in ways.items() if way[0] > 2}
+            straight = {other: way[0] for other, way in there.items() if way[1] < 2}
+            if not there:
+                assert found == name, key
+            else:
+                assert found in there, (name, key)
+                assert not any(way[0] < there[found][0] and way[1] <= there[found][1] for way in there.values()), (name, key)
+            if straight and min(straight.values()) < 60:  # the next row of the lane
+                assert found == min(straight, key=straight.__getitem__), (name, key)
+            if found not in reached:
+                reached.add(found)
+                waiting.append(found)
+    assert reached == set(places)
+
+
+@pytest.mark.parametrize("combined", ["Alt+ArrowLeft", "Control+Home"])
+def test_the_keys_of_the_browser_stay_its_own(opened: Opened, combined: str) -> None:
+    page = opened("gradient-map")
+    page.locator('[data-node="dC"]').focus()
+    page.evaluate("addEventListener('keydown', (event) => { window.taken = event.defaultPrevented; event.preventDefault() })")
+    page.keyboard.press(combined)
+    assert page.evaluate("[window.taken, document.activeElement.dataset.node]") == [False, "dC"]
+
+
+def test_the_boxes_of_the_map_can_be_hit_with_a_finger(opened: Opened) -> None:
+    page = opened("gradient-map")
+    page.set_viewport_size(TELEPHONE)
+    page.locator("main").evaluate("(main) => { main.style.padding = '0 1rem' }")  # as much as the theme has
+    heights = page.locator("[data-node] rect").evaluate_all("(boxes) => boxes.map((box) => box.getBoundingClientRect().height)")
+    assert min(heights) >= 24
+
+
+def test_the_button_of_the_theme_does_not_lie_on_the_panel(opened: Opened) -> None:
+    page = opened("gradient-map")
+    page.evaluate(
+        """document.body.insertAdjacentHTML("beforeend", '<button id="pst-back-to-top" style="display: block">Back to top</button>')"""
+    )
+    button = page.locator("#pst-back-to-top")
+    expect(button).to_be_visible()  # here the panel stands beside the map, and sticks to the top
+    page.set_viewport_size(TELEPHONE)
+    expect(button).to_be_hidden()
+
+
+def test_the_map_names_the_notebook_and_its_part(unscripted: Opened) -> None:
+    assert "notebook 1 of part 4, backprop, from the loss" in unscripted("gradient-map").locator("figcaption").inner_text()
 
 
 def test_the_panel_does_not_lie_on_what_is_chosen_or_reached(opened: Opened) -> None:
