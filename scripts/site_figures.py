@@ -105,7 +105,7 @@ def _bars(values: Sequence[float], places: int, scale: float = 0) -> list[str]:
 
 
 def _sliders(name: str, labels: Sequence[str], values: Sequence[float], limit: float, places: int, scale: float) -> list[str]:
-    """A slider for each value from minus the limit to it, filled from zero, and a bar of this scale where no JavaScript runs."""
+    """A slider for each value, filled from zero, from minus the limit to it, and a bar of this scale without JavaScript."""
     return [
         f'<input type="range" class="upright" min="{-limit:g}" max="{limit:g}" step="0.1" value="{value:g}" '
         f'style="--v:{value / limit:.4f}" aria-label="{name} {label}" hidden>{bar.replace("plot", "static plot", 1)}'
@@ -263,8 +263,8 @@ def gradient_map() -> str:
         f'<div class="panel" hidden><p><code data-field="name"></code></p><dl>{fields}</dl></div></div>{table}'
     )
     caption = (
-        "The backward pass of notebook 1 of part 4, backprop, from the loss down: each of the 26 gradients is worked out from those "
-        f"that lead into it, and shapes are for its minibatch of n = {tape.state['n']} examples."
+        "The backward pass of notebook 1 of part 4, backprop, from the loss down: each of the 26 gradients is worked out "
+        f"from those that lead into it, and shapes are for its minibatch of n = {tape.state['n']} examples."
     )
     return _figure("gradient-map", caption, body)
 
@@ -429,7 +429,9 @@ def batchnorm_terms() -> str:
         for key, text in (("mixed", "as at first"), ("equal", "all equal"), ("along", "along `xhat`"))
     )
     buttons = f'<div class="presets" role="group" aria-label="Set dy" hidden><span>Set <code>dy</code>:</span>{presets}</div>'
-    opening = f"<p>{marked(f'`gain` is {GAIN:g}, and `s = gain * inv_std` is {number(s.item(), 2)}. All numbers are rounded.')}</p>"
+    opening = (
+        f"<p>{marked(f'`gain` is {GAIN:g}, and `s = gain * inv_std` is {number(s.item(), 2)}.')} All numbers are rounded.</p>"
+    )
     said = (
         f"Before rounding, `dhprebn` adds up to {tiny(result.sum().item())}, and the sum of `dhprebn * xhat` is 0 "
         f"up to the eps: {tiny((result * xhat).sum().item())}."

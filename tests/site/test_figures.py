@@ -467,7 +467,8 @@ def test_the_boxes_of_the_map_can_be_hit_with_a_finger(opened: Opened) -> None:
 def test_the_button_of_the_theme_does_not_lie_on_the_panel(opened: Opened) -> None:
     page = opened("gradient-map")
     page.evaluate(
-        """document.body.insertAdjacentHTML("beforeend", '<button id="pst-back-to-top" style="display: block">Back to top</button>')"""
+        """document.body.insertAdjacentHTML(
+            "beforeend", '<button id="pst-back-to-top" style="display: block">Back to top</button>')"""
     )
     button = page.locator("#pst-back-to-top")
     expect(button).to_be_visible()  # here the panel stands beside the map, and sticks to the top
