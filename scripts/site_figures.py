@@ -43,6 +43,7 @@ def write_figures(folder: Path) -> None:
 # what the figures have in common
 
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def number(value: float, places: int, signed: bool = False) -> str:
@@ -411,7 +412,7 @@ def batchnorm_terms() -> str:
     headings = (
         "Term 1: `s * dy`",
         "Term 2: `-s * mean(dy)`",
-        "Term 3: `-s * xhat * sum(dy * xhat) / (n - 1)`",
+        f"Term 3: `-s * xhat * sum(dy * xhat) {'/ (n - 1)'.replace(' ', NO_BREAK)}`",
     )
     table = _columns(
         names,
