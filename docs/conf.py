@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util.fileutil import copy_asset
 
 DOCS = Path(__file__).parent
@@ -15,6 +16,7 @@ sys.path.insert(0, str(DOCS.parent))
 
 from autograder import __version__  # noqa: E402
 from scripts.site_figures import write_figures  # noqa: E402
+from scripts.site_maps import write_maps  # noqa: E402
 from scripts.site_pages import digest, write_course  # noqa: E402
 
 project = "backprop-ninja"
@@ -32,13 +34,14 @@ extensions = [
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 write_course(DOCS / "course")
 write_figures(DOCS / "figures")
+write_maps(DOCS / "figures")
 
 # Pages are run when they are built. What a page gave is kept for as long as neither it nor what it runs has changed.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS / "_build" / "executed" / digest())
 nb_execution_excludepatterns = os.environ.get("SITE_UNRUN", "").split()  # such as course/*/*, which takes minutes
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # of a cell: some train a network
 nb_merge_streams = True
 suppress_warnings = ["mystnb.unknown_mime_type"]  # a verdict as data, which a check leaves beside the one to read
 
@@ -78,7 +81,9 @@ autodoc_typehints = "signature"
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Puts MathJax 3 beside the pages: what typesets LaTeX, its fonts, and MathML for screen readers."""
     package = find_spec("sphinx-mathjax-offline")
-    if error is None and package and package.origin:
+    if package is None or package.origin is None:
+        raise ExtensionError("the package sphinx-mathjax-offline is missing, which brings MathJax: run `make install`.")
+    if error is None:
         mathjax = Path(package.origin).parent / "static" / "mathjax"
         place = app.outdir / "_static" / "mathjax"
         copy_asset(mathjax / "tex-chtml.js", place)

@@ -18,11 +18,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from autograder.course.catalogue import Assignment, Catalogue
-from autograder.course.cells import Role, cell_of, read_cells
+from autograder.course.cells import Role, body, cell_of, is_forward, read_cells
 from autograder.course.lesson import load_lesson
 from autograder.course.objectives import asked_in, meant, objectives
 from autograder.course.order import LESSON_FILE
 from autograder.notebook import checking
+from autograder.tape.tape import Step, parse_forward
 from scripts.submissions import ROOT
 
 LECTURES = ROOT / "docs" / "lectures.toml"
@@ -156,14 +157,36 @@ def _about(assignment: Assignment, name: str, lecture: Lecture) -> str:
 def _after(assignment: Assignment, name: str, lecture: Lecture) -> str:
     """Where people stumble, and what to do next."""
     lines = []
-    asked = {each.name for each in asked_in(name, read_cells(assignment.release / f"{name}.ipynb"))}
-    known = [row for row in load_lesson(assignment.release / LESSON_FILE) if row.name in asked and row.mistakes]
-    if known:
-        lines += ["## Where people stumble", ""]
-        lines += ["What the check says of the mistakes that are met most often.", ""]
+    known = [row for row in load_lesson(assignment.release / LESSON_FILE) if row.mistakes]
+    ways = _ways_back(assignment.release / f"{name}.ipynb")
+    if known := [row for row in known if row.through == ways.get(row.name)]:
+        lines += ["## Where people stumble", "", "What the check says of mistakes that are met often, by gradient.", ""]
         for row in known:
-            lines += [f"`{row.name}`", *(f": {mistake.sentence} {mistake.next_step}\n" for mistake in row.mistakes), ""]
+            said = [f"- {mistake.sentence} {mistake.next_step}" for mistake in row.mistakes]
+            lines += [f":::{{dropdown}} `{row.name}`", *said, ":::", ""]
     return "\n".join([*lines, "## What to do next", "", lecture.then])
+
+
+def _ways_back(notebook: Path) -> dict[str, frozenset[str]]:
+    """For each gradient that a notebook asks for, the lines of its last forward pass that the variable is used in."""
+    cells = read_cells(notebook)
+    found: dict[str, frozenset[str]] = {}
+    for cell in cells:
+        if is_forward(cell.source):
+            steps = towards_the_loss(parse_forward(body(cell.source)))
+            read = {name for step in steps for name in step.reads}
+            found |= {f"d{name}": frozenset(step.name for step in steps if name in step.reads) for name in read}
+    return {each.name: found[each.name] for each in asked_in(notebook.stem, cells) if each.name in found}
+
+
+def towards_the_loss(steps: Sequence[Step]) -> list[Step]:
+    """Those that the last one depends on, and that one, in their order."""
+    needed, kept = {steps[-1].name}, list[Step]()
+    for step in reversed(steps):
+        if step.name in needed:
+            needed |= step.reads
+            kept.insert(0, step)
+    return kept
 
 
 def _many(count: float, what: str) -> str:
