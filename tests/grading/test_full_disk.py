@@ -26,7 +26,7 @@ STUDENTS = [f"student-{number}" for number in range(5)]
 CASES = [
     ("autograder", "course", 3000 * KIB),
     pytest.param("autograder", "course", 0, marks=pytest.mark.long),
-    ("autograder", "gradebook", 0),
+    pytest.param("autograder", "gradebook", 0, marks=pytest.mark.long),
     pytest.param("autograder", "temporary", 300 * KIB, marks=pytest.mark.long),
     ("nbgrader", "course", 3000 * KIB),
     pytest.param("nbgrader", "gradebook", 0, marks=pytest.mark.long),

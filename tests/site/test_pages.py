@@ -172,9 +172,8 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert not heard
 
 
-def show(page: Page, url: str, theme: str, width: int = 1280) -> None:
+def show(page: Page, url: str, theme: str) -> None:
     page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');")
-    page.set_viewport_size({"width": width, "height": 900})
     page.goto(url)
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
     page.wait_for_function("!window.MathJax || !window.MathJax.startup || window.MathJax.startup.promise.then(() => true)")
@@ -184,20 +183,16 @@ class TestInABrowser:
     @pytest.mark.parametrize("theme", ["light", "dark"])
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_can_be_read_by_all(self, page: Page, address: str, kind: str, theme: str) -> None:
+        """On a large screen, and on a phone without scrolling sideways."""
         show(page, f"{address}/{KINDS[kind]}", theme)
-        if SCREENSHOTS:
-            name = KINDS[kind].replace("/", "-").removesuffix(".html")
-            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{theme}.png", full_page=True)
         found = inaccessible(page)
         assert not found, found
-
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_it_fits_a_phone(self, page: Page, address: str, kind: str) -> None:
-        show(page, f"{address}/{KINDS[kind]}", "light", width=390)
-        if SCREENSHOTS:
-            name = KINDS[kind].replace("/", "-").removesuffix(".html")
-            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-phone.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for device, width in (("desktop", 1280), ("phone", 390)):
+            page.set_viewport_size({"width": width, "height": 900})
+            if SCREENSHOTS:
+                name = KINDS[kind].replace("/", "-").removesuffix(".html")
+                page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{theme}-{device}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     def test_maths_is_set_and_can_be_heard(self, page: Page, address: str) -> None:
         show(page, f"{address}/{KINDS['a derivation']}", "light")
