@@ -15,7 +15,7 @@ endef
 PIP_INSTALL = $(BIN)/python -m pip install --constraint constraints.txt
 TORCH_FIRST = $(if $(TORCH_INDEX),$(PIP_INSTALL) --index-url "$(TORCH_INDEX)" torch)
 
-.PHONY: help learn install demo check test test-fast test-long lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train site pictures clean
+.PHONY: help learn install demo check test test-fast test-long lint release quality mutation memory fuzz benchmark terminal grading scale compatibility train site site-size pictures clean
 
 help:
 	@echo "make learn     install what a learner needs, and make my-backprop/ to work in"
@@ -27,6 +27,7 @@ help:
 	@echo "make lint      check the course's content"
 	@echo "make release   make release/ from source/"
 	@echo "make site      make the pages of docs/ and of all notebooks, with what the notebooks show, in site/"
+	@echo "make site-size write docs/site.md: how long the site takes, and how large it is"
 	@echo "make pictures  take the two pictures of the README from the site"
 	@echo "make quality   write docs/quality.md"
 	@echo "make mutation  write docs/mutation.md"
@@ -93,6 +94,9 @@ release: install
 site: install
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs site
 	@echo "The site is in site/: open site/index.html, or serve the folder from any host."
+
+site-size: install
+	$(BIN)/python -m benchmarks.site
 
 pictures: site
 	@sh scripts/system.sh chromium
