@@ -21,6 +21,7 @@ from autograder.judge.wording import listed
 from autograder.notebook.gradient_map import GradientMap, chart
 from autograder.notebook.map_view import map_as_svg
 from autograder.tape.tape import Tape, record
+from scripts.site_pages import write_if_changed
 from scripts.submissions import ROOT
 
 NOTEBOOK = ROOT / "release" / "backprop" / "1-every-gradient.ipynb"
@@ -35,9 +36,7 @@ def write_figures(folder: Path) -> None:
     """Writes each figure into a folder as `NAME.html`; what has not changed is not written, so that no page is built again."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in FIGURES.items():
-        path, html = folder / f"{name}.html", figure()
-        if not path.is_file() or path.read_text(encoding="utf-8") != html:
-            path.write_text(html, encoding="utf-8")
+        write_if_changed(folder / f"{name}.html", figure())
 
 
 # what the figures have in common

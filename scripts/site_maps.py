@@ -13,7 +13,7 @@ from autograder.judge.wording import listed
 from autograder.notebook.gradient_map import GradientMap, chart_of_lines
 from autograder.notebook.map_view import map_as_svg
 from autograder.tape.tape import Step, parse_forward
-from scripts.site_pages import towards_the_loss
+from scripts.site_pages import towards_the_loss, write_if_changed
 from scripts.submissions import ROOT
 
 
@@ -50,9 +50,7 @@ def write_maps(folder: Path) -> None:
     """Writes the map of each page into a folder as `map-PAGE.html`; what has not changed is not written."""
     folder.mkdir(parents=True, exist_ok=True)
     for page, part in PARTS.items():
-        path, html = folder / f"map-{page}.html", _figure(part)
-        if not path.is_file() or path.read_text(encoding="utf-8") != html:
-            path.write_text(html, encoding="utf-8")
+        write_if_changed(folder / f"map-{page}.html", _figure(part))
 
 
 def map_of(part: Part) -> GradientMap:

@@ -80,12 +80,12 @@ def write_course(folder: Path) -> None:
             shutil.copy2(beside, place)
         for notebook in assignment.notebooks:
             page = page_of(assignment, notebook.stem, known[f"{assignment.name}/{notebook.stem}"])
-            _write(place / notebook.name, nbformat.writes(page))
-        _write(place / "index.md", _overview(assignment, part))
-    _write(folder / "index.md", _listed(COURSE, [f"{assignment.name}/index" for assignment in assignments]))
+            write_if_changed(place / notebook.name, nbformat.writes(page))
+        write_if_changed(place / "index.md", _overview(assignment, part))
+    write_if_changed(folder / "index.md", _listed(COURSE, [f"{assignment.name}/index" for assignment in assignments]))
 
 
-def _write(path: Path, text: str) -> None:
+def write_if_changed(path: Path, text: str) -> None:
     """Writes a file, unless it says so already: what has not changed is not built again."""
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")

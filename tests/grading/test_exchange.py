@@ -16,8 +16,6 @@ from scripts.submissions import NOTEBOOKS, ROOT, hand_in, model_answers
 from tests.support.browser import headless_browser, inaccessible
 
 SECONDS = 200
-
-
 PAGE = ROOT / "docs/start/instructor.md"
 
 

@@ -16,10 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
+from autograder.course.cells import read_cells
 from scripts.submissions import ROOT
 from tests.support.browser import headless_browser, inaccessible
 
@@ -118,9 +120,15 @@ class TestFiles:
             assert "check(" in last.get_text() and outputs, page
             assert all("✓" in output for output in outputs if output.strip()), (page, outputs)
 
-    def test_nothing_of_a_model_answer_is_searched(self, site: Path) -> None:
-        index = (site / "searchindex.js").read_text(encoding="utf-8")
-        assert "beginsolution" not in index.lower() and "begin solution" not in index.lower()
+    def test_no_line_of_a_model_answer_is_on_its_page(self, site: Path) -> None:
+        for notebook in sorted((ROOT / "release").glob("*/*.ipynb")):
+            given = "\n".join(cell.source for cell in nbformat.read(notebook, as_version=4).cells)
+            solved = read_cells(ROOT / "source" / notebook.parent.name / notebook.name)
+            lines = {line.strip() for cell in solved if cell.solves for line in cell.source.splitlines()}
+            hidden = {line for line in lines if len(line) > 20 and line not in given}
+            assert hidden, notebook
+            page = soup(site / "course" / notebook.parent.name / f"{notebook.stem}.html").get_text()
+            assert not [line for line in hidden if line in page], notebook
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +167,12 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
         "response", lambda response: heard.append(f"{response.status}: {response.url}") if response.status > 399 else None
     )
 
-    def only_here(route: object, request: object) -> None:
-        if request.url.startswith((address, "data:", "blob:")):  # type: ignore[attr-defined]
-            route.continue_()  # type: ignore[attr-defined]
+    def only_here(route: Route, request: Request) -> None:
+        if request.url.startswith((address, "data:", "blob:")):
+            route.continue_()
         else:
-            heard.append(f"outside: {request.url}")  # type: ignore[attr-defined]
-            route.abort()  # type: ignore[attr-defined]
+            heard.append(f"outside: {request.url}")
+            route.abort()
 
     opened.route("**/*", only_here)
     yield opened
