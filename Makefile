@@ -79,7 +79,7 @@ test: check
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: check
-	@sh scripts/system.sh bwrap chromium initdb
+	@sh scripts/system.sh bwrap chromium initdb slurmctld slurmd
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m long
 
 test-fast: check

@@ -284,22 +284,19 @@ plenty. A job that reaches its walltime is a worker that dies, and costs what it
 
 ### Kubernetes
 
-The operator of [dask-kubernetes](https://kubernetes.dask.org) keeps a scheduler and workers as pods:
-
-```python
-from dask_kubernetes.operator import KubeCluster
-
-cluster = KubeCluster(name="grading", image="IMAGE", n_workers=8)
-print(cluster.scheduler_address)  # for --scheduler, through the service or a forwarded port
-```
+The operator of [dask-kubernetes](https://kubernetes.dask.org) keeps a scheduler and workers as pods: `KubeCluster` of
+`dask_kubernetes.operator` takes a name, an image and how many workers, and its `scheduler_address` is what `--scheduler` takes,
+through the service or a forwarded port. This was not run here.
 
 It needs the operator in the Kubernetes cluster, as its documentation installs it; an image with this package and bubblewrap;
 and pods that may make namespaces, which most may not: a `securityContext` with an unconfined seccomp profile and an unmasked
 `/proc` where pods have user namespaces, or nodes of their own for pods with `SYS_ADMIN`. A pod that may not says so at the
 start. The memory limit of a pod is for all students on it: keep it above `c.Examine.memory` times the notebooks at once.
 
-Neither was run here: what was run, in the test suite, is a scheduler with two workers in separate folders on one machine, one
-of which is killed midway.
+### What was run
+
+In the test suite, on one machine: a scheduler with two workers in separate folders, one of which is killed midway; the commands
+above; and, with `make test-long`, the lines for SLURM, in a SLURM of one node.
 
 ## A projection
 

@@ -31,7 +31,7 @@ SYSTEM = [
     *("story", "plain", "plain_attacks", "oracles", "memory", "agreement", "exercise_verb", "instructors", "asks_in_rooms"),
     *("marks_of_asks", "add_your_own", "odd_text", "aftereffects", "setup", "training"),
     *("autograd_reach", "model_answers", "on_path", "same_marks"),
-    *("pages", "figures", "elsewhere"),
+    *("pages", "figures", "elsewhere", "clusters"),
 ]
 """Modules with tests that need a room, a server, a browser or processes of their own.
 

@@ -19,13 +19,13 @@ RUN_BY_TESTS = {
     "instructors.md": "tests/grading/test_instructors.py",
     "start/instructor.md": "tests/grading/test_exchange.py",
     "publish.md": "tests/site/test_elsewhere.py",
+    "scale.md": "tests/grading/test_clusters.py",
     "start/self-learner.md": "tests/site/test_blocks.py",
 }
 """The pages with blocks that a test runs, and that test."""
 SHOWN_ALONE = {
     "terminal.md": "the output of a run, which `make terminal` writes",
     "security.md": "a drawing",
-    "scale.md": "needs a cluster",
 }
 """The pages with blocks that nothing here can run, or that are no code, and why."""
 
@@ -57,7 +57,7 @@ def test_the_tables_name_pages_that_are_there() -> None:
 
 
 def test_a_learner_types_what_the_makefile_and_the_readme_say() -> None:
-    """The three commands of the start page: the first is make's, which says the other two."""
+    """The three commands of the start page: the first is make's, which says the other two. `make test-long` types them."""
     page = (DOCS / "start/self-learner.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```sh\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     assert block in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
+import sys
 import sysconfig
 import venv
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
+import pexpect  # type: ignore[import-untyped]
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -18,6 +23,7 @@ from packaging.specifiers import SpecifierSet
 
 from autograder.course.catalogue import Catalogue
 from scripts.submissions import ROOT
+from tests.support.clusters import HOST, free_port, until
 
 SECONDS = 240
 HEAVY = {"nbgrader", "distributed", "sphinx", "pytest"}
@@ -107,3 +113,41 @@ def test_the_site_is_published_from_where_make_writes_it() -> None:
 def test_all_assignments_are_on_the_pages() -> None:
     front = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     assert all(f"</course/{each.name}/index>" in front for each in Catalogue([ROOT]).assignments)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_learner_types_the_three_commands_of_the_start_page(clone: Path) -> None:
+    """All is installed anew, which takes minutes."""
+    page = (ROOT / "docs/start/self-learner.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    learn, lab, watch = (shlex.split(line, comments=True) for line in block.splitlines())
+    surroundings = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS")}
+    subprocess.run([*learn, f"PYTHON={sys.executable}"], cwd=clone, env=surroundings, check=True, timeout=SECONDS * 3)
+    assert len([*(clone / "my-backprop").rglob("*.ipynb")]) == len([*(ROOT / "release/backprop").glob("*.ipynb")])
+
+    port = free_port()
+    quietly = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token="]
+    server = subprocess.Popen(
+        [*lab, *quietly], cwd=clone, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: "1-every-gradient.ipynb" in listed(port))
+    finally:
+        server.terminate()
+        server.wait(SECONDS)
+
+    program, *arguments = watch
+    terminal = pexpect.spawn(program, arguments, cwd=str(clone), env=surroundings, timeout=SECONDS, encoding="utf-8")
+    terminal.expect(r"\[q\]\S* quit")
+    assert "0 of 44 points" in terminal.before
+    terminal.send("q")
+    terminal.expect(pexpect.EOF)
+
+
+def listed(port: int) -> str:
+    """What JupyterLab's server has in its folder; nothing where it does not answer yet."""
+    with suppress(OSError), urlopen(f"http://{HOST}:{port}/api/contents/", timeout=SECONDS) as answer:
+        found: bytes = answer.read()
+        return found.decode()
+    return ""
