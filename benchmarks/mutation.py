@@ -313,7 +313,7 @@ factor dropped, another axis, no `keepdim`, a mean for a sum, n for n - 1, anoth
 `make mutation` has each judged like a submission, and fails if one is accepted; so does the test suite, which asks for the
 causes of an eighth of them.
 
-| | |
+| what | how many |
 |---|---|
 | mutants | {mutants} |
 | the model answer in another form: equal to it in float64 at random points | {same} |
@@ -338,13 +338,13 @@ few readings that a learner has, such as flipping one of the signs in the place,
 These mutants are a diagnosis's home game: where no probe knows a mistake, it looks for one small change of the code that makes
 the answer right, and each of these is one change away.
 
-## Away
+## Answers as they are written in public
 
 `tests/support/collected.toml` has {collected} wrong answers in the styles and with the mistakes of public notebooks, written
 without sight of the diagnosis, and {right} right ones.
 Whether what is said is what the mistake is was judged by reading each.
 
-| | |
+| what | how many |
 |---|---|
 | right answers accepted | {right} of {right} |
 | wrong answers rejected | {collected} of {collected} |
@@ -355,14 +355,14 @@ Whether what is said is what the mistake is was judged by reading each.
 When the diagnosis first met them it named some cause for 185 (79 %), and none for 49.
 It was extended with them at hand, so this is no longer a blind test.
 
-## Blind
+## Answers written without sight of the diagnosis
 
 `tests/support/blind.toml` has wrong answers of two kinds: on ten forward passes that are not the lecture's
 (`tests/support/blind_passes.py`), and on the lecture's. They were written while the diagnosis was still worked on, by people
 who had not seen it. It was frozen (at commit 424043a) before it met them, on 2026-11-28; what it said was read row by row by
 somebody who knew neither.
 
-| | other forward passes, first | extended since | the lecture's, first | extended since |
+| what | other forward passes, first | extended since | the lecture's, first | extended since |
 |---|---|---|---|---|
 {blind}
 
@@ -377,7 +377,7 @@ who had not seen it. It was run once, and read row by row by somebody who knew n
 nowhere counts as another cause. All 192 wrong answers were rejected, and the 137 right ones beside them accepted. The goals
 are missed on it.
 
-| | other forward passes, first | extended since | the lecture's, first | extended since |
+| what | other forward passes, first | extended since | the lecture's, first | extended since |
 |---|---|---|---|---|
 {second}
 
@@ -389,7 +389,7 @@ right for the loss alone and do not use what comes in, which an answer has to. T
 rows of another cause the answer is a formula for the whole way from the loss, and was told that it does not depend on what
 comes in, which is true, and not what is wrong with it.
 
-| | other forward passes, first | extended since | the lecture's, first | extended since |
+| what | other forward passes, first | extended since | the lecture's, first | extended since |
 |---|---|---|---|---|
 {third}
 
@@ -399,7 +399,7 @@ frozen (at commit 4ddf3da, on 2026-11-28) before it met the fourth. It ran once,
 was as strict. All 192 wrong answers were rejected, and all 151 right ones beside them accepted. Away from home the goal of 80 %
 is met, at home that of 90 % is missed by one answer, and that of 1 % of other causes is missed (8 of 192).
 
-| | other forward passes, first | extended since | the lecture's, first | extended since |
+| what | other forward passes, first | extended since | the lecture's, first | extended since |
 |---|---|---|---|---|
 {fourth}
 

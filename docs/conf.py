@@ -7,9 +7,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.fileutil import copy_asset
+from sphinx.util.logging import getLogger
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
@@ -53,6 +55,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "backprop-ninja"
 html_static_path = ["_static"]
 mathjax_path = "mathjax/tex-chtml.js"
+mathjax3_config = {"options": {"menuOptions": {"settings": {"inTabOrder": False}}}}  # or each formula is one more Tab
 html_css_files = ["site.css", "figures.css"]
 html_js_files = [("site.js", {"defer": "defer"}), ("figures.js", {"defer": "defer"})]
 html_copy_source = False
@@ -91,5 +94,13 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
             copy_asset(mathjax / folder, place / folder)
 
 
+def ask_for_words(_: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Warns of pictures that have no sentence."""
+    for picture in doctree.findall(nodes.image):
+        if not picture.get("alt"):
+            getLogger(__name__).warning("%s: a picture has no sentence: docs/pictures.toml has those of notebooks.", page)
+
+
 def setup(app: Sphinx) -> None:
     app.connect("build-finished", copy_mathjax)
+    app.connect("doctree-resolved", ask_for_words)

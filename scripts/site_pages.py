@@ -29,11 +29,19 @@ from scripts.submissions import ROOT
 LECTURES = ROOT / "docs" / "lectures.toml"
 """The video of each assignment, and for each notebook its topics there, its derivations and what comes after it."""
 
+PICTURES = ROOT / "docs" / "pictures.toml"
+"""A sentence for each picture of a notebook, by notebook and cell."""
+
 COURSE = """# The course
 
 Five assignments follow the *makemore* lectures, in this order.
 Each notebook has a page here: the text, the cells as they are released, the pictures that they make, and where people stumble.
-The answers are yours to write."""
+The answers are yours to write.
+
+```{include} ../index.md
+:start-after: "## The five assignments"
+:end-before: "## The heart of it"
+```"""
 
 
 @dataclass(frozen=True)
@@ -96,23 +104,30 @@ def page_of(assignment: Assignment, name: str, lecture: Lecture) -> NotebookNode
     released = nbformat.read(assignment.release / f"{name}.ipynb", as_version=4)
     solved = nbformat.read((assignment.source or assignment.release) / f"{name}.ipynb", as_version=4)
     assert len(released.cells) == len(solved.cells), f"release/ of {assignment.name}/{name} is not that of its source"
+    pictures = tomllib.loads(PICTURES.read_text(encoding="utf-8")).get(f"{assignment.name}/{name}", {})
     cells: list[NotebookNode] = []
     for shown, cell in zip(released.cells, solved.cells, strict=True):
-        cells += _on_page(shown, cell)
+        cells += _on_page(shown, cell, pictures.get(shown.id))
     opening, *rest = cells
     cells = [opening, _text(f"{name}-about", _about(assignment, name, lecture)), *rest]
     cells.append(_text(f"{name}-after", _after(assignment, name, lecture)))
     return nbformat.v4.new_notebook(cells=cells, metadata=released.metadata)
 
 
-def _on_page(shown: NotebookNode, solved: NotebookNode) -> Iterator[NotebookNode]:
-    """What a page shows for a cell of a notebook, and where that has a model answer, what is run instead."""
+def _on_page(shown: NotebookNode, solved: NotebookNode, picture: str | None) -> Iterator[NotebookNode]:
+    """What a page shows for a cell of a notebook, and where that has a model answer, what is run instead.
+
+    `picture` is what stands for the picture that it makes.
+    """
     cell = cell_of(solved) if shown.cell_type == "code" else None
     if cell and cell.solves:
         yield _tagged(shown, f"{shown.id}-released", "skip-execution")
         yield _tagged(solved, shown.id, "remove-cell")
     else:
-        yield _tagged(shown, shown.id, *(["remove-output"] if cell and cell.role is Role.TEST else []))
+        page = _tagged(shown, shown.id, *(["remove-output"] if cell and cell.role is Role.TEST else []))
+        if picture:
+            page.metadata["mystnb"] = {"image": {"alt": picture}}
+        yield page
 
 
 def _tagged(cell: NotebookNode, id: str, *tags: str) -> NotebookNode:

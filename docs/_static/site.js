@@ -5,3 +5,12 @@ for (const summary of document.querySelectorAll("nav details > summary")) {
   const link = summary.closest("li")?.querySelector("a");
   if (link && !summary.textContent.trim()) summary.setAttribute("aria-label", `Pages of ${link.textContent.trim()}`);
 }
+
+// A formula is no stop for Tab, unless it is wider than its column: then keys have to scroll it.
+const widths = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const formula of document.querySelectorAll("div.math")) widths.observe(formula);
