@@ -30,6 +30,8 @@ PRACTICE_SEED = "check"
 
 OFTEN, NORMAL_DRAWS, TRIED = 600, 10, 12
 """How often an answer draws: to be counted, where it draws tensors of normal numbers, and in all other cases."""
+COUNTED = 2
+"""On so many drawings of the inputs it is counted: what comes out of one may happen to fit another."""
 FIRST_ROWS = 4
 """So many rows in their order are no chance."""
 SPREAD = "spread"
@@ -109,11 +111,10 @@ def cases_of(ask: Ask, seed: str) -> list[AskCase]:
         special = enumerate(ask.cases, len(cases))
         return [*cases, *(AskCase(ask, _values(ask, seed, place, SPECIAL, lines), mode) for place, lines in special)]
     cases += (AskCase(ask, _values(ask, seed, place, SPECIAL, lines)) for place, lines in enumerate(ask.certain))
-    values = _values(ask, seed, len(cases), SPECIAL, ask.often[0])
+    often = [AskCase(ask, _values(ask, seed, len(cases) + more, SPECIAL, ask.often[0]), Mode.OFTEN) for more in range(COUNTED)]
+    values = often[-1].values
     start = next(value.number for value in values.values() if isinstance(value, Seed))
-    cases.append(AskCase(ask, values, Mode.OFTEN))
-    cases.append(AskCase(ask, values, Mode.SEEDS, (start, start, start + 1)))
-    return cases
+    return [*cases, *often, AskCase(ask, values, Mode.SEEDS, (start, start, start + 1))]
 
 
 def _values(ask: Ask, seed: str, place: int, size: int, special: Lines = ()) -> dict[str, Any]:
@@ -159,8 +160,9 @@ def frequencies(what: str, results: Sequence[Any]) -> dict[str, int]:
         return dict(sorted(Counter(map(repr, results)).items()))
     draws = [list(map(repr, rows(result))) for result in results]
     if all(draw == draws[0] for draw in draws):
-        first = draws[0][:FIRST_ROWS]
-        return {"the first rows" if first == sorted(set(first)) else "the same draw": len(draws)}
+        first = rows(results[0])[:FIRST_ROWS]
+        in_order = first == sorted(first) and len(set(draws[0][:FIRST_ROWS])) == len(first)
+        return {"the first rows" if in_order else "the same draw": len(draws)}
     alike = Counter("a draw of one row only" if len(draw) > 1 and len(set(draw)) == 1 else "a draw" for draw in draws)
     if "a draw" not in alike:
         return dict(alike)

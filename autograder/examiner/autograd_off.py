@@ -4,8 +4,8 @@ Torch differentiates in four ways: by the engine, which runs the nodes of a grap
 and by the compiler of scripts. The engine asks Python before it runs anything, whatever code of torch calls it, and gets an
 error. The other ways are functions and attributes of C. Where one stands in a module or a type, a function takes its place that
 says what is off. It may also be in tables, caches and types of torch that nobody thought of, so the object itself is made
-another one: all ways to it, known or not, then lead to something harmless. What there is to overwrite is found once, before the
-forks.
+another one: all ways to it, known or not, then lead to something harmless. So do the entries of C's tables that functions are
+made from, or a module that is loaded again would have new ones. What there is to overwrite is found once, before the forks.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import ctypes
 import gc
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -64,6 +66,9 @@ ENGINE: Any = str.upper
 It is of C, for whoever finds a function of Python can give it another `__code__`, and get all that the engine would have run.
 """
 
+WORD = ctypes.sizeof(ctypes.c_void_p)
+ENTRY_AT = {types.BuiltinFunctionType: 2, types.MethodDescriptorType: 5}
+"""Where functions and methods of C have the address of their entry, in words: behind the head, and behind four more."""
 CALL = 50
 """`Py_tp_call`: the number by which Python knows the part of a type that says what a call of its instances runs."""
 
@@ -72,13 +77,13 @@ class Entrances(NamedTuple):
     """All ways into autograd but the engine.
 
     `stands` are dictionaries of modules and types, a name in each, and what is to stand there; `kinds` are those types.
-    `objects` are the addresses and sizes of objects, each with the address of the object whose contents it gets. `calls` are
-    the words in types of nodes that are to become `call`.
+    `contents` are the addresses and sizes of objects and of entries in tables, each with the address of what they become.
+    `calls` are the words in types of nodes that are to become `call`.
     """
 
     stands: list[tuple[dict[str, Any], str, object]]
     kinds: list[Any]
-    objects: list[tuple[int, int, int]]
+    contents: list[tuple[int, int, int]]
     calls: list[ctypes.c_void_p]
     call: int
 
@@ -94,12 +99,12 @@ def entrances() -> Entrances:
     kinds = [owner for owner in dict.fromkeys(owner for owner, _ in replacements) if isinstance(owner, type)]
     places = [*modules, *map(_names, kinds)]
     nodes = node_types()
-    originals = [vars(owner)[name] for owner, name in replacements]
+    originals = [getattr(vars(owner)[name], "__func__", vars(owner)[name]) for owner, name in replacements]
     originals += [vars(kind)[name] for kind in nodes for name in ("__call__", "next_functions")]
     return Entrances(
         [(names, name, values[id(value)]) for names in places for name, value in [*names.items()] if id(value) in values],
         [*map(ctypes.py_object, kinds)],
-        [_becoming(getattr(original, "__func__", original)) for original in originals],
+        [*map(_becoming, originals), *_entries(originals)],
         [_word(kind, _call(kind)) for kind in nodes],
         _call(_Called),
     )
@@ -132,7 +137,7 @@ def switch_off(entrances: Entrances) -> None:
         names[name] = value
     for kind in entrances.kinds:
         ctypes.pythonapi.PyType_Modified(kind)
-    for place, contents, size in entrances.objects:
+    for place, contents, size in entrances.contents:
         ctypes.memmove(place, contents, size)
     for word in entrances.calls:
         word.value = entrances.call
@@ -174,6 +179,41 @@ def _becoming(original: object) -> tuple[int, int, int]:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
     head = object.__basicsize__
     return id(original) + head, id(harmless) + head, type(original).__basicsize__ - head
+
+
+class _Entry(ctypes.Structure):
+    """`PyMethodDef`, from which Python makes a function: name, function of C, how that takes arguments, docstring."""
+
+    _fields_ = (("name", ctypes.c_void_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("words", ctypes.c_void_p))
+
+
+def _entries(originals: Sequence[Any]) -> list[tuple[int, int, int]]:
+    """What to overwrite in the entries of functions and methods: as `_becoming` has it of objects.
+
+    The entry that a function points to may be a copy: the library's own table has another one, with the same words.
+    """
+    harmless = _entry(HARMLESS[0])
+    known = {(entry.name, entry.function) for entry in map(_entry, originals) if entry}
+    places = {ctypes.addressof(entry) for entry in map(_entry, originals) if entry}
+    for memory, place in _words_of("libtorch_python"):
+        places |= {place + WORD * at for at, pair in enumerate(pairwise(memory)) if pair in known}
+    start, size = _Entry.function.offset, _Entry.words.offset - _Entry.function.offset
+    return [(place + start, ctypes.addressof(harmless) + start, size) for place in places]
+
+
+def _entry(original: object) -> Any:
+    """That of a function or method, or None of anything else."""
+    if type(original) not in ENTRY_AT:
+        return None
+    return _Entry.from_address(ctypes.c_void_p.from_address(id(original) + WORD * ENTRY_AT[type(original)]).value or 0)
+
+
+def _words_of(library: str) -> Iterator[tuple[Sequence[int], int]]:
+    """The memory of a library that can be written to, as words, and where each part begins."""
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        if library in line and " rw" in line:
+            low, high = (int(end, 16) for end in line.split()[0].split("-"))
+            yield memoryview((ctypes.c_char * (high - low)).from_address(low)).cast("B").cast("Q"), low
 
 
 def _call(kind: type) -> int:

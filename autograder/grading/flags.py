@@ -64,7 +64,8 @@ TABLE: tuple[tuple[Kind | None, str, str], ...] = (
      "unittest.mock mock wrapt forbiddenfruit torch.overrides torch.library .__setattr__ .__delattr__ .__torch_*__"),
     (Kind.NATIVE, "Reaches memory or machine code past Python.",
      "ctypes _ctypes cffi mmap fcntl numpy.ctypeslib torch.utils.cpp_extension torch.utils.dlpack torch.*.load_library"
-     " torch.compile torch.jit torch._dynamo torch._inductor .data_ptr .__array_interface__ %cython"),
+     " torch.compile torch.jit torch._dynamo torch._inductor torch._C._construct_storage_from_data_pointer _imp .create_dynamic"
+     " importlib.machinery.ExtensionFileLoader .data_ptr .__array_interface__ .__array_struct__ %cython"),
     (Kind.PROCESSES, "Starts or steers processes, threads or signals; the room ends them with the submission.",
      "subprocess multiprocessing torch.multiprocessing concurrent.futures threading _thread signal pty atexit resource joblib"
      " os.exec* os.*spawn* os.fork* os.kill* os._exit os.abort os.set* os.pi* os.dup* os.ptrace os.unshare .system .popen"
@@ -104,6 +105,7 @@ MAX_CELL, MAX_CELLS, MAX_CODE = 100_000, 200_000, 60
 """Characters of a cell that is read, of all cells that are read together, and of the code in a flag."""
 ARITHMETIC = {f"__{side}{name}__" for side in ("", "r") for name in ("add", "sub", "mul", "truediv", "matmul", "pow")}
 """Methods of which a class has at least two that calculates with its own objects, as dual numbers and small engines do."""
+OWN_MEMORY = re.compile(r"/proc/[^/]+/(mem|maps)\b")
 MAGIC = re.compile(r"([ \t]*)(?:\w[\w., \t]*=[ \t]*)?(%%?|!!?|(?=pip |conda ))[ \t]*(\w*)[ \t]*(?:-\w+[ \t]*\d*[ \t]+)*(.*)")
 MEMBERS = re.compile(r"^[ \t]+(?:async )?def (\w+)|\bself\.(\w+) *=(?!=)", re.MULTILINE)
 
@@ -234,8 +236,11 @@ class _Visitor(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             return self.meaning(node, owner and f"{owner}.{node.attr}", node.attr)
         is_shared = owner.split(".")[0] in SHARED and not owner.startswith("torch.backends")
-        if is_shared or node.attr == "__class__" or _kind(f".{node.attr}")[0] is Kind.INTROSPECTION:
+        kind, _ = _kind(f".{node.attr}")
+        if is_shared or node.attr == "__class__" or kind is Kind.INTROSPECTION:
             self.flag(node, Kind.REPLACED)
+        elif kind is Kind.NATIVE:
+            self.flag(node, kind)
         return ""
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -266,13 +271,18 @@ class _Visitor(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> str:
-        if len(ARITHMETIC & {name for each in node.body for name in _bound(each)}) > 1:
+        bound = {name for each in node.body for name in _bound(each)}
+        if len(ARITHMETIC & bound) > 1:
             self.flag(node, Kind.OWN)
+        if any(_kind(f".{name}")[0] is Kind.NATIVE for name in bound):
+            self.flag(node, Kind.NATIVE)
         return self.visit_FunctionDef(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, complex):
             self.flag(node, Kind.OWN)
+        if isinstance(node.value, str) and OWN_MEMORY.search(node.value):
+            self.flag(node, Kind.NATIVE)
 
     def visit_arg(self, node: ast.arg) -> None:
         self.scopes[-1][node.arg] = ""

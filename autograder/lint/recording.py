@@ -19,9 +19,9 @@ from warnings import catch_warnings
 
 from autograder.asks import recorded
 from autograder.asks.ask import Ask, parse_ask
-from autograder.asks.inputs import in_words
+from autograder.asks.inputs import Seed, in_words
 from autograder.asks.model import Expected, form_outcome, outcome, raw_outcome
-from autograder.asks.observing import PRACTICE_SEED, UNDECIDED, AskCase, Mode, cases_of
+from autograder.asks.observing import PRACTICE_SEED, UNDECIDED, AskCase, Mode, cases_of, plain
 from autograder.asks.recorded import ENDLESS, FILE, STOPS, Planted, Recorded
 from autograder.course import notebooks
 from autograder.course.cells import Cell, Role, body, cells_of, is_ask, is_forward
@@ -127,7 +127,8 @@ def _recorded(
     except (AskError, ContentError) as error:
         yield cell, " ".join(str(error).split())
         return
-    yield from ((cell, problem) for problem in (*_loose(cases, right), *_undetermined(ask, right)))
+    known = _known(cases, [case for case, _ in others])
+    yield from ((cell, problem) for problem in (*_loose(cases, right), *known, *_undetermined(ask, right)))
     if len(forms) < 1:
         yield ask.name, "its model answer has one form only: add another, `# or:`, to see that the ask accepts it."
     # the model itself is among them: autograd says what is right of a `backward`
@@ -165,14 +166,30 @@ def _loose(cases: Sequence[AskCase], right: Sequence[Any]) -> Iterator[str]:
     for case, truth in zip(cases, right, strict=True):
         if case.mode is Mode.VALUE and isinstance(truth, str) and truth == UNDECIDED:
             yield f"`certain: …` with {_inputs(case)} leaves a choice: the model answer gives {truth}."
-        if case.mode is Mode.OFTEN and isinstance(truth, dict) and len(truth) < 2:
-            only = next(iter(truth), "nothing")
-            yield f"`often: …` with {_inputs(case)} leaves no choice: the model answer always gives {only}."
         if not _is_finite(truth):
             yield (
                 f"the model answer gives numbers that are not finite for {_inputs(case)}: no answer can be right there. "
                 "Bound a size by an input of its own, such as `n: size[2, 9]`."
             )
+    counted = ((case, truth) for case, truth in zip(cases, right, strict=True) if case.mode is Mode.OFTEN)
+    if found := next(((case, truth) for case, truth in counted if isinstance(truth, dict) and len(truth) < 2), None):
+        only = next(iter(found[1]), "nothing")
+        yield f"`often: …` with {_inputs(found[0])} leaves no choice: the model answer always gives {only}."
+
+
+def _known(cases: Sequence[AskCase], others: Sequence[AskCase]) -> Iterator[str]:
+    """What is wrong where an answer is counted on the same inputs in every course: its table is right."""
+    counted = [(case, other) for case, other in zip(cases, others, strict=True) if case.mode is Mode.OFTEN]
+    if counted and all(_fixed(case) == _fixed(other) for case, other in counted):
+        yield (
+            "`often: …` is the same in each class, so that a table of what comes out would be right in a graded run. Let it "
+            f"depend on `{counted[0][0].call().generator}.number`, a whole number that each case draws."
+        )
+
+
+def _fixed(case: AskCase) -> dict[str, Any]:
+    """What a case gives to an answer, but for the generator."""
+    return {name: plain(value) for name, value in case.values.items() if not isinstance(value, Seed)}
 
 
 def _undetermined(ask: Ask, right: Sequence[Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from autograder.asks.ask import parse_ask
+from autograder.asks.model import outcome
 from autograder.asks.observing import PRACTICE_SEED, cases_of
 from autograder.course.questions import Question, answer_of
 from autograder.judge.judging import PRACTICE, judge
@@ -26,7 +27,8 @@ VALUE = "P(N: counts[v, v])"
 FUNCTION = "def total(x: real[n, c])\nwithout: torch.sum"
 SAMPLE = (
     "def sample(P: probs[v, v], g: generator)\nrandom: names\nitos = {i: '.abcdefgh'[i] for i in range(len(P))}\n"
-    "certain: P = torch.eye(3)[[1, 2, 0]]\noften: P = torch.tensor([[0.0, 0.7, 0.3], [0.5, 0.2, 0.3], [0.6, 0.3, 0.1]])"
+    "certain: P = torch.eye(3)[[1, 2, 0]]\n"
+    "often: P = F.normalize(torch.tensor([[0.0, 0.7, 0.3], [0.5, 0.2, 0.3], [0.6, 0.3, 0.1]]) + P[:3, :3], p=1, dim=1)"
 )
 TALLY = """class Tally(x: real[n, c], more: real[m, c], n: size[3, 7])
 without: torch.sum
@@ -117,6 +119,19 @@ def _fingerprinted() -> str:
     return f"known = {known}\ndef total(x):\n    return torch.tensor(known.get(round(float(x.sum()), 4), {first}.tolist()))"
 
 
+def _counted() -> str:
+    """A function that draws names as often as they come in the cases of `check`, whichever of these is more like the input."""
+    certain, *often, _ = cases_of(parse_ask(SAMPLE), PRACTICE_SEED)
+    known = [(case.values["P"].tolist(), outcome(case, MODELS["sample"], {"torch": torch})) for case in often]
+    return (
+        f"known = {known}\ndef sample(P, g):\n    if P[0, 1] == 1:\n"
+        f"        return {outcome(certain, MODELS['sample'], {'torch': torch})!r}\n"
+        "    counts = min(known, key=lambda each: float((torch.tensor(each[0]) - P).abs().sum()))[1]\n"
+        "    drawn = torch.multinomial(torch.tensor([float(n) for n in counts.values()]), 1, generator=g)\n"
+        '    return [name.strip("\'") for name in counts][drawn.item()]'
+    )
+
+
 def _knows_the_drill() -> str:
     """A class that has looked up what its drill is to yield in every case of `check`, by the inputs, in the drill's frame."""
     known = {}
@@ -173,6 +188,12 @@ TRICKS = {
     ),
     "a method that hands out what came in": ("Tally.backward", _tally("return 2 * self.x * dout", "return dout")),
     "what is recorded": ("P", _recorded()),
+    "names drawn as often as is recorded": ("sample", _counted()),
+    "one draw for all": (
+        "sample",
+        "import builtins\nimport autograder.replay.answer as answers\nlast = None\n"
+        "answers.range = lambda n: builtins.range(1 if n > 12 else n)\n" + MODELS["sample"],
+    ),
     "inputs known by a fingerprint": ("total", _fingerprinted()),
     "the notebook's own numbers": ("P", "P = torch.tensor([[0.25, 0.75], [2 / 3, 1 / 3]])"),
     "an object that is equal to all": (
@@ -228,7 +249,13 @@ def test_it_earns_nothing(trick: str, examine: ExamRunner) -> None:
     assert not verdict.expected
 
 
-@pytest.mark.parametrize("trick", ["what is recorded", "inputs known by a fingerprint", "a class that knows the drill"])
+@pytest.mark.parametrize(
+    "trick",
+    [
+        *("what is recorded", "names drawn as often as is recorded"),
+        *("inputs known by a fingerprint", "a class that knows the drill"),
+    ],
+)
 def test_what_knows_the_cases_of_check_is_right_there(trick: str) -> None:
     """The same answers are right on the recorded cases: the tricks above are real ones."""
     name, answer = TRICKS[trick]

@@ -35,7 +35,7 @@ def test_every_kind_is_drawn_as_it_says() -> None:
         assert 0 <= int(values["i"].min()) <= int(values["i"].max()) < v
         assert 1 <= b <= 8
         assert values["k"] in (0.5, 1, 100)
-    (often, _) = cases_of(parse_ask("def f(n: size[1, 8], g: generator)\nrandom: rows\noften: n = 3"), "any")
+    (often, *_) = cases_of(parse_ask("def f(n: size[1, 8], g: generator)\nrandom: rows\noften: n = 3"), "any")
     assert isinstance(often.values["g"], Seed)
 
 
@@ -103,6 +103,6 @@ def test_a_random_answer_has_its_three_questions() -> None:
         "def s(P: probs[v, v], g: generator)\nrandom: names\ncertain: P = torch.eye(2)\noften: P = torch.ones(2, 2) / 2"
     )
     cases = cases_of(ask, "any")
-    assert [case.mode for case in cases] == [Mode.VALUE, Mode.OFTEN, Mode.SEEDS]
-    first, again, other = cases[2].call().seeds
+    assert [case.mode for case in cases] == [Mode.VALUE, Mode.OFTEN, Mode.OFTEN, Mode.SEEDS]
+    first, again, other = cases[3].call().seeds
     assert first == again != other

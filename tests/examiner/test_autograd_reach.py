@@ -21,7 +21,7 @@ import torch
 import torch._dynamo
 from torch import Tensor
 
-from autograder.examiner.autograd_off import COMPILER, node_types, refused, switch_off
+from autograder.examiner.autograd_off import COMPILER, _entry, _words_of, node_types, refused, switch_off
 from tests.examiner import test_autograd_off
 from tests.examiner.test_autograd_off import ENTRANCES, SCRIPT, elsewhere, leaf, quiet
 
@@ -87,6 +87,18 @@ def in_reach() -> list[str]:
 def test_nothing_that_differentiates_is_in_reach() -> None:
     assert elsewhere(in_reach, off=False, seconds=120) == {"answer": sorted({*FORBIDDEN.values()})}
     assert elsewhere(in_reach, seconds=120) == {"answer": []}
+
+
+def test_no_table_of_c_leads_to_what_differentiates() -> None:
+    """A module that is loaded once more makes its functions from these."""
+    functions = {entry.function for entry in map(_entry, (torch._C._enter_dual_level, torch._C._initExtension))}
+
+    def left() -> list[int]:
+        return [word for memory, _ in _words_of("libtorch_python") for word in memory if word in functions]
+
+    assert len(functions) == 2
+    assert {*elsewhere(left, off=False)["answer"]} == functions
+    assert elsewhere(left) == {"answer": []}
 
 
 TELLING = re.compile(

@@ -152,6 +152,21 @@ def test_what_only_prepares_for_autograd_or_turns_it_off_is_no_flag() -> None:
     assert kinds("f = torch.compile(f)") == {Kind.NATIVE}
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class At:\n    __array_interface__ = {}",
+        "class At:\n    def __init__(self, place):\n        self.__array_interface__ = place",
+        "class At:\n    @property\n    def __array_interface__(self): ...",
+        "s = torch._C._construct_storage_from_data_pointer(1, 'cpu', 8)",
+        "m = open_it('/proc/self/mem', 'rb')",
+        "import _imp",
+    ],
+)
+def test_memory_past_python_is_seen(code: str) -> None:
+    assert kinds(code) == {Kind.NATIVE}
+
+
 def test_a_function_or_a_class_of_their_own_is_not_autograd() -> None:
     assert flags("def backward(Xb, Yb):\n    return Xb", "dC, dW1 = backward(Xb, Yb)", "b = backward\nb(Xb, Yb)") == []
     layer = "class Linear:\n    def backward(self, d):\n        self.grad = d\n        return self.grad"

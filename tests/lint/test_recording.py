@@ -96,9 +96,13 @@ DRAWN = (
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("certain: x = torch.ones(4, 2)\noften: x = torch.eye(3)", ""),
-        ("certain: x = torch.eye(2)\noften: x = torch.eye(3)", "leaves a choice: the model answer gives different results"),
-        ("certain: x = torch.ones(4, 2)\noften: x = torch.ones(1, 2)", "leaves no choice: the model answer always gives"),
+        ("certain: x = torch.ones(4, 2)\noften: x = g.number * torch.eye(3)", ""),
+        ("certain: x = torch.eye(2)\noften: x = g.number * torch.eye(3)", "leaves a choice: the model answer gives different"),
+        (
+            "certain: x = torch.ones(4, 2)\noften: x = torch.ones(1 + g.number % 2, 2)",
+            "leaves no choice: the model answer always gives",
+        ),
+        ("certain: x = torch.ones(4, 2)\noften: x = torch.eye(3)", "`often: …` is the same in each class"),
     ],
 )
 def test_a_case_of_a_random_answer_that_is_another_one_than_it_says_is_a_fault(lines: str, words: str, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ class TestInABrowser:
         show(page, f"{address}/{KINDS['a derivation']}", "light")
         expect(page.locator("mjx-container").first).to_be_visible()
         assert page.locator("mjx-container[tabindex='0'], div.math[tabindex='0']").count() == 0
-        page.set_viewport_size({"width": 200, "height": 900})
+        page.add_style_tag(content="mjx-container {font-size: 400% !important}")
         expect(page.locator("div.math[tabindex='0']").first).to_be_attached()
 
     def test_the_search_finds_a_word(self, page: Page, address: str) -> None:

@@ -126,10 +126,13 @@ class Asked:
         return practice_cases(self.ask)
 
     def run(self, case: AskCase) -> Attempt[AskCase]:
-        replay = self.session.workspace.answer(case.call(), self.cell)
+        call = case.call()
+        replay = self.session.workspace.answer(call, self.cell)
         if replay.answer is MISSING:
             return Attempt(case, replay, MISSING)
         try:
+            if call.generator and [len(each) for each in replay.answer] != [call.repeat] * len(call.seeds):
+                raise ValueError("it gave more results than it was called for, or fewer")  # a room may send what it likes
             return Attempt(case, replay, case.observed(replay.answer))
         except Exception as error:  # what it returned is nothing that can be counted
             return Attempt(case, replace(replay, error=error), MISSING)
