@@ -128,10 +128,8 @@ def broadcasting() -> str:
     forward = "".join(
         [
             _matrix("a", "`a`, 2 × 3", A),
-            '<span class="op">+</span>',
-            _matrix("b", "`b`, 1 × 3", B.expand_as(A), lambda row, _: "copy" if row else ""),
-            '<span class="op">=</span>',
-            _matrix("y", "`y`, 2 × 3", A + B),
+            _together("+", _matrix("b", "`b`, 1 × 3", B.expand_as(A), lambda row, _: "copy" if row else "")),
+            _together("=", _matrix("y", "`y`, 2 × 3", A + B)),
         ]
     )
     backward = _incoming() + _matrix(
@@ -174,6 +172,11 @@ def _matrix(key: str, caption: str, values: Tensor, kind: Callable[[int, int], s
         for row, entries in enumerate(values.tolist())
     )
     return f'<table class="matrix" data-matrix="{key}"><caption>{marked(caption)}</caption><tbody>{rows}</tbody></table>'
+
+
+def _together(sign: str, matrix: str) -> str:
+    """A sign and the matrix after it, which no end of a line comes between."""
+    return f'<div class="together"><span class="op">{sign}</span>{matrix}</div>'
 
 
 def _cell(kind: str, content: str) -> str:
@@ -388,6 +391,8 @@ EPS = 1e-5
 BATCH_DY = torch.tensor([1.0, -0.3, -0.1, 0.8, -0.5, 0.6], dtype=torch.float64)
 """With these the rounded numbers add up too."""
 DY_LIMIT = 1.0
+BAR_SCALES = (0.25, 0.5, 1.0, 1.5)
+"""What the longest bars can stand for: the least that holds all is taken, and where none does, what no bar exceeds."""
 
 
 def batchnorm_terms() -> str:
@@ -396,28 +401,31 @@ def batchnorm_terms() -> str:
     diff = X - X.mean()
     inv_std = ((diff**2).sum() / (n - 1) + EPS) ** -0.5
     xhat = diff * inv_std
-    s = GAIN * inv_std
+    factor = GAIN * inv_std
     terms = (
-        s * BATCH_DY,
-        -s * BATCH_DY.mean().expand(n),
-        -s * xhat * (BATCH_DY * xhat).sum() / (n - 1),
+        factor * BATCH_DY,
+        -factor * BATCH_DY.mean().expand(n),
+        -factor * xhat * (BATCH_DY * xhat).sum() / (n - 1),
     )
     result = torch.stack(terms).sum(0)
     # no bar is longer than this: an entry of the result is at most the sum of the sizes in a row of its matrix
     rows = torch.eye(n) - 1 / n - xhat[:, None] * xhat / (n - 1)
     terms_bound = (xhat.abs().max() * xhat.abs().sum() / (n - 1)).clamp(min=1)
-    scale = ceil(10 * DY_LIMIT * s * torch.maximum(rows.abs().sum(1).max(), terms_bound)) / 10
+    bound = ceil(10 * DY_LIMIT * factor * torch.maximum(rows.abs().sum(1).max(), terms_bound).item()) / 10
+    scales = [*(each for each in BAR_SCALES if each < bound), bound]
+    longest = max(values.abs().max().item() for values in (*terms, result))
+    scale = next(each for each in scales if longest <= each)
     names = [str(index) for index in range(n)]
     headings = (
-        "Term 1: `s * dy`",
-        "Term 2: `-s * mean(dy)`",
-        f"Term 3: `-s * xhat * sum(dy * xhat) {'/ (n - 1)'.replace(' ', NO_BREAK)}`",
+        "Term 1: `gain * inv_std * dy`",
+        "Term 2: `-gain * inv_std * mean(dy)`",
+        f"Term 3: `-gain * inv_std * xhat * sum(dy * xhat) {'/ (n - 1)'.replace(' ', NO_BREAK)}`",
     )
     table = _columns(
         names,
         _band("x", "One column `x` of `hprebn`", _numbers(X.tolist(), 2)),
         _band("xhat", "`xhat = (x - x.mean()) * inv_std`", _numbers(xhat.tolist(), 2)),
-        _band("dy", "Incoming gradient `dy`", _sliders("dy", names, BATCH_DY.tolist(), DY_LIMIT, 2, scale), ", to be moved"),
+        _band("dy", "Incoming gradient `dy`", _sliders("dy", names, BATCH_DY.tolist(), DY_LIMIT, 2, DY_LIMIT), ", to be moved"),
         *(
             _band(f"term{place}", heading, _bars(term.tolist(), 2, scale))
             for place, (heading, term) in enumerate(zip(headings, terms, strict=True), 1)
@@ -430,18 +438,20 @@ def batchnorm_terms() -> str:
     )
     buttons = f'<div class="presets" role="group" aria-label="Set dy" hidden><span>Set <code>dy</code>:</span>{presets}</div>'
     opening = (
-        f"<p>{marked(f'`gain` is {GAIN:g}, and `s = gain * inv_std` is {number(s.item(), 2)}.')} All numbers are rounded.</p>"
+        f"<p>{marked(f'`gain` is {GAIN:g}, and `gain * inv_std` is {number(factor.item(), 2)}.')} All numbers are rounded. "
+        f'The bars of the terms and of their sum have one scale: the longest possible stands for <span class="scale">{scale:g}'
+        "</span>.</p>"
     )
     said = (
-        f"Before rounding, `dhprebn` adds up to {tiny(result.sum().item())}, and the sum of `dhprebn * xhat` is 0 "
-        f"up to the eps: {tiny((result * xhat).sum().item())}."
+        f"Before rounding, `dhprebn` adds up to {tiny(result.sum().item())}, and the sum of `dhprebn * xhat` is "
+        f"{tiny((result * xhat).sum().item())}: zero but for `eps`."
     )
     caption = (
         "BatchNorm takes two parts out of the incoming gradient: its mean, and its part along `xhat`. "
         "So what is left sums to zero and is orthogonal to `xhat`, and where `dy` is the same for all examples or a multiple "
         "of `xhat`, next to nothing is left."
     )
-    data = _data("x", X.tolist()) + _data("dy", BATCH_DY.tolist()) + _data("gain", [GAIN]) + _data("scale", [scale])
+    data = _data("x", X.tolist()) + _data("dy", BATCH_DY.tolist()) + _data("gain", [GAIN]) + _data("scales", scales)
     return _figure("batchnorm-terms", caption, opening + buttons + table + _said(said), data)
 
 

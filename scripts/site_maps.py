@@ -89,5 +89,6 @@ def _figure(part: Part) -> str:
     return (
         f'<figure class="part-of-map"><img alt="{escape(f"The part of the gradient map: {ways}.")}" '
         f'src="data:image/svg+xml;base64,{picture}">'
-        "<figcaption>Blue is what this page derives; grey is what it is worked out from, or leads on.</figcaption></figure>\n"
+        "<figcaption>Blue is what this page derives; grey is the gradient that comes in, or one that follows.</figcaption>"
+        "</figure>\n"
     )

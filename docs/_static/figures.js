@@ -24,6 +24,11 @@
     return (value < 0 ? MINUS : "") + Math.abs(value).toExponential(0).replace("-", MINUS);
   }
 
+  function nearly(value) {
+    const text = tiny(value);
+    return text === "0" ? text : `${text}: zero but for \`eps\``;
+  }
+
   // lists of numbers
 
   const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -315,7 +320,7 @@
     const sliders = all(figure, "input[type=range]");
     const x = given(figure, "x");
     const [gain] = given(figure, "gain");
-    const [scale] = given(figure, "scale");
+    const scales = given(figure, "scales"); // the last is longer than any bar
     const { xhat, invStd } = normalised(x);
     const presets = {
       mixed: given(figure, "dy"),
@@ -325,22 +330,25 @@
     let dy = [...presets.mixed]; // more exact than a slider, which has steps
 
     function update() {
-      const s = gain * invStd;
+      const factor = gain * invStd;
       const along = sum(product(dy, xhat)) / (x.length - 1);
       const terms = [
-        dy.map((value) => s * value),
-        dy.map(() => -s * mean(dy)),
-        xhat.map((value) => -s * value * along),
+        dy.map((value) => factor * value),
+        dy.map(() => -factor * mean(dy)),
+        xhat.map((value) => -factor * value * along),
       ];
       const result = x.map((_, i) => sum(terms.map((term) => term[i])));
+      const longest = largest([...terms.flat(), ...result]);
+      const scale = scales.find((each) => longest <= each) ?? scales[scales.length - 1];
+      figure.querySelector(".scale").textContent = String(scale);
       showSliders(figure, dy);
       showNumbers(figure, "dy", dy, 2, true);
       terms.forEach((term, i) => showBars(figure, `term${i + 1}`, term, 2, scale));
       showBars(figure, "result", result, 2, scale);
       say(
         figure.querySelector(".said"),
-        `Before rounding, \`dhprebn\` adds up to ${tiny(sum(result))}, and the sum of \`dhprebn * xhat\` is 0 ` +
-          `up to the eps: ${tiny(sum(product(result, xhat)))}.`,
+        `Before rounding, \`dhprebn\` adds up to ${tiny(sum(result))}, and the sum of \`dhprebn * xhat\` is ` +
+          `${nearly(sum(product(result, xhat)))}.`,
       );
     }
 

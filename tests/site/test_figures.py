@@ -290,6 +290,18 @@ def test_a_column_gets_the_sums_of_the_rows(opened: Opened) -> None:
     assert highlighted(page, "db") == [[True], [False]]
 
 
+def test_no_line_ends_between_a_sign_and_its_matrix(opened: Opened) -> None:
+    page = opened("broadcasting")
+    page.set_viewport_size(TELEPHONE)
+    for name in ("b", "y"):
+        sign, table = (
+            page.locator(f'.together:has([data-matrix="{name}"]) {part}').bounding_box() for part in (".op", "table")
+        )
+        assert sign is not None and table is not None
+        assert table["y"] < sign["y"] < table["y"] + table["height"]
+        assert sign["x"] < table["x"]
+
+
 def test_an_entry_without_a_number_counts_as_it_was(opened: Opened) -> None:
     page = opened("broadcasting")
     entry = page.get_by_label("dy[0, 0]")
@@ -624,18 +636,21 @@ def through_batchnorm(dy: Tensor) -> Tensor:
 
 def assert_terms(page: Page, dy: Tensor) -> None:
     xhat = (X - X.mean()) * (X.var() + EPS) ** -0.5
-    s = GAIN * (X.var() + EPS) ** -0.5
+    factor = GAIN * (X.var() + EPS) ** -0.5
     gradient = through_batchnorm(dy)
-    first, second = s * dy, (-s * dy.mean()).expand(len(X))
+    first, second = factor * dy, (-factor * dy.mean()).expand(len(X))
     third = gradient - first - second
     rows = read(page)
-    scale = float(str(page.locator("figure").get_attribute("data-scale")))
+    scale = float(page.locator(".scale").inner_text())
+    longest = max(values.abs().max().item() for values in (first, second, third, gradient))
+    scales = [float(each) for each in str(page.locator("figure").get_attribute("data-scales")).split()]
+    assert scale == min(each for each in scales if longest <= each)
     assert rows["xhat"]["numbers"] == written(xhat, 2)
     assert rows["dy"]["numbers"] == written(dy, 2)
     for band, values in (("term1", first), ("term2", second), ("term3", third), ("result", gradient)):
         assert rows[band]["numbers"] == written(values, 2), band
         assert rows[band]["bars"] == pytest.approx((values / scale / 2).tolist(), abs=0.02)
-    form = r"Before rounding, dhprebn adds up to (\S+), and the sum of dhprebn \* xhat is 0 up to the eps: (\S+)\."
+    form = r"Before rounding, dhprebn adds up to (\S+), and the sum of dhprebn \* xhat is (\S+?)(?:: zero but for eps)?\."
     words = re.fullmatch(form, said(page))
     assert words is not None
     total, along = (float(word.replace("−", "-")) for word in words.groups())
@@ -665,6 +680,32 @@ def test_what_is_moved_and_what_comes_of_it_are_seen_together(opened: Opened, si
     assert top is not None
     assert bottom is not None
     assert bottom["y"] + bottom["height"] - top["y"] < 560
+
+
+@pytest.mark.parametrize("size", [DESKTOP, TELEPHONE], ids=["desktop", "telephone"])
+@pytest.mark.parametrize(
+    ("name", "control", "outcome"),
+    [
+        ("batchnorm-terms", "dy 0", '[data-band="result"]'),
+        ("softmax-row", "logit a", '[data-band="gradient"]'),
+        ("broadcasting", "dy[0, 0]", '[data-matrix="db"]'),
+    ],
+)
+def test_what_is_reached_by_keyboard_is_scrolled_to_with_what_comes_of_it(
+    opened: Opened, name: str, control: str, outcome: str, size: ViewportSize
+) -> None:
+    page = opened(name)
+    page.set_viewport_size(size)
+    page.locator("main").evaluate("(main) => { main.style.padding = '2000px 0' }")
+    page.get_by_label(control).focus()
+    expect(page.get_by_label(control)).to_be_in_viewport(ratio=1)
+    expect(page.locator(outcome)).to_be_in_viewport(ratio=1)
+
+
+def test_the_bars_of_a_term_are_tall_enough_to_be_seen(opened: Opened) -> None:
+    bars = read(opened("batchnorm-terms"))["term2"]["bars"]
+    assert all(abs(bar) > 0.09 for bar in bars)
+    assert opened("batchnorm-terms").locator('[data-band="term2"] .plot i').first.evaluate("(bar) => bar.offsetHeight") >= 5
 
 
 def test_the_incoming_gradient_is_moved_by_keyboard(opened: Opened) -> None:
