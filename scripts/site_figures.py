@@ -233,6 +233,19 @@ RULES = {
 """By which rule each gradient is worked out, in a sentence that gives away no more than a hint does."""
 
 
+ON_PAPER = (
+    ("derivations/softmax-cross-entropy", "Softmax with cross-entropy", "dlogprobs dprobs dcounts_sum_inv dcounts_sum dcounts"),
+    ("derivations/softmax-cross-entropy", "Softmax with cross-entropy", "dnorm_logits dlogits"),
+    ("derivations/zero-gradients", "Gradients that are zero", "dlogit_maxes db1"),
+    ("derivations/linear-layer", "A linear layer", "dh dW2 db2 dembcat dW1"),
+    ("course/backprop/1-every-gradient", "Notebook 1", "dhpreact"),
+    ("derivations/broadcasting", "Broadcasting and its sum", "dbnbias dbngain"),
+    ("derivations/batchnorm", "BatchNorm", "dbnraw dbnvar_inv dbnvar dbndiff2 dbndiff dbnmeani dhprebn"),
+    ("derivations/embedding", "The embedding", "demb dC"),
+)
+"""The pages of the site that lead to each gradient, as the front page links to them, and the words of the links."""
+
+
 def forward_pass() -> Tape:
     """The forward pass of the notebook, with its own parameters and minibatch."""
     cells = {cell.id: cell.source for cell in read_cells(NOTEBOOK)}
@@ -247,16 +260,15 @@ def gradient_map() -> str:
     """The map of the notebook, and a table of its lines, rules and shapes, which a choice in the map is shown from."""
     tape = forward_pass()
     graph = chart(tape, {})
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Gradient", "From", "Forward", "Rule", "Shapes"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Gradient", *TERMS.values()))
     rows = "".join(_row(tape, node.name, node.through) for node in graph.nodes[1:])
     table = (
         "<details><summary>All lines, rules and shapes as a table</summary>"
         '<div class="scroll" tabindex="0" role="region" aria-label="All lines, rules and shapes">'
         f'<table class="rules"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>'
     )
-    terms = (("from", "From"), ("line", "Forward"), ("rule", "Rule"), ("shape", "Shapes"))
     fields = "".join(
-        f'<div><dt>{term}</dt><dd data-field="{key}"{LIVE if key == "rule" else ""}></dd></div>' for key, term in terms
+        f'<div><dt>{term}</dt><dd data-field="{key}"{LIVE if key == "rule" else ""}></dd></div>' for key, term in TERMS.items()
     )
     body = (
         '<p class="how" hidden>Choose a gradient by a click, or with the arrow keys and Enter. '
@@ -282,12 +294,14 @@ def _row(tape: Tape, name: str, through: Sequence[str]) -> str:
         lines,
         marked(RULES[name]),
         marked(shapes),
+        next(f'<a href="{page}.html">{words}</a>' for page, words, names in ON_PAPER if name in names.split()),
     )
-    parts = "".join(f'<td data-field="{key}">{cell}</td>' for key, cell in zip(FIELDS, cells, strict=True))
+    parts = "".join(f'<td data-field="{key}">{cell}</td>' for key, cell in zip(TERMS, cells, strict=True))
     return f'<tr data-name="{name}"><th scope="row"><code>{name}</code></th>{parts}</tr>'
 
 
-FIELDS = ("from", "line", "rule", "shape")
+TERMS = {"from": "From", "line": "Forward", "rule": "Rule", "shape": "Shapes", "paper": "On paper"}
+"""What is said of a gradient, by its field."""
 
 
 def _shape(tape: Tape, name: str) -> str:

@@ -22,12 +22,13 @@ from scripts.site_figures import (
     CLASSES,
     DY,
     EPS,
-    FIELDS,
     FIGURES,
     GAIN,
     LABEL,
     LOGITS,
+    ON_PAPER,
     RULES,
+    TERMS,
     A,
     X,
     broadcasting,
@@ -367,7 +368,9 @@ def expected_of_nodes() -> dict[str, dict[str, list[str]]]:
             "line": list(tape.uses(variable)),
             "rule": [RULES[f"d{variable}"].replace("`", "")],
             "shape": [f"d{variable} {shape}", f"{variable} {shape}"],
+            "paper": [words for _, words, names in ON_PAPER if f"d{variable}" in names.split()],
         }
+    assert all(len(each["paper"]) == 1 for each in found.values())
     return found
 
 
@@ -381,7 +384,7 @@ READ_PANEL = """(figure) => {
 def assert_panel(page: Page, name: str, expected: dict[str, list[str]]) -> None:
     panel = page.locator("figure").evaluate(READ_PANEL)
     assert (panel["name"], panel["pressed"]) == (name, [name])
-    for field in FIELDS:
+    for field in TERMS:
         assert [part for part in expected[field] if part not in panel[field]] == [], f"{name}: {field}"
     assert sorted(panel["outlined"]) == sorted(expected["from"])
 

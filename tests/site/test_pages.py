@@ -119,6 +119,8 @@ class TestFiles:
             outputs = [output.get_text() for output in last.select(".cell_output")]
             assert "check(" in last.get_text() and outputs, page
             assert all("✓" in output for output in outputs if output.strip()), (page, outputs)
+            boxes = [cell.find_parent("details") for cell in last.select(".cell")]
+            assert all(box and not box.has_attr("open") for box in boxes), f"{page}: an answer can be seen at once"
 
     def test_no_line_of_a_model_answer_is_on_its_page(self, site: Path) -> None:
         for notebook in sorted((ROOT / "release").glob("*/*.ipynb")):
