@@ -20,6 +20,7 @@ from autograder.grading.coordinator import Coordinator, Graded
 from autograder.grading.course import Course, CourseError
 from autograder.grading.gradebook import Writer
 from autograder.grading.pool import Workers
+from autograder.grading.setup import remarks
 from autograder.grading.standing import Standing, standings
 from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
 from autograder.terminal import Terminal, as_json
@@ -154,6 +155,8 @@ def grade_class(assignment: str, options: Options, console: Terminal) -> ClassRe
     sandbox = course.examine.sandbox
     if not sandbox:
         console.print(Text.assemble(("No sandbox:", "red"), " students' code can read your files and use the network."))
+    for remark in remarks(course.converter):
+        console.print(remark, soft_wrap=True)
     report = ClassReport(assignment, console)
     with ExitStack() as stack:
         stack.enter_context(_locked(Path(course.folders.root)))
