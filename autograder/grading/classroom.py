@@ -23,6 +23,7 @@ from autograder.grading.pool import Workers
 from autograder.grading.setup import remarks
 from autograder.grading.standing import Standing, standings
 from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
+from autograder.sandbox.temporary import sweep
 from autograder.terminal import Terminal, as_json
 
 MAX_ROWS = 40
@@ -185,6 +186,7 @@ def _workers(options: Options, sandbox: bool) -> Iterator[Workers]:
         return
     if sandbox and (reason := unavailable()):
         raise RoomError(reason.replace(CHOICE, OPTION))
+    sweep()
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with pool.started(options.jobs or processors or 1) as workers:
         yield workers
