@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +30,11 @@ ZERO = {
 }
 """What follows from a gradient that is zero, by how it is tested."""
 
+NO_ROOM = (
+    "✗ There is no room left where a file, or what this command shows, is written to. What was graded is kept: make room, and "
+    "run `autograder report`, or the command again."
+)
+
 
 class Verbs(click.Group):
     """A group of verbs whose help lists those for learners apart from those for instructors."""
@@ -38,6 +46,13 @@ class Verbs(click.Group):
         except click.ClickException as error:
             vars(error)["message"] = printable(error.message)
             raise
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            with suppress(OSError):  # stderr may go there as well
+                echo(NO_ROOM, err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more, at its end, to write what is left
+            sys.exit(2)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         learners = [str(verb.name) for verb in learner.LEARNER_VERBS]

@@ -21,8 +21,8 @@ PACKAGE = files.PACKAGE
 COURSE_ROOTS = (PACKAGE, PACKAGE.parent)
 """Where the release lies: in an installed package, and in a checkout."""
 
-COPY = re.compile(r"(-Copy\d+| ?\(\d+\)| (- )?copy( \d+)?| \d+)+$", re.IGNORECASE)
-"""What JupyterLab, browsers and systems add to the name of a file when there is one of that name."""
+COPY = re.compile(r"(-Copy\d+| ?\(\d+\)| (- )?copy| \d+)+$", re.IGNORECASE)
+"""What JupyterLab, browsers and systems add to the name of a file when there is one of that name: `copy 2` is two of them."""
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,10 @@ def complaint(content: bytes) -> str:
         text = text_of(content)
     except UnicodeDecodeError:
         return "is not in UTF-8"
-    if text.lstrip().startswith("<"):
-        return "is a web page"
     if conflict := CONFLICT.search(text):
         return f"has two versions in it, from line {_line(text, conflict.start())} on, which git could not merge"
+    if text.lstrip().startswith("<"):
+        return "is a web page"
     try:
         json.loads(text)
     except RecursionError:

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -34,6 +33,7 @@ from autograder.judge import session
 from autograder.notebook.extension import CourseMagics, load
 from autograder.notebook.logbook import NBGRADER
 from autograder.sandbox.forks import child_running
+from autograder.sandbox.temporary import Folder
 
 IDLE = 600.0
 """Seconds without a notebook after which the fork server ends. The next command starts a new one."""
@@ -53,7 +53,7 @@ def start(convert: Convert | None = None) -> None:
     place = daemon.listening(Path(options[0])) if mode == "stays" else nullcontext()
     torch.set_num_threads(1)  # a fork has one thread: where torch had more, it would wait for those that are not there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted command closes the connection
-    with place as listener, tempfile.TemporaryDirectory(prefix="warm-") as folder:
+    with place as listener, Folder("warm") as folder:
         shell = capture.start_shell(folder)
         warm_up(shell)
         gc.enable()

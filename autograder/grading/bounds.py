@@ -71,6 +71,9 @@ SLOW = (
     "it, or raise c.Examine.restore_seconds; then grade again with --force."
 )
 
+OTHERS = 10
+"""Numbers and texts in a notebook that take as long to parse as a list."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -159,6 +162,11 @@ def too_large(content: bytes, bounds: Bounds) -> str:
         return refused("values", VALUES.format(values, bounds.values))
     # a cell says its type once, and once more in nbgrader's metadata
     return too_many_cells(content.count(b'"cell_type"') // 2, bounds)
+
+
+def weight_of(content: bytes) -> int:
+    """How long a notebook takes to parse, in lists and dictionaries."""
+    return content.count(b"{") + content.count(b"[") + content.count(b",") // OTHERS
 
 
 def too_many_cells(count: int, bounds: Bounds) -> str:

@@ -20,8 +20,10 @@ from autograder.grading.coordinator import Coordinator, Graded
 from autograder.grading.course import Course, CourseError
 from autograder.grading.gradebook import Writer
 from autograder.grading.pool import Workers
+from autograder.grading.setup import remarks
 from autograder.grading.standing import Standing, standings
 from autograder.sandbox.room import CHOICE, OPTION, RoomError, unavailable
+from autograder.sandbox.temporary import sweep
 from autograder.terminal import Terminal, as_json
 
 MAX_ROWS = 40
@@ -154,6 +156,8 @@ def grade_class(assignment: str, options: Options, console: Terminal) -> ClassRe
     sandbox = course.examine.sandbox
     if not sandbox:
         console.print(Text.assemble(("No sandbox:", "red"), " students' code can read your files and use the network."))
+    for remark in remarks(course.converter):
+        console.print(remark, soft_wrap=True)
     report = ClassReport(assignment, console)
     with ExitStack() as stack:
         stack.enter_context(_locked(Path(course.folders.root)))
@@ -182,6 +186,7 @@ def _workers(options: Options, sandbox: bool) -> Iterator[Workers]:
         return
     if sandbox and (reason := unavailable()):
         raise RoomError(reason.replace(CHOICE, OPTION))
+    sweep()
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with pool.started(options.jobs or processors or 1) as workers:
         yield workers

@@ -24,6 +24,7 @@ from nbgrader.preprocessors import AssignLatePenalties, NbGraderPreprocessor
 from nbgrader.utils import find_all_files, parse_utc
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from traitlets import TraitError
 from traitlets.utils.importstring import import_item
 
 from autograder.errors import AutograderError
@@ -65,11 +66,12 @@ class Course:
         autograde = [_class(each) for each in self.converter.autograde_preprocessors]
         self.autograde = [each for each in autograde if not issubclass(each, AssignLatePenalties)]
         late = [each for each in autograde if issubclass(each, AssignLatePenalties)]
-        self.penalties: AssignLatePenalties | None = late[0](parent=self.converter) if late else None
-        self.examine: Examine = self._of(Examine)(parent=self.converter)
+        kind = self._of(Examine)
         self._of(Restore)
         if fault := next(faults(self.converter), ""):
-            raise CourseError(f"the configuration of this course is not safe: {fault}")
+            raise CourseError(f"the configuration of this course will not do: {fault}")
+        self.penalties: AssignLatePenalties | None = late[0](parent=self.converter) if late else None
+        self.examine: Examine = kind(parent=self.converter)
         self.own = self._files()
         """The instructor's files beside the notebooks."""
         excluded = self.converter.exclude_overwriting.get(assignment, [])
@@ -246,9 +248,12 @@ def converter_of(folder: Path) -> Autograde | None:
 
 
 def _converter(arguments: Sequence[str]) -> Autograde:
-    """nbgrader's own converter, for the course in the working folder."""
+    """nbgrader's own converter, for the course in the working folder. Raises CourseError."""
     app = application(AutogradeApp, arguments)
-    return Autograde(coursedir=app.coursedir, parent=app)
+    try:
+        return Autograde(coursedir=app.coursedir, parent=app)
+    except TraitError as error:
+        raise CourseError(f"nbgrader_config.py will not do: {str(error).rstrip('.')}. Correct that.") from None
 
 
 def application(kind: type[NbGrader], arguments: Sequence[str], log_level: int = logging.ERROR) -> Any:

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from nbgrader.utils import determine_grade
-from traitlets import Bool, Enum, Float, Integer, Unicode, default
+from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, default
 
 from autograder.course import notebooks
 from autograder.course.cells import Cell, Role, enclosed, grade_id, tags
@@ -120,7 +120,13 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untype
 
     @default("cell_seconds")
     def _cell_seconds(self) -> float:
-        return float(self.config.get("Execute", {}).get("timeout") or Limits.cell_seconds)
+        """What nbconvert takes for no limit is the default here."""
+        timeout = self.config.get("Execute", {}).get("timeout") or 0
+        try:
+            seconds = float(timeout)
+        except (TypeError, ValueError):
+            raise TraitError(f"c.Execute.timeout has to be a number of seconds, not {timeout!r}") from None
+        return seconds if seconds > 0 else Limits.cell_seconds
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Fills in the outputs. Raises RoomError where no room can be built; all else is this submission's own affair."""
@@ -243,14 +249,24 @@ def _mark_problem(test: NotebookNode) -> str:
     return ""
 
 
+NO_SECRET = (
+    "the secret of the course, {}, cannot be read ({}). Put back the file that was there; or take away what is there now: the "
+    "next run makes another one, and draws other cases."
+)
+
+
 def seed_of(key: Path, course: str, about: Mapping[str, str]) -> str:
     """What the cases of hidden tests are drawn from for one student's notebook, as 64 hexadecimal digits.
 
     It is the same for every regrade, so that the verdicts are; and students cannot work it out, because it depends on the
-    secret of the course. The file of the secret is made when it is first needed.
+    secret of the course. The file of the secret is made when it is first needed. Raises ContentError if it cannot be.
     """
     name = "/".join((course, about["assignment"], about["student"], about["notebook"]))
-    return hmac.digest(_secret(key), name.encode(), "sha256").hex()
+    try:
+        secret = _secret(key)
+    except OSError as error:
+        raise ContentError(NO_SECRET.format(key, error.strerror)) from None
+    return hmac.digest(secret, name.encode(), "sha256").hex()
 
 
 def _secret(path: Path) -> bytes:

@@ -23,6 +23,7 @@ from autograder.grading.examine import Examine
 from autograder.grading.folders import LINK, Copy, put_file, read_notebook
 from autograder.grading.restore import BOUNDS, Restore
 from autograder.grading.salvage import FAILURES, NOTES, Reading, in_time, nothing, read_leniently, read_within
+from autograder.grading.setup import remarks, wrong_values
 
 
 class LenientExporter(NotebookExporter):  # type: ignore[misc]  # nbconvert is untyped
@@ -30,6 +31,12 @@ class LenientExporter(NotebookExporter):  # type: ignore[misc]  # nbconvert is u
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
+        if type(self.parent) is Autograde:
+            if fault := next(wrong_values(self.parent), ""):
+                self.log.error("Not graded: %s", fault)
+                raise NbGraderException(fault)
+            for remark in remarks(self.parent):
+                self.log.warning("%s", remark)
         self.bounds = Examine(parent=self).bounds()
         self.excess = ""
         """What was too much in the folder of the submission that is converted."""

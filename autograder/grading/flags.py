@@ -105,8 +105,10 @@ MAX_CELL, MAX_CELLS, MAX_CODE = 100_000, 200_000, 60
 """Characters of a cell that is read, of all cells that are read together, and of the code in a flag."""
 ARITHMETIC = {f"__{side}{name}__" for side in ("", "r") for name in ("add", "sub", "mul", "truediv", "matmul", "pow")}
 """Methods of which a class has at least two that calculates with its own objects, as dual numbers and small engines do."""
-OWN_MEMORY = re.compile(r"/proc/[^/]+/(mem|maps)\b")
-MAGIC = re.compile(r"([ \t]*)(?:\w[\w., \t]*=[ \t]*)?(%%?|!!?|(?=pip |conda ))[ \t]*(\w*)[ \t]*(?:-\w+[ \t]*\d*[ \t]+)*(.*)")
+OWN_MEMORY = re.compile(r"/proc/[^/]{1,20}/(mem|maps)\b")
+MAGIC = re.compile(
+    r"([ \t]*)(?:\w[\w., \t]*=[ \t]*)?(%%?|!!?|(?=pip |conda ))[ \t]*(\w*)[ \t]*(?:-\w+(?:[ \t]+\d+)?[ \t]+)*(.*)"
+)
 MEMBERS = re.compile(r"^[ \t]+(?:async )?def (\w+)|\bself\.(\w+) *=(?!=)", re.MULTILINE)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from queue import Empty, LifoQueue
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir
 from typing import Any
 
 from autograder import __version__
@@ -24,6 +24,7 @@ from autograder.forkserver.job import Job, OtherPrefix
 from autograder.grading import disk, launch
 from autograder.grading.folders import put_file
 from autograder.grading.notebook_job import GradedNotebook, NotebookJob, NotebookSetup
+from autograder.sandbox.temporary import Folder
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def grade_notebook(job: NotebookJob) -> GradedNotebook:
     assignment = NotebookSetup.of(job.assignment)
     grader = _take(job.sandbox)
     try:
-        with _temporary("submission-") as folder:
+        with _temporary("submission") as folder:
             _write(Path(folder), {**job.files, **{name: assignment.files[name] for name in assignment.overwritten}})
             environment = {**os.environ, **assignment.environment, "NBGRADER_EXECUTION": "autograde"}
             return grader.grade(job, Path(folder), Path(_course_folder(job.assignment).name), environment)
@@ -123,16 +124,16 @@ def _take(sandbox: bool) -> Grader:
 
 
 @lru_cache
-def _course_folder(assignment: bytes) -> TemporaryDirectory[str]:
+def _course_folder(assignment: bytes) -> Folder:
     """A folder with the instructor's own files."""
-    folder = _temporary("course-")
+    folder = _temporary("course")
     _write(Path(folder.name), NotebookSetup.of(assignment).files)
     return folder
 
 
-def _temporary(prefix: str) -> TemporaryDirectory[str]:
+def _temporary(kind: str) -> Folder:
     try:
-        return TemporaryDirectory(prefix=prefix)
+        return Folder(kind)
     except OSError as error:
         disk.refuse(error, gettempdir())
         raise

@@ -38,7 +38,8 @@ FAILURES = "failures"
 
 MINOR = 5
 """The minor version of format 4 that a notebook gets which does not say its own: cells have ids since then."""
-
+FIRST = 1
+"""The format of 2011, which has cells in the same place as format 4. What says so today is of format 4."""
 
 NOTHING = "The file {}: nothing of it counts." + ASK
 SOME = "The file {}: {} whole cells in front of that were kept, and the rest is lost." + ASK
@@ -118,7 +119,9 @@ def read_leniently(content: bytes) -> Reading:
         nb = deepcopy(nb)  # nbconvert copies as well, and that fails at less depth than reading
     except Exception:  # nbformat raises whatever its parts raise
         return _salvaged(text, failures, notes)
-    if "orig_nbformat" in nb.metadata and is_old(json.loads(text)):
+    if "orig_nbformat" in nb.metadata and is_old(file := json.loads(text)):
+        if file["nbformat"] <= FIRST and _cells(file) is not None:  # nbformat looks for their text elsewhere, and loses it
+            return _salvaged(text, failures, notes)
         notes.append(OLD)
     return Reading(nb, failures, notes)
 
@@ -126,7 +129,8 @@ def read_leniently(content: bytes) -> Reading:
 def salvage(nb: NotebookNode) -> list[str]:
     """Changes the notebook in place, and says what it changed. One that nbformat accepts stays as it is."""
     notes = _salvage_text(nb)
-    if type(nb.get("nbformat_minor")) is not int:
+    minor = nb.get("nbformat_minor")
+    if type(minor) is not int or minor < 0:
         nb.nbformat_minor = MINOR
         notes.append(f"The notebook did not say its version: it is 4.{MINOR} now.")
     notes += salvage_ids(nb)

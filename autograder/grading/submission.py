@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from os.path import lexists
 from pathlib import Path
 
 from autograder.course.catalogue import COPY, same_cells
-from autograder.course.cells import Cell, Role, cells_of, is_blank, loads
-from autograder.grading.bounds import STAMP, Bounds, Listing, survey, too_large
+from autograder.course.cells import Cell, Role, cells_of, is_blank
+from autograder.course.reading import text_of
+from autograder.grading.bounds import STAMP, Bounds, Listing, survey, too_large, weight_of
 from autograder.grading.course import Course
 from autograder.grading.folders import read_notebook, unfit
 from autograder.grading.master import Master
+from autograder.sandbox.limits import OutOfTime, ended_after
 from autograder.terminal import one_line
 
 Cells = tuple[Cell, ...]
@@ -83,18 +87,21 @@ def read_submission(course: Course, student: str) -> Submission:
     here = {name: path for name, path in found.items() if name in course.masters}
     strangers = [path for name, path in found.items() if name not in course.masters]
     missing = [name for name in course.masters if name not in here]
-    copies, left = _copies(strangers[:MAX_STRANGERS], course.masters, bounds)
-    left += strangers[MAX_STRANGERS:]
+    looks = _looks(strangers[:MAX_STRANGERS], course.masters, bounds)
+    copies = defaultdict[str, list[Path]](list)
+    for path, look in looks.items():
+        copies[look.fits].append(path)
+    left = copies.pop("", [])
+    unread = [path for path in strangers if path not in looks]
     failures, notes = [listing.excess] * bool(listing.excess), list[str]()
     for name, paths in copies.items():
         if name in here:
             said = f"`{name}.ipynb` counts, and was left out: {_listed(paths)}, with the same cells."
-            is_blank = not _edited(here[name], course.masters[name], bounds) and any(
-                _edited(path, course.masters[name], bounds) for path in paths
-            )
+            own = _looks([here[name]], {name: course.masters[name]}, bounds).get(here[name])
+            is_blank = own is not None and not own.is_edited and any(looks[path].is_edited for path in paths)
             (failures if is_blank else notes).append(said + BLANK.format(name) if is_blank else said)
             continue
-        edited = [path for path in paths if _edited(path, course.masters[name], bounds)]
+        edited = [path for path in paths if looks[path].is_edited]
         if len(edited) > 1:
             failures.append(f"`{name}.ipynb` is missing, and each of these may be it: {_listed(edited)}. {RENAME}")
             continue
@@ -108,6 +115,8 @@ def read_submission(course: Course, student: str) -> Submission:
     if left:
         said = f"Not of this assignment, and left out: {_listed(left)}. Its notebooks are called {', '.join(course.masters)}."
         (failures if missing else notes).append(said)
+    if unread:
+        (failures if missing else notes).append(UNREAD.format(_listed(unread)))
     if not folder.is_dir():
         failures.append("There is no folder: nothing was handed in.")
     elif not found:
@@ -125,26 +134,46 @@ def read_submission(course: Course, student: str) -> Submission:
 UNKNOWN = "The gradebook has no such student, and c.Autograde.create_student is off: not graded."
 RENAME = "Give the right one that name, and grade again with --force."
 BLANK = " But `{}.ipynb` is as it was released, and there are answers in the other. " + RENAME
+UNREAD = (
+    "Of other names, and left out unread, since they are too many, too large, or no files: {}. If one of them is the right "
+    "notebook, give it its name, and grade again with --force."
+)
 NO_TIME = (
     f"`{STAMP}` says no time: whether it was late is not known, and formgrader hangs. "
     "Write one into it, such as `2026-01-31 23:59:00 UTC`, and grade again."
 )
 
 
-def _copies(
-    strangers: Sequence[Path], masters: Mapping[str, Master], bounds: Bounds
-) -> tuple[Mapping[str, list[Path]], list[Path]]:
-    """The files of other names that have the cells of a notebook, by that, and those that have not."""
-    copies, left = defaultdict[str, list[Path]](list), []
-    for path in strangers:
-        cells = _cells(path, bounds)
-        fits = {name: same_cells(cells, _compared(master), name == COPY.sub("", path.stem)) for name, master in masters.items()}
-        best = max(fits, key=lambda name: fits[name], default="")
-        if best and fits[best]:
-            copies[best].append(path)
-        else:
-            left.append(path)
-    return copies, left
+@dataclass(frozen=True)
+class _Look:
+    """What is seen in a file: the notebook whose cells it has, or nothing; and whether there is an answer in it."""
+
+    fits: str
+    is_edited: bool
+
+
+def _looks(paths: Iterable[Path], masters: Mapping[str, Master], bounds: Bounds) -> Mapping[Path, _Look]:
+    """Looks into files, each of which is read once. All of them together may have, and take, as much as one notebook.
+
+    What is beyond that is not in what this gives. The class waits meanwhile, so what no signal can interrupt is kept short.
+    """
+    found: dict[Path, _Look] = {}
+    size, weight = bounds.notebook_size, bounds.values
+    with suppress(OutOfTime, MemoryError), ended_after(bounds.restore_seconds):
+        for path in paths if masters else ():
+            content, problem = read_notebook(path, replace(bounds, notebook_size=size))
+            if problem or too_large(content, bounds) or (its_weight := weight_of(content)) > weight:
+                continue
+            size, weight = size - len(content), weight - its_weight
+            found[path] = _look(path.stem, _cells(content), masters, bounds)
+    return found
+
+
+def _look(stem: str, cells: Cells, masters: Mapping[str, Master], bounds: Bounds) -> _Look:
+    stem = COPY.sub("", stem)
+    fits = {name: same_cells(cells, _compared(master), name == stem) for name, master in masters.items()}
+    best = max(fits, key=lambda name: fits[name])
+    return _Look(best if fits[best] else "", _is_edited(cells, masters[best], bounds))
 
 
 def _compared(master: Master) -> Cells:
@@ -152,20 +181,21 @@ def _compared(master: Master) -> Cells:
     return tuple(cell for cell in master.originals.values() if cell.role is not Role.TEST and cell.cell_type == "code")
 
 
-def _edited(path: Path, master: Master, bounds: Bounds) -> bool:
-    """Whether there is an answer in a notebook that is not as it was released."""
+def _is_edited(cells: Cells, master: Master, bounds: Bounds) -> bool:
+    """Whether there is an answer in the cells of a notebook that is not as it was released. One that is too long is edited."""
     given = {cell.id: cell.source for cell in master.originals.values() if cell.solves}
-    return any(not is_blank(cell, given[cell.id]) for cell in _cells(path, bounds) if cell.id in given)
+    answers = (cell for cell in cells if cell.id in given)
+    return any(len(cell.source) > bounds.cell_size or not is_blank(cell, given[cell.id]) for cell in answers)
 
 
-def _cells(path: Path, bounds: Bounds) -> Cells:
-    """The code cells of a file; none of what is no notebook, or too large a one."""
-    content = read_notebook(path, bounds).content
-    if too_large(content, bounds):
-        return ()
+def _cells(content: bytes) -> Cells:
+    """The code cells of a file, those of an old format too, as they stand there; none of what is no notebook."""
     try:
-        return tuple(cells_of(loads(content)))
-    except Exception:  # nbformat raises whatever its parts raise, for a file of an old version
+        notebook = json.loads(text_of(content))
+        sheets = notebook.get("worksheets") or [notebook]
+        cells = [{**cell, "source": cell.get("source", cell.get("input"))} for sheet in sheets for cell in sheet["cells"]]
+        return tuple(cells_of({"cells": cells}))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return ()
 
 

@@ -227,11 +227,10 @@ class Session:
 
     def about(self, name: str) -> Run | None:
         """The run of the last cell that is about `name`. If it is not Python, the starts of its lines count."""
-        target = re.compile(rf"^\s*(def\s+)?{re.escape(name)}\b", re.MULTILINE)
 
         def is_about(run: Run) -> bool:
-            broken = not run.cell.statements and target.search(run.cell.source)
-            return run.id == name or name in run.cell.touches or bool(broken)
+            is_broken = not run.cell.statements and begins_a_line(name, run.cell.source)
+            return run.id == name or name in run.cell.touches or is_broken
 
         return next((run for run in reversed(self.runs) if run.current and is_about(run)), None)
 
@@ -265,6 +264,11 @@ def in_words(error: BaseException, text: Callable[[object], str] = str) -> str:
     """An error in words; `text` turns its message into a string, since that may be an object of the student's."""
     message: object = f"{error.msg}, in line {error.lineno}" if isinstance(error, SyntaxError) else error
     return f"{type(error).__name__}: {text(message)}"
+
+
+def begins_a_line(name: str, source: str) -> bool:
+    """Whether a line of a source begins with this name, or defines a function of this name."""
+    return bool(re.search(rf"^[ \t]*(def[ \t]+)?{re.escape(name)}\b", source, re.MULTILINE))
 
 
 def missing_name(error: str) -> str:

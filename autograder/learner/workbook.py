@@ -160,7 +160,7 @@ def _restored(found: list[Cell], original: Sequence[Cell]) -> tuple[list[Cell], 
     return whole, restored
 
 
-OPAQUE = re.compile(r"\b(eval|exec|get_ipython|globals|locals|setattr|vars)\b|import \*|^\s*[%!]", re.MULTILINE)
+OPAQUE = re.compile(r"\b(eval|exec|get_ipython|globals|locals|setattr|vars)\b|import \*|^[ \t]*[%!]", re.MULTILINE)
 """A cell that has this may read and bind any name."""
 
 

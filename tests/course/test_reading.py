@@ -37,6 +37,7 @@ CONFLICT = "<<<<<<< HEAD\n1\n||||||| base\n0\n=======\n2\n>>>>>>> theirs\n"
         (TEXT.replace("c1", 'c"1').encode(), "is damaged in line 15 (Expecting ',' delimiter)"),
         (b"[" * 100_000, "is nested too deeply"),
         (b"{}", "is JSON without the cells of a notebook"),
+        (f"{CONFLICT}{{}}".encode(), "has two versions in it, from line 1 on, which git could not merge"),
         (f'{{"a":\n{CONFLICT}}}'.encode(), "has two versions in it, from line 2 on, which git could not merge"),
     ],
 )

@@ -151,6 +151,16 @@ def test_the_key_is_made_once_and_for_nobody_else(resources: dict[str, Any], tmp
     assert (tmp_path / "examiner.key").read_bytes() == key
 
 
+def test_a_key_that_is_no_file_is_said(resources: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "examiner.key").mkdir()
+    with pytest.raises(ContentError) as raised:
+        examined(submission(), resources)
+    assert str(raised.value) == (
+        f"the secret of the course, {tmp_path / 'examiner.key'}, cannot be read (Is a directory). Put back the file that was "
+        "there; or take away what is there now: the next run makes another one, and draws other cases."
+    )
+
+
 def test_without_bubblewrap_it_refuses(resources: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine, "_unavailable", lambda: "rooms need bubblewrap. Try: sudo apt-get install bubblewrap")
     nb = submission()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from autograder.cli.main import NO_ROOM
 from autograder.errors import AutograderError
 from autograder.grading import disk
 from autograder.grading.examine import seed_of
@@ -88,6 +89,17 @@ def test_a_full_disk(course: Path, states: tuple[Any, Any], tmp_path: Path, way:
         assert bool(regraded) == (free > KIB**2) and len(regraded) < len(STUDENTS)
     assert told["again"][0] == 0, told["again"][1]
     assert differences(told["after"], after) == []
+
+
+def test_where_nothing_can_be_shown_the_marks_are_kept(course: Path, states: tuple[Any, Any], tmp_path: Path) -> None:
+    mine = Path(shutil.copytree(course, tmp_path / "course"))
+    program = "from autograder.cli.main import main; main()"
+    for arguments in (["grade", ASSIGNMENT], ["report", ASSIGNMENT], ["report", ASSIGNMENT, "--json"]):
+        command = [sys.executable, "-c", program, *arguments]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, cwd=mine, stdout=full, stderr=subprocess.PIPE, text=True, timeout=200, check=False)
+        assert (done.returncode, done.stderr) == (2, f"{NO_ROOM}\n")
+    assert state(mine)["marks"] == states[1]["marks"]
 
 
 def test_what_fails_for_another_reason_is_no_full_disk(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from autograder.cli.main import main
 from autograder.grading.course import Course, CourseError, converter_of
 from autograder.grading.salvage import FAILURES, NOTES
-from autograder.grading.setup import faults, weaknesses
+from autograder.grading.setup import faults, remarks, weaknesses
 from autograder.grading.standing import UNEXAMINED, standings
 from autograder.notebook import checking
 from tests.sandbox.test_attacks import POINTS, ROOT, deserved, hand_in, lesson, marks
 from tests.support.attacks import ATTACKS
 from tests.support.attacks.attack import Attack
-from tests.support.commands import nbgrader
+from tests.support.commands import command, nbgrader
 from tests.support.rooms import linux
 
 pytestmark = [linux, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")]
@@ -149,6 +149,58 @@ def test_half_of_a_configuration_is_a_fault(tmp_path: Path, name: str) -> None:
     assert said in fault
     with chdir(tmp_path), pytest.raises(CourseError, match=r"the configuration of this course"):
         Course("ps")
+
+
+WRONG = {
+    "c.Examine.memory = 'much'": "The 'memory' trait of an Examine instance expected an int, not the str 'much'. Correct that",
+    "c.Execute.timeout = 'long'": "c.Execute.timeout has to be a number of seconds, not 'long'. Correct that",
+    "c.Examine.cell_seconds = 0": "c.Examine.cell_seconds is 0, and has to be above 0: else nothing that is handed in counts. "
+    "Leave the line out, and it is 60.",
+    "c.Examine.cell_seconds = -1": "c.Examine.cell_seconds is -1, and has to be above 0",
+    "c.Examine.notebook_seconds = 0": "c.Examine.notebook_seconds is 0, and has to be above 0",
+    "c.Examine.notebook_seconds = float('inf')": "c.Examine.notebook_seconds is inf, and has to be above 0 and no more than",
+    "c.Examine.memory = 0": "c.Examine.memory is 0, and has to be above 0",
+    "c.Examine.cells = -5": "c.Examine.cells is -5, and has to be above 0",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_value_with_which_nothing_could_be_graded_is_a_fault(tmp_path: Path, line: str) -> None:
+    (tmp_path / "nbgrader_config.py").write_text(f"{OURS}\n{line}\n", encoding="utf-8")
+    assert [WRONG[line] in fault for fault in faults(converter_of(tmp_path))] == [True]
+    with chdir(tmp_path), pytest.raises(CourseError, match=r"the configuration of this course"):
+        Course("ps")
+
+
+@pytest.mark.parametrize("timeout", ["-1", "0", "None"])
+def test_what_nbconvert_takes_for_no_limit_is_the_limit_that_there_is_without_a_word(tmp_path: Path, timeout: str) -> None:
+    (tmp_path / "nbgrader_config.py").write_text(f"{OURS}\nc.Execute.timeout = {timeout}\n", encoding="utf-8")
+    said = f"c.Execute.timeout is {timeout}, which is no limit to nbconvert: here a cell may take 60 s. "
+    assert [*remarks(converter_of(tmp_path))] == [f"{said}c.Examine.cell_seconds sets another limit."]
+    with chdir(tmp_path):
+        assert Course("ps").examine.limits().cell_seconds == 60
+    with (tmp_path / "nbgrader_config.py").open("a") as config:
+        config.write("c.Examine.cell_seconds = 5\n")
+    assert [*remarks(converter_of(tmp_path))] == []
+
+
+WAYS = {"autograder": ("grade", 2), "nbgrader": ("autograde", 1)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_graded_with_a_wrong_value_and_one_line_says_so(tmp_path: Path, way: str) -> None:
+    course = course_in(tmp_path / "course", OURS, "honest")
+    verb, code = WAYS[way]
+    for line, said in [*WRONG.items()][::3]:
+        (course / "nbgrader_config.py").write_text(f"{OURS}\n{line}\n", encoding="utf-8")
+        done = command(course, way, verb, "ps", COLUMNS="300")
+        assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done
+        assert "Traceback" not in done.stdout + done.stderr
+        assert not (course / "autograded").exists()
+    (course / "nbgrader_config.py").write_text(f"{OURS}\nc.Execute.timeout = -1\n", encoding="utf-8")
+    done = command(course, way, verb, "ps", COLUMNS="300")
+    assert done.returncode == 0 and "here a cell may take 60 s" in done.stdout + done.stderr
+    assert marks(course)["honest"] == deserved(Attack(""))
 
 
 WEAK = {

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from autograder.grading import folders
 from autograder.grading.bounds import Bounds, survey
+from autograder.grading.course import Course
 from autograder.grading.folders import Copy, Handed, contents, link_notes, put_file, read_file, read_notebook
+from autograder.grading.submission import MAX_STRANGERS, Submission, read_submission
+from tests.support import bulk
+from tests.support.classes import ASSIGNMENT, RIGHT, hand_in, inside, make_course
+from tests.support.odd import format_3
 
 BOUNDS = Bounds(notebook_size=6)
 
@@ -110,3 +116,59 @@ def test_what_is_no_file_is_not_copied(tmp_path: Path, kind: str) -> None:
         os.mkfifo(tmp_path / "pipe")
     put_file(tmp_path, "copy", Copy(tmp_path / kind, 100))
     assert not (tmp_path / "copy").exists()
+
+
+STRANGERS = {
+    "format-3": bulk.strangers_of_format_3,
+    "numbers": bulk.strangers_of_numbers,
+    "lists": bulk.strangers_of_lists,
+    "code": bulk.strangers_of_code,
+    "name": bulk.name_of_copies,
+}
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("strangers") / "course"
+    make_course(folder, "c.Examine.restore_seconds = 3\n")
+    return folder
+
+
+def read(course: Path, student: str) -> tuple[Submission, float]:
+    """What is said of a submission, and the seconds of a processor that it took to say that."""
+    with inside(course):
+        found = Course(ASSIGNMENT)
+        assert found.masters
+        began = time.process_time()
+        return read_submission(found, student), time.process_time() - began
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_notebooks_of_other_names_have_one_budget_and_cost_nobody_else_time(course: Path, kind: str) -> None:
+    STRANGERS[kind](hand_in(course, kind, RIGHT))
+    found, seconds = read(course, kind)
+    assert seconds < 10
+    assert not found.failures and {*found.notebooks} == {"first", "second"}
+    assert kind == "name" or "Of other names, and left out unread" in found.notes[-1], found.notes
+
+
+def test_where_one_of_them_may_be_missing_a_person_is_told(course: Path) -> None:
+    folder = hand_in(course, "many", RIGHT)
+    for number in range(MAX_STRANGERS + 1):
+        (folder / f"stranger-{number:02}.ipynb").write_text("{}")
+    (folder / "first.ipynb").unlink()
+    found, _ = read(course, "many")
+    assert found.failures[-1] == (
+        "Of other names, and left out unread, since they are too many, too large, or no files: `stranger-20.ipynb`. If one of "
+        "them is the right notebook, give it its name, and grade again with --force."
+    )
+
+
+def test_a_copy_in_an_old_format_is_known_by_its_cells(course: Path) -> None:
+    folder = hand_in(course, "old", RIGHT)
+    format_3(folder / "second.ipynb")
+    (folder / "second.ipynb").rename(folder / "my homework.ipynb")
+    found, _ = read(course, "old")
+    assert found.notebooks["second"].name == "my homework.ipynb"
+    assert "`my homework.ipynb` counts as `second.ipynb`, whose cells it has." in found.notes

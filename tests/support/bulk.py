@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -213,6 +214,43 @@ def long_expression(folder: Path) -> None:
     content(folder, one_line)
 
 
+def strangers(folder: Path, text: str) -> None:
+    """Twenty files of other names with the same text, on the disk only once."""
+    (folder / "stranger-0.ipynb").write_text(text, encoding="utf-8")
+    for number in range(1, 20):
+        (folder / f"stranger-{number}.ipynb").hardlink_to(folder / "stranger-0.ipynb")
+
+
+def strangers_of_format_3(folder: Path) -> None:
+    outputs = [{"output_type": "stream", "stream": "stdout", "text": ["x"]}] * 190_000
+    cell = {"cell_type": "code", "input": "x", "language": "python", "outputs": outputs, "metadata": {}}
+    sheets = [{"cells": [cell], "metadata": {}}]
+    strangers(folder, json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": sheets}))
+
+
+def strangers_of_numbers(folder: Path) -> None:
+    strangers(folder, '{"cells":[' + "1," * 20_000_000 + "1]}")
+
+
+def strangers_of_lists(folder: Path) -> None:
+    nb = json.loads((folder / "first.ipynb").read_text(encoding="utf-8"))
+    nb["metadata"]["x"] = [[]] * 390_000
+    strangers(folder, json.dumps(nb))
+
+
+def strangers_of_code(folder: Path) -> None:
+    """Answers of as many cells as are allowed, each so long that Python takes a while to read it, and all of them blank."""
+    nb = json.loads((folder / "first.ipynb").read_text(encoding="utf-8"))
+    answer(nb)["source"] = ""
+    nb["cells"] += [{**answer(nb), "id": f"copy-{number}", "source": "def f(): pass\n" * 2000} for number in range(1900)]
+    strangers(folder, json.dumps(nb))
+
+
+def name_of_copies(folder: Path) -> None:
+    """A name that a regular expression could take apart in a billion ways."""
+    shutil.copy(folder / "first.ipynb", folder / f"a{' copy 1' * 30}!.ipynb")
+
+
 FOLDER = "More than 1,000 files and folders were handed in. None of them was used, and the notebooks were graded without."
 
 BULK = {
@@ -244,5 +282,10 @@ BULK = {
     "conflicts": Bulk(conflicts, "It would take more than", 2, first=True),
     "deeply-nested": Bulk(deeply_nested, "The file is nested too deeply: nothing of it counts.", 2, first=True),
     "long-expression": Bulk(long_expression, points=2),
+    "strangers-of-format-3": Bulk(strangers_of_format_3),
+    "strangers-of-numbers": Bulk(strangers_of_numbers),
+    "strangers-of-lists": Bulk(strangers_of_lists),
+    "strangers-of-code": Bulk(strangers_of_code),
+    "name-of-copies": Bulk(name_of_copies),
 }
 """By the name of the student."""

@@ -106,6 +106,15 @@ def format_3(file: Path) -> None:
     file.write_text(json.dumps(content))
 
 
+def says(**version: int) -> Callable[[Path], None]:
+    """It says that it is of another version than it is."""
+    return lambda file: file.write_text(json.dumps({**json.loads(file.read_text()), **version})) and None
+
+
+def conflict_in_all_of_it(file: Path) -> None:
+    change(file, lambda text: merged(text.strip(), text.replace("x * x", "x ** 2").strip()))
+
+
 def minor_4(file: Path) -> None:
     content = json.loads(file.read_text())
     content["nbformat_minor"] = 4
@@ -204,6 +213,12 @@ ODD = {
         "second: The file has two versions in it, from line 58 on, which git could not merge: 2 whole cells in front of that "
         f"were kept, and the rest is lost. {NOT}",
     ),
+    "conflict-in-all-of-it": Odd(
+        conflict_in_all_of_it,
+        2,
+        "second: The file has two versions in it, from line 1 on, which git could not merge: the first that is a notebook "
+        "was graded. They differ in `square`. Ask which one counts.",
+    ),
     "half-a-file": Odd(
         half,
         2,
@@ -251,6 +266,13 @@ ODD = {
     ),
     "format-3": Odd(format_3, note="second: The notebook was in format 3: it is in format 4 now."),
     "minor-4": Odd(minor_4),
+    "minor-below-zero": Odd(says(nbformat_minor=-1), note="second: The notebook did not say its version: it is 4.5 now."),
+    **{
+        f"says-format-{number}": Odd(
+            says(nbformat=number), 2, "second: The file was malformed: only the text of its 3 cells was kept."
+        )
+        for number in (1, 2, 3, 5)
+    },
     "split": Odd(in_parts("def square(x):", "    return x * x"), note=SPLIT.format(2)),
     "split-in-three": Odd(
         in_parts("def times(x, y):\n    return x * y", "def square(x):\n    y = x", "    return times(x, y)"),

@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 from autograder.judge.crashes.crash import NOWHERE, Crash, First, none_stopped, shortly
 from autograder.judge.crashes.table import TABLE
-from autograder.replay.stop import Stop
+from autograder.replay.stop import MAX_KIND, Stop
 from autograder.verdict import RERUN, Cause, Mistake
+
+MAX_MESSAGE = 2000
+"""Characters of a message that are read: a student's own code may have written it, for as long as it likes."""
 
 
 def explain(
@@ -32,7 +35,7 @@ def explain(
         kind, message = type(error).__name__, error.msg if isinstance(error, SyntaxError) else str(error)
     else:
         kind, _, message = error.partition(": ")
-    crash = Crash(kind, message, source, stop or NOWHERE, names, gradients, answer, shape, first)
+    crash = Crash(kind[:MAX_KIND], message[:MAX_MESSAGE], source, stop or NOWHERE, names, gradients, answer, shape, first)
     return next(_causes(crash), None)
 
 

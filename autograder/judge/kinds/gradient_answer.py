@@ -57,7 +57,7 @@ MISPLACED = (
         "Write `{sign}=`: all the rest is right.",
     ),
     (
-        re.compile(r"\n\s*(?P<line>[+-][^\n]*)"),
+        re.compile(r"(?<!\s)[ \t]*\n\s*(?P<line>[+-][^\n]*)"),
         r" \g<line>",
         f"The line `{{line}}` {NO_PART}",
         "Put brackets around both lines together, or write them as one.",
