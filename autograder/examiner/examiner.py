@@ -54,6 +54,7 @@ from autograder.notebook.checking import hints
 from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
 from autograder.replay import parsed
+from autograder.replay.parsed import ParsedCell
 from autograder.replay.stop import Stop
 from autograder.sandbox.limits import interrupted_after
 from autograder.sandbox.room import RoomError
@@ -190,6 +191,8 @@ class Examiner:
         self._gifts: list[dict[str, Any]] = []
         self._touched = [parsed.parse_cell(task.source).touches for task in exam.tasks[: len(self._prefix_records)]]
         """The names that the lines of each cell so far bind, hidden ones aside. They are needed for plain tests only."""
+        self._cells: dict[str, ParsedCell] = {}
+        """The student's cells by their sources, as far as they have been parsed."""
         self._deaths = 0
         self._spent: dict[str, Exception] = {}
         self._counts: dict[tuple[str, str], Counts] = {}
@@ -266,11 +269,7 @@ class Examiner:
 
     def _students(self, count: int, task: Cell) -> CellRecord:
         """Has a student's cell run in the room."""
-        try:
-            with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):  # even parsing a cell may take long
-                self.session.note(task.source, task.id)
-        except KeyboardInterrupt:
-            self.session.note("", task.id)
+        self.session.note(self._parsed(task).source, task.id)
         run = self.session.runs[-1]
         self._touched.append(run.cell.touches)
         record = self._in_room(count, task)
@@ -279,6 +278,16 @@ class Examiner:
             self.notes.append(f"The cell `{task.id}` imports `{missing[1]}`, which is not installed here.")
         self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
         return record
+
+    def _parsed(self, task: Cell) -> ParsedCell:
+        """A student's cell. It is parsed once; one that takes longer than it may, or than the notebook has left, is empty."""
+        if task.source not in self._cells:
+            self._cells[task.source] = parsed.parse_cell("")
+            seconds = min(self.exam.limits.cell_seconds, self._deadline - time.monotonic())
+            if seconds > 0:
+                with suppress(KeyboardInterrupt), interrupted_after(seconds, 0):
+                    self._cells[task.source] = parsed.parse_cell(task.source)
+        return self._cells[task.source]
 
     def _in_room(self, count: int, task: Cell, run: Callable[[Student], dict[str, Any]] | None = None) -> CellRecord:
         """Has a cell run in the room. The record says so if the process there refused it, died or took too long.
@@ -489,7 +498,7 @@ class Examiner:
     def _give(self, count: int, task: Cell) -> None:
         """Sends the room what the visible part of a test made, if later cells of the student's or plain tests read it."""
         later = self.exam.tasks[count:]
-        wanted = {name for each in later if each.role is Role.STUDENT for name in parsed.parse_cell(each.source).reads}
+        wanted = {name for each in later if each.role is Role.STUDENT for name in self._parsed(each).reads}
         wanted |= {name for each in later if each.id in self.exam.plain for name in read_by(each.source)}
         values, source = self.scope.made_by(task.shown, task.hidden, wanted)
         if not (values or source):

@@ -309,6 +309,22 @@ class TestRefusals:
         late, cut = examined.notes
         assert late.endswith("did not end within 1 s.") and cut.endswith("showed more than it may: the rest was cut off.")
 
+    def test_a_cell_that_takes_long_to_parse_costs_itself_and_no_test_above_it(self, examine: ExamRunner) -> None:
+        tests = test("assert x == 1"), test("assert x + x == 2"), test("y = 3\nassert x < y")
+        below = student("z = y"), test("assert z == 3")
+        told = examine(student("x = 1"), *tests, student("%x\n" * 600), *below, cell_seconds=1, notebook_seconds=12)
+        assert kinds(told) == ["", "", "", "", "KeyboardInterrupt", "", ""]
+        assert told.notes == ["The cell `cell-4` did not end within 1 s."]
+        assert told.failures == []
+
+    def test_no_cell_is_parsed_for_longer_than_the_notebook_has(self, examine: ExamRunner) -> None:
+        began = time.monotonic()
+        slow = [student("%x\n" * count) for count in range(600, 610)]
+        told = examine(student("x = 1"), test("assert x == 1"), *slow, notebook_seconds=3)
+        assert time.monotonic() - began < 10
+        assert kinds(told)[:2] == ["", ""]
+        assert kinds(told)[3:] == ["OutOfTime"] * 9
+
 
 class TestSecrets:
     """What a student's code sees of a test."""
