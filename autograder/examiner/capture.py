@@ -29,8 +29,8 @@ from numpy import ndarray
 from torch import Tensor
 from traitlets.config import Config
 
-from autograder.examiner.exam import Message, bytes_of
-from autograder.text import json_data
+from autograder.examiner.exam import Message
+from autograder.text import bytes_of, json_data
 
 LARGE_RESULT = 2**22
 """Bytes of a result beyond which `Out` and `_` do not keep it: each would take memory from all cells below."""
