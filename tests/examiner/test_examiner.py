@@ -415,6 +415,21 @@ class TestAutograd:
         off = "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
         assert told.errors() == [off, off, ""]
 
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "torch.ops.aten._backward(y, [x])",
+            "layer = torch.nn.Linear(2, 2)\nlayer.register_full_backward_hook(print)\nlayer(x)",
+        ],
+    )
+    def test_it_says_so_whoever_asks_for_it(self, examine: ExamRunner, call: str) -> None:
+        source = "import torch\nx = torch.ones(2, requires_grad=True)\ny = (x * x).sum()\ndef slope():\n"
+        source += "".join(f"    {line}\n" for line in call.split("\n"))
+        told = examine(student(source), student("slope()"), test("slope()"), student("str.upper('a')"))
+        off = "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
+        assert told.errors() == ["", off, off, ""]
+        assert told.traceback(1) == off
+
     def test_a_function_that_a_test_calls_has_none_either(self, examine: ExamRunner) -> None:
         source = "import torch\ndef slope(x):\n    x = x.clone().requires_grad_()\n    (x * x).sum().backward()"
         told = examine(student(source), test("import torch\nassert slope(torch.ones(2)).tolist() == [2, 2]"))
