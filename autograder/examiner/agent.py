@@ -126,7 +126,7 @@ class Agent:
         self.pid = os.getpid()
         self.limits = limits
         self.memory_left = hardening.memory_left()
-        self.settings = aftereffects.Settings()
+        self.settings = aftereffects.Settings(self.shell.hooks)
         self.others = aftereffects.others()
         self.conversation = Conversation(Channel(connection, limits.answer, self._opaque, self._reveal), self.serve)
         signal.signal(signal.SIGINT, _nothing)
@@ -147,7 +147,7 @@ class Agent:
         return answer
 
     def _leave_headroom(self) -> None:
-        """Raises MemoryError if the student's code has left too little memory to go on: what comes next would fail by chance.
+        """Raises MemoryError or FilesLeftOpen if the student's code has left too little to go on: what comes next would fail.
 
         Code that was refused memory has to leave most of what it found: or else it lives on with nearly all of the memory,
         since what it was refused was large.
@@ -163,6 +163,10 @@ class Agent:
             self.memory_left = hardening.memory_left()
             if self.memory_left < needed:
                 raise MemoryError
+        if not aftereffects.can_open_files():
+            self.shell.forget()
+            if not aftereffects.can_open_files():
+                raise conversation.FilesLeftOpen
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -194,10 +198,19 @@ class Agent:
             if found - self.others:
                 aftereffects.wait_until_calm(self.others, began + self.limits.cell_seconds + INTERRUPT_SECONDS)
                 found = aftereffects.others()
+            aftereffects.forget_ended(found)
             self.others = found
 
-    def run(self, source: str, id: str | None, count: int, largest: int, statements: int | None = None) -> dict[str, Any]:
-        """Runs a cell, or its first `statements` only.
+    def run(
+        self,
+        source: str,
+        id: str | None,
+        count: int,
+        largest: int,
+        statements: int | None = None,
+        keeps_hooks: bool = False,
+    ) -> dict[str, Any]:
+        """Runs a cell, or its first `statements` only. If it `keeps_hooks`, what it has IPython call with each cell stays.
 
         Gives its messages, up to `largest` bytes, the error that stopped it, in words, and where that was, whether it was cut
         off, how many of its statements have ended, and whether only what it had started went on.
@@ -207,6 +220,8 @@ class Agent:
         try:
             with self._running():
                 done = self.shell.run(source, id, count, largest, statements)
+                if keeps_hooks and self.settings is not None:
+                    self.settings.keep_hooks()
                 place = stop_of(done[1], self.shell.names, source)
         except MemoryError:
             raise

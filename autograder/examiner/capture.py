@@ -107,6 +107,12 @@ class Shell:
         names: dict[str, Any] = self.shell.user_ns
         return names
 
+    def hooks(self) -> list[list[Any]]:
+        """The lists of what IPython calls with each cell: its events, and what changes the lines or the tree of a cell."""
+        shell = self.shell
+        lines = shell.input_transformers_cleanup, shell.input_transformers_post
+        return [*shell.events.callbacks.values(), *lines, shell.ast_transformers]
+
     def take_streams(self) -> None:
         """From now on, records what is printed."""
         sys.stdout, sys.stderr = (OutStream(self.recorder, name) for name in ("stdout", "stderr"))

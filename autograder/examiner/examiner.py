@@ -21,7 +21,7 @@ from typing import Any
 
 from autograder.course.cells import Cell, Role, modules_in
 from autograder.course.questions import IN_PLACE, Question, has_forward, has_line
-from autograder.errors import AutograderError, Died, NotReady, OutOfMemory
+from autograder.errors import AutograderError, Died, NotReady, OutOfFiles, OutOfMemory, UsedUp
 from autograder.examiner import conversation
 from autograder.examiner.capture import Shell
 from autograder.examiner.channel import Channel, Unsendable
@@ -125,7 +125,7 @@ That function returns the reason if the process was killed before, or the empty 
 MAX_DEATHS = 5
 """How many times the process of a notebook may die before the rest of the cells is not run."""
 
-DEATHS = (Died.__name__, OutOfMemory.__name__)
+DEATHS = (Died.__name__, OutOfMemory.__name__, OutOfFiles.__name__)
 """How the error of a cell begins at which its process ended."""
 LINGERS = ": threads or processes that it started went on computing"
 THROWN_AWAY = "What it made is thrown away, and the cells below run as if it were not there."
@@ -305,9 +305,10 @@ class Examiner:
         except Died as death:
             self._note_death(task, death)
             name, message = "Died", f"the process of the notebook ended in this cell: {death}"
-            if isinstance(death, OutOfMemory):
-                name, message = "OutOfMemory", f"this cell: {death}. {THROWN_AWAY}"
-                self._spent[task.source] = MemoryError(f"{death}: it did so in the notebook")
+            if isinstance(death, UsedUp):
+                name, message = type(death).__name__, f"this cell: {death}. {THROWN_AWAY}"
+                error = MemoryError if isinstance(death, OutOfMemory) else OSError
+                self._spent[task.source] = error(f"{death}: it did so in the notebook")
             return CellRecord([error_message(name, message)], f"{name}: {death}")
         if run is None:
             self._done += self._lasting(Step(count, task), student, reply)
@@ -371,7 +372,9 @@ class Examiner:
         began = time.monotonic()
         task, statements = step.task, step.statements
         try:
-            return student.ask("run", source=task.source, id=task.id, count=step.count, largest=largest, statements=statements)
+            hooks = task.role is Role.LOCKED
+            how = {"id": task.id, "count": step.count, "largest": largest, "statements": statements, "keeps_hooks": hooks}
+            return student.ask("run", source=task.source, **how)
         finally:
             self.seconds["cells"] += time.monotonic() - began
             self._forget(student)
@@ -441,8 +444,8 @@ class Examiner:
         return student
 
     def _note_death(self, task: Cell, death: Died) -> None:
-        """A death for lack of memory does not count: it is no attack, and costs its cell alone however many there are."""
-        if isinstance(death, OutOfMemory):
+        """One for lack of memory or files does not count: it is no attack, and costs its cell alone however many there are."""
+        if isinstance(death, UsedUp):
             self.notes.append(f"The cell `{task.id}` was left out: {death}.")
         else:
             self._deaths += 1
