@@ -44,5 +44,13 @@ class Died(AutograderError):
     """The process that ran a student's cells has ended, or had to be killed."""
 
 
-class OutOfMemory(Died):
-    """The process was ended because it had used up its memory."""
+class UsedUp(Died):
+    """The process was ended because it had used up what it may take. It is no attack, and costs one cell."""
+
+
+class OutOfMemory(UsedUp):
+    """It had used up its memory."""
+
+
+class OutOfFiles(UsedUp):
+    """It had left open nearly all the files that it may have open."""

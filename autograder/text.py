@@ -25,6 +25,11 @@ def writable(text: str) -> str:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def bytes_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
 def json_data(value: Any, depth: int = 0) -> Any:
     """The value in types that JSON has, and with texts that can be written.
 

@@ -24,16 +24,17 @@ from torch import Tensor
 from autograder.course.questions import Question
 from autograder.errors import NotReady
 from autograder.examiner import arguments, conversation
+from autograder.examiner.autograd_off import WHEN
 from autograder.examiner.capture import Shell
 from autograder.examiner.channel import Channel, Closed
 from autograder.examiner.conversation import Conversation
-from autograder.examiner.exam import Message
+from autograder.examiner.exam import Message, error_message
 from autograder.examiner.operations import Counting
 from autograder.judge.session import Session, in_words, start_session
 from autograder.replay import parsed
 from autograder.replay.answer import Call, run_answer
 from autograder.replay.form import form_of
-from autograder.replay.run import MISSING, Replay, run_cell, under_way
+from autograder.replay.run import MISSING, OFF, AutogradOff, Replay, run_cell, under_way
 from autograder.replay.stop import stop_of
 from autograder.replay.workspace import NotebookWorkspace
 from autograder.sandbox import aftereffects, hardening
@@ -47,6 +48,11 @@ INTERRUPT_SECONDS = 1.0
 """Seconds that the examiner's interrupt may take to come."""
 NO_MEMORY = "can't allocate memory"
 """What torch says, in a RuntimeError."""
+ASKED_FOR_AUTOGRAD = (
+    (TypeError, "unbound method str.upper() needs an argument"),
+    (RuntimeError, "Error while setting up backward hooks. Please open an issue"),
+)
+"""What torch says where it cannot differentiate: its engine has asked `autograd_off.ENGINE`, or it has found no graph."""
 MAX_CAUSES = 10
 """How many errors that followed from one another are looked at."""
 MAX_NAME = 200
@@ -120,7 +126,7 @@ class Agent:
         self.pid = os.getpid()
         self.limits = limits
         self.memory_left = hardening.memory_left()
-        self.settings = aftereffects.Settings()
+        self.settings = aftereffects.Settings(self.shell.hooks)
         self.others = aftereffects.others()
         self.conversation = Conversation(Channel(connection, limits.answer, self._opaque, self._reveal), self.serve)
         signal.signal(signal.SIGINT, _nothing)
@@ -141,7 +147,7 @@ class Agent:
         return answer
 
     def _leave_headroom(self) -> None:
-        """Raises MemoryError if the student's code has left too little memory to go on: what comes next would fail by chance.
+        """Raises MemoryError or FilesLeftOpen if the student's code has left too little to go on: what comes next would fail.
 
         Code that was refused memory has to leave most of what it found: or else it lives on with nearly all of the memory,
         since what it was refused was large.
@@ -157,6 +163,10 @@ class Agent:
             self.memory_left = hardening.memory_left()
             if self.memory_left < needed:
                 raise MemoryError
+        if not aftereffects.can_open_files():
+            self.shell.forget()
+            if not aftereffects.can_open_files():
+                raise conversation.FilesLeftOpen
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -188,10 +198,19 @@ class Agent:
             if found - self.others:
                 aftereffects.wait_until_calm(self.others, began + self.limits.cell_seconds + INTERRUPT_SECONDS)
                 found = aftereffects.others()
+            aftereffects.forget_ended(found)
             self.others = found
 
-    def run(self, source: str, id: str | None, count: int, largest: int, statements: int | None = None) -> dict[str, Any]:
-        """Runs a cell, or its first `statements` only.
+    def run(
+        self,
+        source: str,
+        id: str | None,
+        count: int,
+        largest: int,
+        statements: int | None = None,
+        keeps_hooks: bool = False,
+    ) -> dict[str, Any]:
+        """Runs a cell, or its first `statements` only. If it `keeps_hooks`, what it has IPython call with each cell stays.
 
         Gives its messages, up to `largest` bytes, the error that stopped it, in words, and where that was, whether it was cut
         off, how many of its statements have ended, and whether only what it had started went on.
@@ -201,6 +220,8 @@ class Agent:
         try:
             with self._running():
                 done = self.shell.run(source, id, count, largest, statements)
+                if keeps_hooks and self.settings is not None:
+                    self.settings.keep_hooks()
                 place = stop_of(done[1], self.shell.names, source)
         except MemoryError:
             raise
@@ -213,9 +234,13 @@ class Agent:
             self.lacked_memory = True
             if hardening.memory_left() < self.limits.headroom:  # to show the error at all was chance
                 raise MemoryError
+        told = None if error is None else plainly(error)
+        if told is not error:
+            shown = error_message(type(told).__name__, str(told))
+            messages = [shown if message["msg_type"] == "error" else message for message in messages]
         return {
             "messages": messages,
-            "error": None if error is None else in_words(error, conversation.safe_text),
+            "error": None if told is None else in_words(told, conversation.safe_text),
             "stop": place and place.as_data(),
             "cut": cut,
             "ended": self.shell.ended,
@@ -318,7 +343,7 @@ class Agent:
         return {
             "missing": replay.answer is MISSING,
             "answer": None if replay.answer is MISSING else _plain(replay.answer),
-            "error": None if replay.error is None else conversation.described(replay.error),
+            "error": None if replay.error is None else conversation.described(plainly(replay.error)),
             "changed": list(replay.changed),
             "unfinished": replay.unfinished,
             "stop": replay.stop and replay.stop.as_data(),
@@ -340,7 +365,7 @@ class Agent:
                 value = OPERATIONS[operation](self.objects[on], *args, **kwargs)
         except BaseException as error:
             self.lacked_memory |= lacks_memory(error)
-            answer["error"] = conversation.described(error)
+            answer["error"] = conversation.described(plainly(error))
         changes = before.changes()
         if answer["error"] is None:
             answer["value"] = before.refer(value) if in_place or not changes else {"new": value}
@@ -436,6 +461,13 @@ def lacks_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def plainly(error: BaseException) -> BaseException:
+    """An error that says that autograd is off in place of one that torch stops with for that reason; any other as it is."""
+    if any(type(error) is kind and conversation.safe_text(error).startswith(text) for kind, text in ASKED_FOR_AUTOGRAD):
+        return AutogradOff(OFF[AutogradOff].format(WHEN))
+    return error
 
 
 def _nothing(*_: object) -> None:

@@ -29,8 +29,8 @@ from numpy import ndarray
 from torch import Tensor
 from traitlets.config import Config
 
-from autograder.examiner.exam import Message, bytes_of
-from autograder.text import json_data
+from autograder.examiner.exam import Message
+from autograder.text import bytes_of, json_data
 
 LARGE_RESULT = 2**22
 """Bytes of a result beyond which `Out` and `_` do not keep it: each would take memory from all cells below."""
@@ -106,6 +106,12 @@ class Shell:
     def names(self) -> dict[str, Any]:
         names: dict[str, Any] = self.shell.user_ns
         return names
+
+    def hooks(self) -> list[list[Any]]:
+        """The lists of what IPython calls with each cell: its events, and what changes the lines or the tree of a cell."""
+        shell = self.shell
+        lines = shell.input_transformers_cleanup, shell.input_transformers_post
+        return [*shell.events.callbacks.values(), *lines, shell.ast_transformers]
 
     def take_streams(self) -> None:
         """From now on, records what is printed."""

@@ -103,8 +103,13 @@ class Interrupted(Exception):
     """Code that was stopped because its time was up."""
 
 
+class FilesLeftOpen(Exception):
+    """Code that left open nearly all the files that a process may have open."""
+
+
+OURS = (AutogradOff, ScriptOff, SwitchedOff, TooSlow, Interrupted, FilesLeftOpen, NotReady, NotRight)
 KNOWN: dict[str, type[Exception]] = {
-    **{kind.__name__: kind for kind in (AutogradOff, ScriptOff, SwitchedOff, TooSlow, Interrupted, NotReady, NotRight)},
+    **{kind.__name__: kind for kind in OURS},
     **{name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)},
 }
 """The classes of errors that exist on both sides. Any other is rebuilt as the nearest of its bases among them."""

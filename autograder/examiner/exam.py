@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autograder.course.cells import Cell
 from autograder.course.questions import Exercise
 from autograder.sandbox.limits import Limits
-from autograder.text import NO_DATA, json_data, writable
+from autograder.text import NO_DATA, bytes_of, json_data, writable
 from autograder.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -97,11 +97,6 @@ def size_of(message: Message) -> int:
         case {"msg_type": "stream", "content": {"text": str(text), **rest}}:
             return bytes_of(text) + len(json.dumps(rest))
     return len(json.dumps(message["content"]))
-
-
-def bytes_of(text: str) -> int:
-    """Bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def error_message(name: str, message: str) -> Message:

@@ -21,7 +21,7 @@ from typing import Any
 
 from autograder.course.cells import Cell, Role, modules_in
 from autograder.course.questions import IN_PLACE, Question, has_forward, has_line
-from autograder.errors import AutograderError, Died, NotReady, OutOfMemory
+from autograder.errors import AutograderError, Died, NotReady, OutOfFiles, OutOfMemory, UsedUp
 from autograder.examiner import conversation
 from autograder.examiner.capture import Shell
 from autograder.examiner.channel import Channel, Unsendable
@@ -54,6 +54,7 @@ from autograder.notebook.checking import hints
 from autograder.notebook.extension import LocalBackend
 from autograder.notebook.gradient_map import chart
 from autograder.replay import parsed
+from autograder.replay.parsed import ParsedCell
 from autograder.replay.stop import Stop
 from autograder.sandbox.limits import interrupted_after
 from autograder.sandbox.room import RoomError
@@ -124,7 +125,7 @@ That function returns the reason if the process was killed before, or the empty 
 MAX_DEATHS = 5
 """How many times the process of a notebook may die before the rest of the cells is not run."""
 
-DEATHS = (Died.__name__, OutOfMemory.__name__)
+DEATHS = (Died.__name__, OutOfMemory.__name__, OutOfFiles.__name__)
 """How the error of a cell begins at which its process ended."""
 LINGERS = ": threads or processes that it started went on computing"
 THROWN_AWAY = "What it made is thrown away, and the cells below run as if it were not there."
@@ -190,6 +191,8 @@ class Examiner:
         self._gifts: list[dict[str, Any]] = []
         self._touched = [parsed.parse_cell(task.source).touches for task in exam.tasks[: len(self._prefix_records)]]
         """The names that the lines of each cell so far bind, hidden ones aside. They are needed for plain tests only."""
+        self._cells: dict[str, ParsedCell] = {}
+        """The student's cells by their sources, as far as they have been parsed."""
         self._deaths = 0
         self._spent: dict[str, Exception] = {}
         self._counts: dict[tuple[str, str], Counts] = {}
@@ -266,11 +269,7 @@ class Examiner:
 
     def _students(self, count: int, task: Cell) -> CellRecord:
         """Has a student's cell run in the room."""
-        try:
-            with interrupted_after(self.exam.limits.cell_seconds, 2 * GRACE):  # even parsing a cell may take long
-                self.session.note(task.source, task.id)
-        except KeyboardInterrupt:
-            self.session.note("", task.id)
+        self.session.note(self._parsed(task).source, task.id)
         run = self.session.runs[-1]
         self._touched.append(run.cell.touches)
         record = self._in_room(count, task)
@@ -279,6 +278,16 @@ class Examiner:
             self.notes.append(f"The cell `{task.id}` imports `{missing[1]}`, which is not installed here.")
         self.scope.mine -= task.answers  # from now on tests see the student's answers under these names
         return record
+
+    def _parsed(self, task: Cell) -> ParsedCell:
+        """A student's cell. It is parsed once; one that takes longer than it may, or than the notebook has left, is empty."""
+        if task.source not in self._cells:
+            self._cells[task.source] = parsed.parse_cell("")
+            seconds = min(self.exam.limits.cell_seconds, self._deadline - time.monotonic())
+            if seconds > 0:
+                with suppress(KeyboardInterrupt), interrupted_after(seconds, 0):
+                    self._cells[task.source] = parsed.parse_cell(task.source)
+        return self._cells[task.source]
 
     def _in_room(self, count: int, task: Cell, run: Callable[[Student], dict[str, Any]] | None = None) -> CellRecord:
         """Has a cell run in the room. The record says so if the process there refused it, died or took too long.
@@ -296,9 +305,10 @@ class Examiner:
         except Died as death:
             self._note_death(task, death)
             name, message = "Died", f"the process of the notebook ended in this cell: {death}"
-            if isinstance(death, OutOfMemory):
-                name, message = "OutOfMemory", f"this cell: {death}. {THROWN_AWAY}"
-                self._spent[task.source] = MemoryError(f"{death}: it did so in the notebook")
+            if isinstance(death, UsedUp):
+                name, message = type(death).__name__, f"this cell: {death}. {THROWN_AWAY}"
+                error = MemoryError if isinstance(death, OutOfMemory) else OSError
+                self._spent[task.source] = error(f"{death}: it did so in the notebook")
             return CellRecord([error_message(name, message)], f"{name}: {death}")
         if run is None:
             self._done += self._lasting(Step(count, task), student, reply)
@@ -362,7 +372,9 @@ class Examiner:
         began = time.monotonic()
         task, statements = step.task, step.statements
         try:
-            return student.ask("run", source=task.source, id=task.id, count=step.count, largest=largest, statements=statements)
+            hooks = task.role is Role.LOCKED
+            how = {"id": task.id, "count": step.count, "largest": largest, "statements": statements, "keeps_hooks": hooks}
+            return student.ask("run", source=task.source, **how)
         finally:
             self.seconds["cells"] += time.monotonic() - began
             self._forget(student)
@@ -432,8 +444,8 @@ class Examiner:
         return student
 
     def _note_death(self, task: Cell, death: Died) -> None:
-        """A death for lack of memory does not count: it is no attack, and costs its cell alone however many there are."""
-        if isinstance(death, OutOfMemory):
+        """One for lack of memory or files does not count: it is no attack, and costs its cell alone however many there are."""
+        if isinstance(death, UsedUp):
             self.notes.append(f"The cell `{task.id}` was left out: {death}.")
         else:
             self._deaths += 1
@@ -489,7 +501,7 @@ class Examiner:
     def _give(self, count: int, task: Cell) -> None:
         """Sends the room what the visible part of a test made, if later cells of the student's or plain tests read it."""
         later = self.exam.tasks[count:]
-        wanted = {name for each in later if each.role is Role.STUDENT for name in parsed.parse_cell(each.source).reads}
+        wanted = {name for each in later if each.role is Role.STUDENT for name in self._parsed(each).reads}
         wanted |= {name for each in later if each.id in self.exam.plain for name in read_by(each.source)}
         values, source = self.scope.made_by(task.shown, task.hidden, wanted)
         if not (values or source):

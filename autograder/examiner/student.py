@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from autograder.course.questions import IN_PLACE
-from autograder.errors import AutograderError, Died, OutOfMemory
+from autograder.errors import AutograderError, Died, OutOfFiles, OutOfMemory
 from autograder.examiner import arguments, conversation
 from autograder.examiner.channel import Channel, Closed, Late, Malformed, TooLarge, Unsendable, WireError
 from autograder.examiner.conversation import MAX_MESSAGE_CHARACTERS, Conversation, Failed, after
@@ -24,7 +24,8 @@ from autograder.replay.parsed import ParsedCell
 from autograder.replay.run import MISSING, Replay
 from autograder.replay.stop import Stop
 from autograder.replay.workspace import FunctionInfo
-from autograder.sandbox.limits import USED_UP, Limits
+from autograder.sandbox.hardening import MAX_OPEN_FILES
+from autograder.sandbox.limits import LEFT_OPEN, USED_UP, Limits
 from autograder.tape.cases import MAX_PARTS, Case
 
 GRACE = 3.0
@@ -135,9 +136,14 @@ class Student:
         try:
             return self._ask(question, details)
         except Failed as failure:
-            if not isinstance(failure.error, MemoryError):
-                raise Refused(failure.error) from None
-            raise self.end(OutOfMemory(USED_UP.format(self.limits.memory))) from None
+            match failure.error:
+                case MemoryError():
+                    death: Died = OutOfMemory(USED_UP.format(self.limits.memory))
+                case conversation.FilesLeftOpen():
+                    death = OutOfFiles(LEFT_OPEN.format(MAX_OPEN_FILES))
+                case error:
+                    raise Refused(error) from None
+            raise self.end(death) from None
         except Late:
             raise self.end(Died("it did not end in time, nor when it was interrupted, and was killed")) from None
         except (WireError, ProcessLookupError) as error:

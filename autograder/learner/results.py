@@ -16,7 +16,7 @@ from autograder.notebook.logbook import first_sentence
 from autograder.replay import parsed
 from autograder.verdict import WRITTEN, Outcome, Verdict
 
-INCONCLUSIVE = {"NotReady", "OutOfTime", "OutOfMemory", "Died", "Refused", "KeyboardInterrupt"}
+INCONCLUSIVE = {"NotReady", "OutOfTime", "OutOfMemory", "OutOfFiles", "Died", "Refused", "KeyboardInterrupt"}
 """Errors of a test that say nothing about the answer."""
 
 

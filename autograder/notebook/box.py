@@ -10,6 +10,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from autograder.text import bytes_of
 from autograder.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Box:
         html = ""
         for longest in (self.longest, MAX_TEXT // 2, MAX_TEXT // 5):
             html = self._html(picture, longest)
-            if len(html.encode()) <= MAX_HTML_BYTES:
+            if bytes_of(html) <= MAX_HTML_BYTES:
                 break
         return html
 

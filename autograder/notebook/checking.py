@@ -223,16 +223,19 @@ def grade(session: Session, question: Question) -> None:
 
 
 def _tell_that_nobody_examines(session: Session, name: str) -> None:
-    """Says once that there is no examiner, in the record and in the log of nbgrader's command; or raises NotRight, each time.
+    """Says once that there is no examiner, in the log of nbgrader's command and in the record, or there by NotRight, each time.
 
-    Neither costs marks, as a line on stderr would.
+    To say it costs no marks, as a line on stderr would.
     """
-    if os.environ.get(UNEXAMINED, "say") != "say":
-        raise NotRight(f"{name}: could not tell. {NOT_EXAMINED} {CONFIGURE}")
+    refuses = os.environ.get(UNEXAMINED, "say") != "say"
     if session.first_time(UNEXAMINED, name):
-        show(Box("✗", "grade", "not examined", NOT_EXAMINED, [("next", CONFIGURE)], COLOURS[Outcome.WRONG], longest=HINT))
+        outcome = "Not examined, and without points for judged tests" if refuses else "Not examined"
         with suppress(AttributeError):  # what runs the cells has no kernel
-            session.shell.kernel.log.warning("Not examined: %s %s", NOT_EXAMINED, CONFIGURE)
+            session.shell.kernel.log.warning("%s: %s %s", outcome, NOT_EXAMINED, CONFIGURE)
+        if not refuses:
+            show(Box("✗", "grade", "not examined", NOT_EXAMINED, [("next", CONFIGURE)], COLOURS[Outcome.WRONG], longest=HINT))
+    if refuses:
+        raise NotRight(f"{name}: could not tell. {NOT_EXAMINED} {CONFIGURE}")
 
 
 def may_explain() -> bool:

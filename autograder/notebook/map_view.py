@@ -20,6 +20,7 @@ from typing import NamedTuple
 from autograder.judge.wording import listed
 from autograder.notebook.box import INK, chip, marked
 from autograder.notebook.gradient_map import STATUS_COLOURS, STATUS_SIGNS, GradientMap, Node, Status
+from autograder.text import bytes_of
 
 
 class Place(NamedTuple):
@@ -331,7 +332,7 @@ def map_as_html(graph: GradientMap) -> str:
     for length in LENGTHS:
         items = _items([(node, _items([(leaf, "") for leaf in leaves], length)) for node, leaves in graph.lines], length)
         html = f"<div><b>{graph.headline}</b><br>{picture}<details><summary>{AS_LIST}</summary>{items}</details></div>"
-        if len(html.encode()) <= MAX_MAP_BYTES:
+        if bytes_of(html) <= MAX_MAP_BYTES:
             break
     return html
 

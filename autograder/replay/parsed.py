@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from dis import get_instructions
 from functools import cached_property, lru_cache
@@ -73,15 +73,31 @@ def parse_cell(source: str) -> ParsedCell:
         return ParsedCell(source, ())
 
 
-@lru_cache(maxsize=512)
 def parse_tree(source: str) -> ast.Module:
-    """The tree of a cell, with magics resolved. Raises SyntaxError or ValueError if it is not Python.
+    """The tree of a cell, with magics resolved. Raises SyntaxError or ValueError, and no other error, if it is not Python.
 
     The tree is cached: copy it before you change it.
     """
+    found = _tree_or_error(source)
+    if isinstance(found, ast.Module):
+        return found
+    raise copy(found)  # or else the cached one would keep the frames through which it is raised
+
+
+@lru_cache(maxsize=512)
+def _tree_or_error(source: str) -> ast.Module | SyntaxError | ValueError:
+    """The tree of a cell, or why there is none: to find that out may take as long.
+
+    Python has other errors for what is too deep, and IPython one for more than some hundred magics, and who knows what else.
+    """
     from IPython.core.inputtransformer2 import TransformerManager  # here, since it takes long to import
 
-    resolved = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
+    try:
+        resolved = _Magics().visit(ast.parse(TransformerManager().transform_cell(source)))
+    except (SyntaxError, ValueError) as error:
+        return error.with_traceback(None)
+    except Exception as error:
+        return ValueError(f"{type(error).__name__}: {error}")
     assert isinstance(resolved, ast.Module)
     return ast.fix_missing_locations(resolved)
 
@@ -97,7 +113,7 @@ def nodes_in(source: str) -> tuple[ast.AST, ...]:
     """All parts of the tree of a cell, which is the first; none of what is not Python. Copy them before you change them."""
     try:
         return (*ast.walk(parse_tree(source)),)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return ()
 
 
@@ -105,7 +121,7 @@ def is_python(source: str) -> bool:
     """Whether a cell, or a part of one, is Python without the rest."""
     try:
         parse_tree(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return False
     return True
 

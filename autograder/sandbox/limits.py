@@ -21,6 +21,10 @@ USED_UP = "it used up the {:,} bytes of memory that a notebook may take"
 """What a process died of that took as much memory as it may, whoever ended it."""
 
 
+LEFT_OPEN = "it left open nearly all of the {:,} files that a notebook may have open"
+"""What a process was ended for that left too few files to open to what runs after it."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Seconds of wall-clock time, bytes, and counts, for one notebook.

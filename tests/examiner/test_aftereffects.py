@@ -103,6 +103,24 @@ SETS = {
     "a profile function": slow("sys.setprofile(slow)"),
     "callbacks of the garbage collector": slow("gc.callbacks.append(slow)\ngc.set_threshold(1)"),
     "another switch interval": "import sys\nsys.setswitchinterval(1e9)",
+    "a function before each cell": f"{THREADS}get_ipython().events.register('pre_run_cell', lambda *_: spin())",
+    "a function after each cell": (
+        "ran = []\ndef hook(*_):\n    ran.append(1)\n    while len(ran) > 1:\n        pass\n"
+        "get_ipython().events.register('post_run_cell', hook)"
+    ),
+    "a method after each cell": (
+        "class Hook:\n    ran = 0\n    def run(self):\n        self.ran += 1\n        while self.ran > 1:\n            pass\n"
+        "get_ipython().events.register('post_execute', Hook().run)"
+    ),
+    "a transformer of lines": "get_ipython().input_transformers_cleanup.append(lambda lines: 1 / 0)",
+    "another transformer of lines": "get_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])",
+    "a transformer of trees": (
+        "class Exit:\n    def visit(self, node):\n        raise SystemExit\nget_ipython().ast_transformers.append(Exit())"
+    ),
+    "a low recursion limit": (
+        "import sys\nfor limit in range(10, 999):\n    try:\n        sys.setrecursionlimit(limit)\n"
+        "    except RecursionError:\n        continue\n    break"
+    ),
     "another sleep": "import time\ntime.sleep = time.monotonic = lambda *_: 0.0",
 }
 """Cells that set something which would hit the cells below. They count."""
@@ -144,6 +162,10 @@ KEEPS = {
         "import signal\ndef stop(*_):\n    raise TimeoutError\nsignal.signal(signal.SIGALRM, stop)\nsignal.alarm(1)\n"
         "try:\n    while True:\n        pass\nexcept TimeoutError:\n    pass"
     ),
+    "files that nothing refers to": "left = [open('/dev/null') for _ in range(235)]\nleft.append(left)\ndel left",
+    "thirty processes that are awaited below": (
+        "import subprocess\nleft = [subprocess.Popen('true') for _ in range(30)]\nimport time\ntime.sleep(0.5)"
+    ),
 }
 """What honest notebooks leave behind. It costs nothing."""
 
@@ -154,6 +176,49 @@ def test_what_waits_costs_nothing(name: str, examine: ExamRunner) -> None:
     assert told.errors() == [""] * 7
     assert value(told) == "5"
     assert told.notes == []
+
+
+def test_a_higher_recursion_limit_stays(examine: ExamRunner) -> None:
+    raises = "import sys\nsys.setrecursionlimit(10_000)\ndef deep(n):\n    return n and deep(n - 1)"
+    told = examine(student(raises), student("x = deep(5_000)"), test("assert x == deep(5_000) == 0"))
+    assert told.errors() == ["", "", ""]
+
+
+def test_what_modules_and_locked_cells_have_ipython_run_stays(examine: ExamRunner) -> None:
+    counts = "{0} = []\nget_ipython().events.register('pre_run_cell', lambda *_: {0}.append(1))"
+    module = "with open('counting.py', 'w') as file:\n    _ = file.write('ran = []\\ndef hook(*_):\\n    ran.append(1)')\n"
+    module += "import counting\nget_ipython().events.register('pre_run_cell', counting.hook)"
+    told = examine(
+        locked(counts.format("before")),
+        student(f"{module}\n{counts.format('own')}"),
+        locked(counts.format("between")),
+        student("1"),
+        student("print(*map(len, (before, between, counting.ran, own)))"),
+        test("1"),
+    )
+    assert told.errors() == [""] * 6
+    assert told.shown(4) == "4 2 3 0\n"
+
+
+def test_children_that_have_ended_do_not_use_up_the_processes(examine: ExamRunner) -> None:
+    starts = "import os\nfor _ in range(50):\n    _ = os.posix_spawn('/bin/true', ['true'], {})"
+    told = examine(student(starts), student(starts), test("assert 1 == 1", "assert 2 == 2"), plain=True)
+    assert told.errors() == ["", "", ""]
+    assert told.notes == []
+
+
+LEFT_OPEN = "it left open nearly all of the 256 files that a notebook may have open"
+
+
+@pytest.mark.parametrize("limit", ["", "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n"])
+def test_a_cell_that_leaves_no_files_to_open_is_left_out(examine: ExamRunner, limit: str) -> None:
+    fills = "left = []\ntry:\n    while True:\n        left.append(os.open('/dev/null', 0))\nexcept OSError:\n    pass"
+    fills = f"import os\n{limit}{fills}"
+    told = around(examine, fills)
+    assert kinds(told) == ["", "", "OutOfFiles", "", "", "", ""]
+    assert told.error(2).startswith(f"OutOfFiles: this cell: {LEFT_OPEN}. What it made is thrown away")
+    assert value(told) == "1"
+    assert told.notes == [f"The cell `cell-2` was left out: {LEFT_OPEN}."]
 
 
 def test_a_thread_of_one_cell_can_be_awaited_in_the_next(examine: ExamRunner) -> None:

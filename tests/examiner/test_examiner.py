@@ -309,6 +309,22 @@ class TestRefusals:
         late, cut = examined.notes
         assert late.endswith("did not end within 1 s.") and cut.endswith("showed more than it may: the rest was cut off.")
 
+    def test_a_cell_that_takes_long_to_parse_costs_itself_and_no_test_above_it(self, examine: ExamRunner) -> None:
+        tests = test("assert x == 1"), test("assert x + x == 2"), test("y = 3\nassert x < y")
+        below = student("z = y"), test("assert z == 3")
+        told = examine(student("x = 1"), *tests, student("%x\n" * 600), *below, cell_seconds=1, notebook_seconds=12)
+        assert kinds(told) == ["", "", "", "", "KeyboardInterrupt", "", ""]
+        assert told.notes == ["The cell `cell-4` did not end within 1 s."]
+        assert told.failures == []
+
+    def test_no_cell_is_parsed_for_longer_than_the_notebook_has(self, examine: ExamRunner) -> None:
+        began = time.monotonic()
+        slow = [student("%x\n" * count) for count in range(600, 610)]
+        told = examine(student("x = 1"), test("assert x == 1"), *slow, notebook_seconds=3)
+        assert time.monotonic() - began < 10
+        assert kinds(told)[:2] == ["", ""]
+        assert kinds(told)[3:] == ["OutOfTime"] * 9
+
 
 class TestSecrets:
     """What a student's code sees of a test."""
@@ -398,6 +414,21 @@ class TestAutograd:
         told = examine(student(source), student("torch.autograd.grad(y, x)"), test("assert x.grad is None and y == 2"))
         off = "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
         assert told.errors() == [off, off, ""]
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "torch.ops.aten._backward(y, [x])",
+            "layer = torch.nn.Linear(2, 2)\nlayer.register_full_backward_hook(print)\nlayer(x)",
+        ],
+    )
+    def test_it_says_so_whoever_asks_for_it(self, examine: ExamRunner, call: str) -> None:
+        source = "import torch\nx = torch.ones(2, requires_grad=True)\ny = (x * x).sum()\ndef slope():\n"
+        source += "".join(f"    {line}\n" for line in call.split("\n"))
+        told = examine(student(source), student("slope()"), test("slope()"), student("str.upper('a')"))
+        off = "AutogradOff: autograd is switched off while the notebook is graded: derive the gradient by hand"
+        assert told.errors() == ["", off, off, ""]
+        assert told.traceback(1) == off
 
     def test_a_function_that_a_test_calls_has_none_either(self, examine: ExamRunner) -> None:
         source = "import torch\ndef slope(x):\n    x = x.clone().requires_grad_()\n    (x * x).sum().backward()"

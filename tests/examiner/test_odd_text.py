@@ -101,6 +101,26 @@ def test_a_question_about_half_a_character_is_answered(examine: ExamRunner) -> N
     assert told.error(5).startswith("NotRight: half: wrong.")
 
 
+STOPS = {
+    "an error": r"raise ValueError('\ud83d')",
+    "a syntax error": r"raise SyntaxError('x', ('f\ud83d', 10**18, -5, 'text' * 10**6))",
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_half_a_character_in_the_error_of_a_right_answer_costs_nothing(examine: ExamRunner, name: str) -> None:
+    """The verdict says that the cell stopped, and with what."""
+    told = examine(
+        locked("%load_ext autograder\nfrom autograder import check, grade\nimport torch\nh = torch.ones(3, 4)"),
+        locked("%%forward\nz = torch.tanh(h)\nloss = z.sum()"),
+        student(f"dz = torch.ones_like(z)\ndh = dz * (1 - z**2)\n{STOPS[name]}", "dh"),
+        test("check('dh')", "grade('dh')"),
+    )
+    assert told.error(3) == ""
+    assert "�" in told.outputs[3][0]["data"]["text/html"]
+    assert told.failures == []
+
+
 @pytest.fixture(scope="module")
 def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExamRunner]:
     """Examiners with errors of their own."""

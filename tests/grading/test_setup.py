@@ -113,7 +113,8 @@ class TestForgotten:
 def test_a_switch_makes_it_refuse(tmp_path: Path) -> None:
     refuse = f"import os\nos.environ['{checking.UNEXAMINED}'] = 'refuse'\n"
     course = course_in(tmp_path / "course", refuse + FORGOTTEN, "honest")
-    autograded(course)
+    log = autograded(course)
+    assert log.count(f"Not examined, and without points for judged tests: {checking.NOT_EXAMINED}") == 1
     assert {name for name, points in marks(course)["honest"].items() if points == 0.0} == JUDGED
     assert shown_in(record(course, "honest"), f"could not tell. {checking.NOT_EXAMINED}") == [
         each for each in POINTS if each in JUDGED

@@ -154,6 +154,12 @@ def test_what_stands_in_backticks_is_code(text: str, code: list[str]) -> None:
     assert page.open == []
 
 
+def test_half_a_character_is_shown_as_it_is() -> None:
+    shown = verdict(text="`\ud83d` is half.")
+    assert as_text(shown).endswith("`\ud83d` is half.")
+    assert Page(as_html(shown)).code == ["dh", "\ud83d"]
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

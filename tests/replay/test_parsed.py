@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from IPython.core import inputtransformer2
+from IPython.core.inputtransformer2 import TransformerManager
 
-from autograder.replay.parsed import names_in, parse_cell
+from autograder.replay.parsed import is_python, names_in, nodes_in, parse_cell, parse_tree
+from autograder.replay.stop import stop_of_syntax
 
 
 def after(source: str, **namespace: object) -> dict[str, object]:
@@ -57,6 +60,28 @@ class TestMagics:
         assert cell.source == source
         assert cell.statements == ()
         assert cell.reads == cell.touches == frozenset()
+
+    @pytest.mark.parametrize(
+        "source",
+        ["%x\n" * 9, "x = \ud83d", "x = " + "-" * 9_000 + "1", "x" + "+1" * 9_000, "x = \0", "%time " * 150 + "x"],
+        ids=["magics", "half a character", "signs", "a sum", "a zero", "magics in magics"],
+    )
+    def test_what_cannot_be_parsed_is_no_python_whatever_the_error(self, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(inputtransformer2, "TRANSFORM_LOOP_LIMIT", 5)  # it is 500, which takes seconds
+        assert parse_cell(source).statements == ()
+        assert not is_python(source)
+        assert nodes_in(source) == ()
+        assert stop_of_syntax(source) is None or source[-1] == "\0"
+        with pytest.raises((SyntaxError, ValueError)):
+            parse_tree(source)
+
+    def test_what_cannot_be_parsed_is_tried_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[str] = []
+        monkeypatch.setattr(TransformerManager, "transform_cell", lambda _, cell: tried.append(cell) or cell)
+        for source in ("x = = 1", "y = \ud83d"):
+            for _ in range(3):
+                assert not is_python(source)
+        assert tried == ["x = = 1", "y = \ud83d"]
 
     def test_the_source_is_kept_as_typed(self) -> None:
         assert parse_cell("%%time\nx = 1").source == "%%time\nx = 1"

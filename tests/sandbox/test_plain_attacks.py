@@ -56,6 +56,7 @@ import ast
 class Without(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.copy_location(ast.Pass(), node)
+Without.__module__ = "ast"  # one of the notebook's own would be taken out when the cell has ended
 get_ipython().ast_transformers.append(Without())
 {WRONG}""",
         earns=True,

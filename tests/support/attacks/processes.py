@@ -249,6 +249,52 @@ while True:
         },
         noted="showed more than it may",
     ),
+    "takes-long-to-parse": at(
+        "perplexity",
+        "has the examiner parse a cell of many magics after each test",
+        HONEST["perplexity"] + "\n%x" * 600,
+        shows="did not end within",
+        noted="did not end within 2 s",
+    ),
+    "leaves-no-files-to-open": at(
+        "dz",
+        "opens files until there are no more, and keeps them",
+        RIGHT_DZ
+        + """
+import os
+left = []
+try:
+    while True:
+        left.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass""",
+        shows="OutOfFiles",
+        noted="The cell `dz` was left out",
+    ),
+    "leaves-ended-children": Attack(
+        "has children that have ended take the places of all processes",
+        {
+            "centred": HONEST["centred"] + "\nimport os\nfor _ in range(40):\n    os.posix_spawn('/bin/true', ['true'], {})",
+            "dW": HONEST["dW"] + "\nimport subprocess\nprint(subprocess.run(['echo', 'forked'], capture_output=True).stdout)",
+        },
+        shows="forked",
+    ),
+    "hooks-into-ipython": Attack(
+        "has IPython stop, or leave out, all cells below",
+        {
+            "dz": HONEST["dz"]
+            + """
+def stop(*_):
+    raise SystemExit
+shell = get_ipython()
+shell.events.register("pre_run_cell", stop)
+shell.input_transformers_cleanup.append(stop)
+shell.input_transformers_post.append(lambda lines: ["pass"])
+shell.ast_transformers.append(type("Stop", (), {"visit": stop})())
+print("hooked in")""",
+        },
+        shows="hooked in",
+    ),
     "storm-of-alarms": Attack(
         "sets a timer that stops all cells below",
         {
