@@ -159,7 +159,8 @@ def _looks(paths: Iterable[Path], masters: Mapping[str, Master], bounds: Bounds)
     """
     found: dict[Path, _Look] = {}
     size, weight = bounds.notebook_size, bounds.values
-    with suppress(OutOfTime, MemoryError), ended_after(bounds.restore_seconds):
+    # SystemError: Python 3.11 says so of a tree that it makes while it tells of an error in a callback of its collector
+    with suppress(OutOfTime, MemoryError, SystemError), ended_after(bounds.restore_seconds):
         for path in paths if masters else ():
             content, problem = read_notebook(path, replace(bounds, notebook_size=size))
             if problem or too_large(content, bounds) or (its_weight := weight_of(content)) > weight:

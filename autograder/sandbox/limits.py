@@ -64,6 +64,10 @@ def interrupted_after(seconds: float, more: float) -> Iterator[None]:
         yield
 
 
+AGAIN = 1.0
+"""Seconds of a processor after which OutOfTime is raised once more."""
+
+
 class OutOfTime(BaseException):
     """Work of this process took too long. It is no Exception, so that what handles those does not go on with the work."""
 
@@ -77,19 +81,23 @@ def ended_after(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with _raised_after(seconds, OutOfTime(f"it did not end within {seconds:g} s"), signal.ITIMER_PROF, signal.SIGPROF):
+    error = OutOfTime(f"it did not end within {seconds:g} s")
+    with _raised_after(seconds, error, signal.ITIMER_PROF, signal.SIGPROF, AGAIN):
         yield
 
 
 @contextmanager
-def _raised_after(seconds: float, error: BaseException, timer: int, number: int) -> Iterator[None]:
-    """Raises an error in the main thread when a timer of the system, which sends the signal of this number, has run out."""
+def _raised_after(seconds: float, error: BaseException, timer: int, number: int, again: float = 0) -> Iterator[None]:
+    """Raises an error in the main thread when a timer of the system, which sends the signal of this number, has run out.
+
+    And `again` after so many seconds: what is raised while Python's collector calls something is lost.
+    """
 
     def stop(_: int, frame: FrameType | None) -> None:
         raise error
 
     before = signal.signal(number, stop)
-    signal.setitimer(timer, seconds)
+    signal.setitimer(timer, seconds, again)
     try:
         yield
     finally:
