@@ -209,8 +209,9 @@ def _entry(original: object) -> Any:
 
 
 def _words_of(library: str) -> Iterator[tuple[Sequence[int], int]]:
-    """The memory of a library that can be written to, as words, and where each part begins."""
-    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+    """The memory of a library that can be written to, as words, and where each part begins. Linux alone, as rooms, lists it."""
+    maps = Path("/proc/self/maps")
+    for line in maps.read_text(encoding="utf-8").splitlines() if maps.exists() else ():
         if library in line and " rw" in line:
             low, high = (int(end, 16) for end in line.split()[0].split("-"))
             yield memoryview((ctypes.c_char * (high - low)).from_address(low)).cast("B").cast("Q"), low
