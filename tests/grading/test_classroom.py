@@ -264,7 +264,11 @@ def test_an_unknown_assignment_is_an_error(course: Path) -> None:
     [
         ("c.Autograde.autograde_preprocessors = []", "has no autograder.grading.examine.Examine: the nbgrader_config.py of"),
         ("c.Autograde.sanitize_preprocessors = ['no.such']", "the preprocessor no.such of this course cannot be loaded"),
-        ("c.LimitOutput.max_lines = lambda: 1", "c.LimitOutput.max_lines cannot be sent to another process"),
+        (
+            "c.LimitOutput.max_lines = lambda: 1",
+            "The 'max_lines' trait of a LimitOutput instance expected an int, not the function",
+        ),
+        ("c.LimitOutput.later = lambda: 1", "c.LimitOutput.later cannot be sent to another process"),
         ("1 / 0", "nbgrader_config.py cannot be read: ZeroDivisionError"),
     ],
 )

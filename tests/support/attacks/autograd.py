@@ -197,7 +197,7 @@ class Name(str):
         return False
 dz = torch._C._jit_get_operation(Name('aten::grad'))[0]([y], [x], [dh])[0]""",
         stock=True,
-        shows="needs an argument",
+        shows="autograd is switched off",
     ),
     "closure": at(
         "dz",
@@ -211,7 +211,7 @@ def within(function):
 lookup = within(torch._C._jit_get_operation)
 dz = lookup('aten::grad')[0]([y], [x], [dh])[0]""",
         stock=True,
-        shows="needs an argument",
+        shows="autograd is switched off",
     ),
     "torchs-own-unit": at(
         "dz",
@@ -255,7 +255,7 @@ print(torch._C._dynamo.compiled_autograd.set_autograd_compiler(None, False))
 torch.ops.aten._backward(y, [x], dh)
 dz = x.grad * 1""",
         stock=True,
-        shows=r"^\(None, False\)$(.|\n)*needs an argument",
+        shows=r"^\(None, False\)$(.|\n)*autograd is switched off",
     ),
     "everything-that-is-left": at(
         "dz",
