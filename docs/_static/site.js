@@ -9,8 +9,10 @@ for (const summary of document.querySelectorAll("nav details > summary")) {
 // A formula is no stop for Tab, unless it is wider than its column: then keys have to scroll it.
 const widths = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-    else target.removeAttribute("tabindex");
+    const set = target.querySelector("mjx-container");
+    if (!set) continue;
+    if (set.scrollWidth > set.clientWidth) set.tabIndex = 0;
+    else set.removeAttribute("tabindex");
   }
 });
 for (const formula of document.querySelectorAll("div.math")) widths.observe(formula);
