@@ -25,6 +25,7 @@ pytestmark = [
     linux,
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),  # of nbgrader's own statements
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # in hypothesis's count of collecting
 ]
 
 HONEST = ["aa-honest", "mm-honest", "zz-honest"]

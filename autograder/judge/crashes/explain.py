@@ -32,7 +32,7 @@ def explain(
     up which cell stopped first.
     """
     if isinstance(error, BaseException):
-        kind, message = type(error).__name__, error.msg if isinstance(error, SyntaxError) else str(error)
+        kind, message = type(error).__name__, (error.msg or "") if isinstance(error, SyntaxError) else str(error)
     else:
         kind, _, message = error.partition(": ")
     crash = Crash(kind[:MAX_KIND], message[:MAX_MESSAGE], source, stop or NOWHERE, names, gradients, answer, shape, first)
