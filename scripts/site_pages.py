@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,7 @@ def lectures() -> dict[str, Lecture]:
 def write_course(folder: Path) -> None:
     """Writes the pages of all notebooks into a folder, and what their cells need beside them; only what has changed."""
     known = lectures()
+    pictures = tomllib.loads(PICTURES.read_text(encoding="utf-8"))
     assignments = Catalogue([ROOT]).assignments
     for part, assignment in enumerate(assignments, 1):
         place = folder / assignment.name
@@ -87,7 +88,8 @@ def write_course(folder: Path) -> None:
         for beside in (path for path in assignment.release.iterdir() if path.suffix in (".toml", ".safetensors")):
             shutil.copy2(beside, place)
         for notebook in assignment.notebooks:
-            page = page_of(assignment, notebook.stem, known[f"{assignment.name}/{notebook.stem}"])
+            name = f"{assignment.name}/{notebook.stem}"
+            page = page_of(assignment, notebook.stem, known[name], pictures.get(name, {}))
             write_if_changed(place / notebook.name, nbformat.writes(page))
         write_if_changed(place / "index.md", _overview(assignment, part))
     write_if_changed(folder / "index.md", _listed(COURSE, [f"{assignment.name}/index" for assignment in assignments]))
@@ -99,12 +101,11 @@ def write_if_changed(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def page_of(assignment: Assignment, name: str, lecture: Lecture) -> NotebookNode:
+def page_of(assignment: Assignment, name: str, lecture: Lecture, pictures: Mapping[str, str]) -> NotebookNode:
     """A notebook as it was released, with what its cells show when the model answers stand in it, which the page leaves out."""
     released = nbformat.read(assignment.release / f"{name}.ipynb", as_version=4)
     solved = nbformat.read((assignment.source or assignment.release) / f"{name}.ipynb", as_version=4)
     assert len(released.cells) == len(solved.cells), f"release/ of {assignment.name}/{name} is not that of its source"
-    pictures = tomllib.loads(PICTURES.read_text(encoding="utf-8")).get(f"{assignment.name}/{name}", {})
     cells: list[NotebookNode] = []
     for shown, cell in zip(released.cells, solved.cells, strict=True):
         cells += _on_page(shown, cell, pictures.get(shown.id))

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from scripts import demo
 from scripts.submissions import ROOT
 from tests.support.classes import ASSIGNMENT, RIGHT, hand_in, make_course
-from tests.support.clusters import HOST, free_port, until
+from tests.support.clusters import HOST, end, free_port, until
 from tests.support.commands import command
 from tests.support.rooms import linux
 from tests.support.slurm import said, slurm
@@ -47,11 +46,7 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
     """What a test starts, and all that comes of it, ends with it."""
     processes: list[subprocess.Popen[str]] = []
     yield processes
-    for process in processes:
-        everyone = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-        for each in everyone:
-            each.kill()
-        process.wait(30)
+    end(processes)
 
 
 def typed(line: str, scheduler: str) -> list[str]:

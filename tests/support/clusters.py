@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -65,13 +66,18 @@ def cluster(folder: Path, workers: int = 2, **environment: str) -> Iterator[Proc
             start_worker(processes, number, **environment)
         yield processes
     finally:
-        everyone = [psutil.Process(process.pid) for process in processes.running.values() if process.poll() is None]
-        everyone += [child for each in everyone for child in each.children(recursive=True)]
-        for each in everyone:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-        for process in processes.running.values():
-            process.wait(30)
+        end(processes.running.values())
+
+
+def end(processes: Collection[subprocess.Popen[Any]]) -> None:
+    """Kills processes, and all that came of them."""
+    everyone = [psutil.Process(process.pid) for process in processes if process.poll() is None]
+    everyone += [child for each in everyone for child in each.children(recursive=True)]
+    for each in everyone:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    for process in processes:
+        process.wait(30)
 
 
 def start_worker(processes: Processes, number: int, **environment: str) -> None:
