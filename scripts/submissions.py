@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell
 from autograder.course import notebooks
 from autograder.course.cells import SOLUTION, body, read_cells, unmarked
 from autograder.course.questions import parse_answer
+from autograder.notebook.logbook import PROGRESS_FILE
 from tests.support.forms import FUSED_RIGHT, FUSED_WRONG, RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -260,7 +261,8 @@ CLASSES = {"bigrams": (BIGRAMS_STUDENTS, BIGRAMS_MARKS), "backprop": (STUDENTS, 
 
 def hand_in(folder: Path, answers: Answers, assignment: str = "backprop") -> None:
     """Copies a release into a folder, with these answers in the cells of its notebooks."""
-    shutil.copytree(ROOT / "release" / assignment, folder, dirs_exist_ok=True)
+    left = shutil.ignore_patterns(PROGRESS_FILE)  # of who worked in the release itself
+    shutil.copytree(ROOT / "release" / assignment, folder, ignore=left, dirs_exist_ok=True)
     for path in sorted(folder.glob("*.ipynb")):
         nb = nbformat.read(path, as_version=4)
         for cell in notebooks.code_cells(nb):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from dis import get_instructions
 from functools import cached_property, lru_cache
@@ -81,7 +81,7 @@ def parse_tree(source: str) -> ast.Module:
     found = _tree_or_error(source)
     if isinstance(found, ast.Module):
         return found
-    raise copy(found)  # or else the cached one would keep the frames through which it is raised
+    raise type(found)(*found.args)  # the cached one would keep the frames, and other libraries change how `copy` makes errors
 
 
 @lru_cache(maxsize=512)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import copyreg
+
 import pytest
 from IPython.core import inputtransformer2
 from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder.replay.parsed import is_python, names_in, nodes_in, parse_cell, parse_tree
-from autograder.replay.stop import stop_of_syntax
+from autograder.replay.stop import Stop, stop_of_syntax
 
 
 def after(source: str, **namespace: object) -> dict[str, object]:
@@ -82,6 +84,19 @@ class TestMagics:
             for _ in range(3):
                 assert not is_python(source)
         assert tried == ["x = = 1", "y = \ud83d"]
+
+    def test_where_a_cell_is_no_python_is_told_though_errors_are_copied_in_another_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where dask was imported: tblib, which it uses, makes the copy of an error without its `__init__`."""
+        monkeypatch.setitem(
+            copyreg.dispatch_table, SyntaxError, lambda error: (SyntaxError.__new__, (SyntaxError, *error.args))
+        )
+        for _ in range(2):
+            found = stop_of_syntax("x = 1\ny = (")
+            assert found and found[1] == Stop(2, "y = (")
+            with pytest.raises(SyntaxError, match="was never closed"):
+                parse_tree("x = 1\ny = (")
 
     def test_the_source_is_kept_as_typed(self) -> None:
         assert parse_cell("%%time\nx = 1").source == "%%time\nx = 1"
