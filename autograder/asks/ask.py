@@ -17,6 +17,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import CodeType
 
 from autograder.asks.inputs import KINDS, Input
@@ -103,6 +104,7 @@ class Ask:
         return tuple(dict.fromkeys(line.name for line in lines if line.name not in self.parameters))
 
 
+@lru_cache(maxsize=64)
 def parse_ask(source: str) -> Ask:
     """The ask with this source, without the line of the magic. Raises AskError, which names the line."""
     found_drill = DRILL.search(source)

@@ -136,7 +136,7 @@ def _by_autograd(call: Call, code: str, namespace: Mapping[str, Any]) -> Any:
     yields: dict[str, Any] = {}
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             drive(call.drill, by_autograd(kind), deepcopy(dict(call.arguments)), yields)
     except Exception as error:
         raise ContentError(f"the drill of `{call.name}` stops: {type(error).__name__}: {error}") from None

@@ -8,7 +8,7 @@ recorded case.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
@@ -56,6 +56,9 @@ class Asked:
     question: Question
     ask: Ask
     once: ClassVar[Mapping[str, str]] = {}
+    _attempts: dict[AskCase, Attempt[AskCase]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _truths: dict[AskCase, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What the answer came to, and what is right: to name a mistake looks at the same cases again."""
 
     @classmethod
     def claim(cls, session: Session, question: Question) -> Asked | None:
@@ -126,6 +129,11 @@ class Asked:
         return practice_cases(self.ask)
 
     def run(self, case: AskCase) -> Attempt[AskCase]:
+        if case not in self._attempts:
+            self._attempts[case] = self._run(case)
+        return self._attempts[case]
+
+    def _run(self, case: AskCase) -> Attempt[AskCase]:
         call = case.call()
         replay = self.session.workspace.answer(call, self.cell)
         if replay.answer is MISSING:
@@ -196,6 +204,11 @@ class Asked:
 
     def _right(self, case: AskCase) -> Any:
         """What is right on a case, by the model answer where it is at hand, and else as it was recorded."""
+        if case not in self._truths:
+            self._truths[case] = self._truth(case)
+        return self._truths[case]
+
+    def _truth(self, case: AskCase) -> Any:
         if code := self.session.models.get(self.name):
             try:
                 return outcome(case, code, self.session.namespace)
