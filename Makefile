@@ -76,7 +76,7 @@ check: install
 
 test: check
 	@sh scripts/system.sh bwrap chromium initdb
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: check
 	@sh scripts/system.sh bwrap chromium initdb slurmctld slurmd
