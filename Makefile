@@ -76,7 +76,7 @@ check: install
 
 test: check
 	@sh scripts/system.sh bwrap chromium initdb
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: check
 	@sh scripts/system.sh bwrap chromium initdb slurmctld slurmd
@@ -92,7 +92,7 @@ release: install
 	for each in source/*/; do $(BIN)/nbgrader generate_assignment "$$(basename "$$each")" --force || exit 1; done
 
 site: install
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs site
+	$(BIN)/python -m scripts.build_site
 	@echo "The site is in site/: open site/index.html, or serve the folder from any host."
 
 site-size: install

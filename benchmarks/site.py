@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from scripts import build_site
 from scripts.submissions import ROOT
 
 PAGE = """# The site
@@ -16,7 +16,7 @@ PAGE = """# The site
 `make site` makes these pages of `docs/` and of the notebooks.
 `make site-size` measures it, and wrote this page.
 
-| | |
+| what | how much |
 |---|---|
 | pages | {pages} |
 | files | {files} |
@@ -38,7 +38,7 @@ def main() -> None:
         first = _built(clone)
         (clone / "docs/how-it-works.md").open("a", encoding="utf-8").write("\nOne more line.\n")
         again = _built(clone)
-        site = clone / "site"
+        site = clone / build_site.SITE
         sizes = {path: path.stat().st_size / 1e6 for path in site.rglob("*") if path.is_file()}
         pages = [path for path in sizes if path.suffix == ".html" and "_static" not in path.parts]
         text = PAGE.format(
@@ -58,9 +58,8 @@ def main() -> None:
 def _built(clone: Path) -> float:
     """How many seconds the site takes in a clone."""
     begun = time.monotonic()
-    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
-    folders = ["-d", "docs/_build/doctrees", "docs", "site"]
-    subprocess.run([*command, *folders], cwd=clone, env={**os.environ, "PYTHONPATH": str(clone)}, check=True, timeout=3000)
+    surroundings = {**os.environ, "PYTHONPATH": str(clone)}
+    subprocess.run(build_site.in_checkout(clone), cwd=clone, env=surroundings, check=True, timeout=3000)
     return time.monotonic() - begun
 
 

@@ -24,6 +24,7 @@ repair.MAX_SECONDS = 60.0
 
 SYSTEM = [
     *("room", "hardening"),
+    "forms",
     *("attacks", "plain_tests", "restart", "classroom", "odd", "course", "prefix_server", "exchange", "jupyterlab"),
     *("sanitised", "scale", "bulk", "full_disk"),
     *("restore", "formgrader", "pool", "checker", "trial", "catalogue", "linter", "examiner", "examine", "capture"),
@@ -33,7 +34,7 @@ SYSTEM = [
     *("autograd_reach", "model_answers", "on_path", "same_marks"),
     *("pages", "figures", "elsewhere", "clusters"),
 ]
-"""Modules with tests that need a room, a server, a browser or processes of their own.
+"""Modules with tests that need a room, a server, a browser or processes of their own, and one that takes minutes.
 
 They are begun first: those that fork this process while it is small, then slow ones, so that none ends alone. `make test-fast`
 leaves them out.

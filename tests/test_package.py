@@ -24,6 +24,7 @@ from autograder.course.cells import read_cells
 from autograder.course.objectives import asked_in
 from scripts.submissions import ROOT
 from tests.conftest import SLOW, SYSTEM
+from tests.support.pages import blocks
 
 PACKAGE = ROOT / "autograder"
 
@@ -289,9 +290,8 @@ def test_every_pinned_version_is_exact_and_every_requirement_is_pinned() -> None
 
 def commands(document: str) -> set[str]:
     """The commands in the shell blocks of a document."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", text, flags=re.DOTALL)
-    return {line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.split("#")[0].strip()}
+    lines = [line.split("#")[0].strip() for block in blocks(ROOT / document, "sh", "bash") for line in block.splitlines()]
+    return {line for line in lines if line}
 
 
 def test_the_readme_names_make_targets_that_exist() -> None:

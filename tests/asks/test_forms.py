@@ -43,10 +43,10 @@ WRONG = [form for form in ALL + BLIND if not form.right]
 
 
 def checked_and_examined(forms: Sequence[Form]) -> list[Any]:
-    """All are checked, and every third is examined as well: `make test-long` examines all."""
+    """All are checked, and every sixth is examined as well: `make test-long` examines all."""
     return [
         pytest.param(
-            form, exam, id=f"{form}-{'exam' if exam else 'check'}", marks=[pytest.mark.long] * (exam and number % 3 > 0)
+            form, exam, id=f"{form}-{'exam' if exam else 'check'}", marks=[pytest.mark.long] * (exam and number % 6 > 0)
         )
         for exam in (False, True)
         for number, form in enumerate(forms)

@@ -16,6 +16,7 @@ import pytest
 
 from scripts.submissions import ROOT
 from tests.support.learner import runtime
+from tests.support.pages import fenced
 
 PAGES = {
     "add-your-own": "1 notebook, 9 tests, 9 points: 0 to fix\n",
@@ -52,10 +53,6 @@ class Block:
         return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def blocks(page: str) -> list[Block]:
-    return [Block(*found) for found in re.findall(r"^```(\w+)\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)]
-
-
 def typed(command: str, folder: Path) -> str:
     """What a command prints in a folder; it has its programs from the environment of this process."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -81,7 +78,7 @@ def write_cells(path: Path, sources: dict[str, str]) -> None:
 
 def follow(page: str, folder: Path) -> Iterator[tuple[str, str, str]]:
     """Does what a page says, in its order: each command, what the page has it print, and what it prints."""
-    for block in blocks(page):
+    for block in (Block(*found) for found in fenced(page)):
         if block.language == "console":
             yield from ((command, shown, typed(command, folder)) for command, shown in block.commands)
         elif block.place.endswith(".ipynb"):

@@ -16,20 +16,16 @@ from scripts.submissions import ROOT
 from tests.support.classes import ASSIGNMENT, RIGHT, hand_in, make_course
 from tests.support.clusters import HOST, end, free_port, until
 from tests.support.commands import command
+from tests.support.pages import blocks
 from tests.support.rooms import linux
 from tests.support.slurm import said, slurm
 
 pytestmark = [linux, pytest.mark.timeout(300)]
 
-SCALE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+SCALE = ROOT / "docs" / "scale.md"
 GRADED = "4 of 8  2 of 2"
 """What is said of each student: a person gives the other points."""
 SECONDS = 120.0
-
-
-def blocks(language: str) -> list[str]:
-    """The blocks of a language on the page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", SCALE, flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def typed(line: str, scheduler: str) -> list[str]:
 def test_the_commands_of_a_cluster_grade_a_class(
     course: Path, tmp_path: Path, started: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_workers, at_the_gradebook = blocks("sh")
+    on_workers, at_the_gradebook = blocks(SCALE, "sh")
     _, install, worker = on_workers.splitlines()
     schedule, grade = at_the_gradebook.splitlines()
     (extra,) = re.findall(r"\.\[(\w+)]", install)
@@ -78,7 +74,7 @@ def test_the_commands_of_a_cluster_grade_a_class(
 @pytest.mark.long
 def test_the_workers_of_slurm_grade_a_class(course: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
     """In the suite that `make test-long` runs, which installs SLURM."""
-    (program,) = blocks("python")
+    (program,) = blocks(SCALE, "python")
     with slurm(tmp_path / "slurm") as environment:
         cluster = subprocess.Popen(
             [sys.executable, "-c", program],

@@ -141,6 +141,10 @@ TOLD: dict[str, tuple[str, str]] = {
         "The `.grad` there is None: the tensors of this notebook carry no graph, and nothing fills it.",
         "Derive it by hand, from the forward variables and the gradients that come in.",
     ),
+    "dprobs = logprobs.grad_fn.next_functions": (
+        "The `.grad_fn` there is None: the tensors of this notebook carry no graph, and nothing fills it.",
+        "Derive it by hand, from the forward variables and the gradients that come in.",
+    ),
     "x = logits.max(1).idx": (
         "Along an axis `max` gives two things, the `values` and the `indices`.",
         "Take one of them: `.values` or `.indices`.",
@@ -632,6 +636,7 @@ TOLD: dict[str, tuple[str, str]] = {
         "Use the number as it is, without `sum(…)` or a loop.",
     ),
     "probs.retain_grad()": (AUTOGRAD, DERIVE),
+    "probs.register_hook(print)": (AUTOGRAD, DERIVE),
     'from autograder.errors import NotRight\nraise NotRight("dW2: wrong")': (
         "The cell calls `check` itself, and `check` stops where the answer is not right yet.",
         "Take that line out: the cell below has it.",

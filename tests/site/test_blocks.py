@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.submissions import ROOT
+from tests.support.pages import blocks
 
 DOCS = ROOT / "docs"
 RUN_BY_THE_BUILD = {"{code-cell}"}
@@ -58,8 +59,7 @@ def test_the_tables_name_pages_that_are_there() -> None:
 
 def test_a_learner_types_what_the_makefile_and_the_readme_say() -> None:
     """The three commands of the start page: the first is make's, which says the other two. `make test-long` types them."""
-    page = (DOCS / "start/self-learner.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```sh\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    (block,) = blocks(DOCS / "start/self-learner.md", "sh")
     assert block in (ROOT / "README.md").read_text(encoding="utf-8")
     made, lab, watch = (line for line in block.splitlines() if not line.startswith("#"))
     assert made == "make learn"

@@ -22,8 +22,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from autograder.course.catalogue import Catalogue
+from scripts import build_site
 from scripts.submissions import ROOT
 from tests.support.clusters import HOST, free_port, until
+from tests.support.pages import blocks
 
 SECONDS = 240
 HEAVY = {"nbgrader", "distributed", "sphinx", "pytest"}
@@ -92,8 +94,7 @@ def test_a_development_container_runs_what_make_has() -> None:
 
 
 def test_the_cell_for_colab_installs_the_package_of_learners(clone: Path, other: Mapping[str, str]) -> None:
-    page = (ROOT / "docs/publish.md").read_text(encoding="utf-8")
-    (cell,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    (cell,) = blocks(ROOT / "docs/publish.md", "python")
     cell = cell.replace("https://example.org/you/backprop-ninja", clone.as_uri())
     ran(["python", "-m", "IPython", "-c", cell], clone.parent, other)
     shown = ran(["autograder", "--version"], clone.parent, other)
@@ -107,7 +108,10 @@ def test_the_site_is_published_from_where_make_writes_it() -> None:
     steps = workflow["jobs"]["publish"]["steps"]
     assert any(step.get("run") == "make site" for step in steps)
     uploaded = next(step["with"]["path"] for step in steps if "upload-pages-artifact" in step.get("uses", ""))
-    assert re.search(rf"sphinx-build .* docs {uploaded}$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert uploaded == build_site.SITE
+    assert re.search(
+        r"^site:.*\n\t.*-m scripts\.build_site$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
 
 
 def test_all_assignments_are_on_the_pages() -> None:
@@ -119,8 +123,7 @@ def test_all_assignments_are_on_the_pages() -> None:
 @pytest.mark.timeout(900)
 def test_a_learner_types_the_three_commands_of_the_start_page(clone: Path) -> None:
     """All is installed anew, which takes minutes."""
-    page = (ROOT / "docs/start/self-learner.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```sh\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    (block,) = blocks(ROOT / "docs/start/self-learner.md", "sh")
     learn, lab, watch = (shlex.split(line) for line in block.splitlines() if not line.startswith("#"))
     surroundings = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS")}
     subprocess.run([*learn, f"PYTHON={sys.executable}"], cwd=clone, env=surroundings, check=True, timeout=SECONDS * 3)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import cache, partial
@@ -22,6 +21,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from autograder.course.cells import read_cells
+from scripts import build_site
 from scripts.submissions import ROOT
 from tests.support.browser import headless_browser, inaccessible
 
@@ -47,10 +47,9 @@ SCREENSHOTS = os.environ.get("AUTOGRADER_SCREENSHOTS", "")
 
 def build(place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Builds the site into a folder, as `make site` does."""
-    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
-    folders = ["-d", str(place / "doctrees"), str(ROOT / "docs"), str(place / "site")]
+    command = build_site.command(ROOT / "docs", place / "doctrees", place / "site")
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run([*command, *folders], env=surroundings, capture_output=True, text=True, timeout=1500)
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=1500)
 
 
 @pytest.fixture(scope="module")

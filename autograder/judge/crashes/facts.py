@@ -164,7 +164,8 @@ def near_keyword(crash: Crash, groups: Facts) -> Facts | None:
 
 
 def is_grad(crash: Crash, groups: Facts) -> Facts | None:
-    return {} if re.search(r"\.grad\b", crash.stop.part or crash.stop.code) else None
+    found = re.search(r"\.(grad(?:_fn)?)\b", crash.stop.part or crash.stop.code)
+    return {"its": found[1]} if found else None
 
 
 def sides(crash: Crash, groups: Facts) -> Facts | None:

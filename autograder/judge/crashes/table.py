@@ -167,7 +167,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         "AttributeError|TypeError",
         "NoneType",
-        "The `.grad` there is None: the tensors of this notebook carry no graph, and nothing fills it.",
+        "The `.{its}` there is None: the tensors of this notebook carry no graph, and nothing fills it.",
         DERIVE,
         facts.is_grad,
         Mistake.AUTOGRAD,
@@ -675,7 +675,8 @@ TABLE: tuple[Row, ...] = (
     Row("AutogradOff", "", AUTOGRAD, DERIVE, mistake=Mistake.AUTOGRAD),
     Row(
         "RuntimeError",
-        "does not require grad|does not have a grad_fn|not have been used in the graph|can't retain_grad",
+        "does not require grad|does not have a grad_fn|not have been used in the graph|can't retain_grad"
+        "|cannot register a hook",
         AUTOGRAD,
         DERIVE,
         mistake=Mistake.AUTOGRAD,
