@@ -44,6 +44,11 @@ nb_execution_cache_path = str(DOCS / "_build" / "executed" / digest())
 nb_execution_excludepatterns = os.environ.get("SITE_UNRUN", "").split()  # such as course/*/*, which takes minutes
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600  # of a cell: some train a network
+# Kernels have a profile of their own: nothing of who builds runs there, and nobody is told that messages are not encrypted.
+kernel_profile = DOCS / "_build" / "ipython" / "profile_default"
+kernel_profile.mkdir(parents=True, exist_ok=True)
+(kernel_profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"\n', encoding="utf-8")
+os.environ["IPYTHONDIR"] = str(kernel_profile.parent)
 nb_merge_streams = True
 suppress_warnings = ["mystnb.unknown_mime_type"]  # a verdict as data, which a check leaves beside the one to read
 

@@ -56,7 +56,7 @@ def build(place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("site")
     done = build(place, SITE_UNRUN="course/*/*")
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
     return place / "site"
 
 
