@@ -730,6 +730,11 @@ def test_an_error_of_no_row_has_no_cause() -> None:
     assert explain("OSError: gone", "x = 1") is None
 
 
+def test_a_syntax_error_that_a_cell_raises_itself_may_have_no_message() -> None:
+    cause = explain(SyntaxError(), "raise SyntaxError")
+    assert cause is not None and cause.mistake is Mistake.STOPS
+
+
 LEARNERS = {
     "dots left in": ("dlogprobs", "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[range(n), Yb] = ... / n", "three dots"),
     "a typo": ("dlogits", "dlogits = dnorm_logits.clone()\ndlogits += dlogits_maxes", "closest name is `dlogit_maxes`"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -11,14 +12,17 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from autograder.asks.recorded import FILE, read
 from autograder.course import notebooks
 from autograder.course.catalogue import written
+from autograder.course.cells import body, is_ask, read_cells
 from autograder.errors import ContentError
 from autograder.forkserver.client import Client
 from autograder.forkserver.unsandboxed import UnsandboxedClient
 from autograder.grading.examine import Examine
 from autograder.lint import trial
 from autograder.lint.linter import lint
+from autograder.lint.recording import MISTAKES_FILE
 from scripts.submissions import RELEASE, ROOT, SOURCE
 from tests.support.linting import kept
 
@@ -86,11 +90,22 @@ LONG_TO_RECORD = "mlp"
     [*((name, name != LONG_TO_RECORD) for name in OTHERS), pytest.param(LONG_TO_RECORD, True, marks=pytest.mark.long)],
 )
 def test_every_other_assignment_of_the_course_is_clean(name: str, records: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one, `make test` leaves out to record its asks again, which takes a minute; a record of other asks judges nothing."""
+    """Of one, `make test` leaves out to record its asks again, which takes a minute."""
     if not records:
         monkeypatch.setattr("autograder.lint.linter._recorded", lambda *_: iter(()))
     report = lint(ROOT / "source" / name, ROOT / "release" / name)
     assert (report.findings, report.remarks) == ((), ())
+
+
+@pytest.mark.parametrize("place", ["source", "release"])
+def test_what_is_not_recorded_again_has_the_asks_and_the_sentences_of_today(place: str) -> None:
+    source = ROOT / "source" / LONG_TO_RECORD
+    asks = {cell.source for path in source.glob("*.ipynb") for cell in read_cells(path) if is_ask(cell.source)}
+    mistakes = tomllib.loads((source / MISTAKES_FILE).read_text(encoding="utf-8"))["mistake"]
+    known = read(ROOT / place / LONG_TO_RECORD / FILE)
+    assert {its.ask for its in known.values()} == {body(ask).strip() for ask in asks}
+    told = {(name, each.sentence, each.next_step) for name, its in known.items() for each in its.mistakes}
+    assert told == {(row["name"], row["sentence"], row["next"]) for row in mistakes}
 
 
 def bind_an_answer(source: NotebookNode, release: NotebookNode) -> None:
